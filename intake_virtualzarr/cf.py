@@ -1,0 +1,167 @@
+"""CF packing of one variable: what turns stored numbers into values, in xarray's precision.
+
+The rules and the order of steps are those of CF conventions 8.1 and 2.5.1, the choice of floating-point type is that of
+``xarray.coding.variables`` so that arrays decoded here hold the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PACKING_ATTRIBUTES", "Packing", "is_time_units"]
+
+PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+"""Attributes that say how stored numbers become values."""
+
+
+def is_time_units(units: object) -> bool:
+    """Whether a ``units`` attribute is that of a time coordinate (``"days since 2000-01-01"``)."""
+    return isinstance(units, str) and " since " in units
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How stored values become values: reinterpret, mask, cast, scale, shift."""
+
+    dtype: np.dtype[Any]
+    """Data type in which the arithmetic is done, and of the result."""
+    unsigned: bool | None = None
+    """True: signed integers are read as unsigned; False: unsigned as signed; None: neither."""
+    mask: tuple[int | float, ...] = ()
+    """Stored values (after ``unsigned``) that mean "missing"."""
+    scale_factor: float | None = None
+    """Factor, or None for no multiplication."""
+    add_offset: float | None = None
+    """Added after the factor, or None for no addition."""
+
+    @classmethod
+    def from_attrs(cls, attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> Packing | None:
+        """Read the packing attributes of a numeric variable.
+
+        Parameters
+        ----------
+        attrs : mapping
+            Attributes of the variable.
+        dtype : numpy.dtype
+            Stored data type.
+
+        Returns
+        -------
+        Packing or None
+            None if stored values are the values: no packing attribute, or a data type that has no packing.
+        """
+        if dtype.kind not in "iuf" or not any(name in attrs for name in PACKING_ATTRIBUTES):
+            return None
+        unsigned = _unsigned(attrs.get("_Unsigned"), dtype)
+        raw = dtype
+        if unsigned is not None:
+            raw = np.dtype(f"{'u' if unsigned else 'i'}{dtype.itemsize}")
+        markers = _markers(attrs, raw)
+        mask = _mask(markers, dtype, raw)
+        scale, offset = _number(attrs.get("scale_factor")), _number(attrs.get("add_offset"))
+        if scale is not None or offset is not None:
+            result = _packed_dtype(raw, scale, offset, masked=bool(markers))
+        elif markers:
+            result = _masked_dtype(raw)
+        else:
+            result = raw
+        if unsigned is None and not markers and scale is None and offset is None:
+            return None
+        return cls(
+            np.dtype(result),
+            unsigned,
+            mask,
+            None if scale is None else float(scale),
+            None if offset is None else float(offset),
+        )
+
+    def decode(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Decode stored values; the result is a new array unless there is nothing to do."""
+        values = stored
+        if self.unsigned is not None and values.dtype.kind in "iu":
+            values = values.view(f"{'u' if self.unsigned else 'i'}{values.dtype.itemsize}")
+        missing: npt.NDArray[np.bool_] | None = None
+        for number in self.mask:
+            hit = values == values.dtype.type(number)
+            missing = hit if missing is None else missing | hit
+        out = values.astype(self.dtype)
+        if missing is not None:
+            out[missing] = np.nan
+        if self.scale_factor is not None:
+            out *= self.dtype.type(self.scale_factor)
+        if self.add_offset is not None:
+            out += self.dtype.type(self.add_offset)
+        return out
+
+
+def _number(value: object) -> np.generic | None:
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" or array.size != 1:
+        return None
+    return array.reshape(())[()]  # type: ignore[no-any-return]
+
+
+def _unsigned(attr: object, dtype: np.dtype[Any]) -> bool | None:
+    # xarray: "true" on signed integers reads them as unsigned, "false" on unsigned ones as signed (OPeNDAP); else no effect.
+    text = str(attr)
+    if dtype.kind == "i" and text == "true":
+        return True
+    if dtype.kind == "u" and text == "false":
+        return False
+    return None
+
+
+def _markers(attrs: Mapping[str, Any], raw: np.dtype[Any]) -> list[Any]:
+    """Missing-value markers, as given; NaN does not count (xarray drops it: NaN is missing without a marker)."""
+    values = [v for name in ("_FillValue", "missing_value") if name in attrs for v in np.ravel(np.asarray(attrs[name]))]
+    return [v for v in values if np.asarray(v).dtype.kind in "iuf" and not np.isnan(v)]
+
+
+def _mask(markers: list[Any], dtype: np.dtype[Any], raw: np.dtype[Any]) -> tuple[int | float, ...]:
+    numbers = [_as_stored(value, dtype, raw) for value in markers]
+    return tuple(dict.fromkeys(number for number in numbers if number is not None))
+
+
+def _as_stored(value: Any, dtype: np.dtype[Any], raw: np.dtype[Any]) -> int | float | None:
+    """A missing-value marker as a number of the data type ``raw``; None if no stored value can equal it."""
+    if raw.kind == "f":
+        number = float(value)
+        # NumPy and xarray compare float32 values with a float64 marker in float64
+        return number if float(raw.type(number)) == number else None
+    if not np.isfinite(value) or float(value) != int(value):
+        return None
+    whole = int(value)
+    info, stored = np.iinfo(raw), np.iinfo(dtype)
+    if not info.min <= whole <= info.max and stored.min <= whole <= stored.max:
+        whole = int(np.array(whole, dtype).view(raw))
+    return whole if info.min <= whole <= info.max else None
+
+
+def _packed_dtype(
+    raw: np.dtype[Any], scale: np.generic | None, offset: np.generic | None, *, masked: bool
+) -> np.dtype[Any]:
+    """The choice of ``xarray.coding.variables._choose_float_dtype`` with scale_factor or add_offset present."""
+    if scale is not None and offset is not None and scale.dtype == offset.dtype and scale.dtype in ("f4", "f8"):
+        if raw.itemsize == 4 and raw.kind in "iu":
+            return np.dtype("f8")
+        return scale.dtype
+    if offset is not None:
+        return np.dtype("f8")
+    assert scale is not None
+    if scale.dtype.kind != "f" and masked:
+        return np.dtype("f8")
+    return scale.dtype
+
+
+def _masked_dtype(raw: np.dtype[Any]) -> np.dtype[Any]:
+    """The choice of ``xarray.core.dtypes.maybe_promote``: small integers fit float32 exactly."""
+    if raw.kind == "f":
+        return raw
+    return np.dtype("f4" if raw.itemsize <= 2 else "f8")

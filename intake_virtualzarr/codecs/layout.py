@@ -1,0 +1,44 @@
+"""Array-to-bytes codecs: how the values of a chunk lie in its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
+from intake_virtualzarr.errors import CodecError
+
+__all__: list[str] = []
+
+
+@register_layout("bytes")
+def _bytes(configuration: Mapping[str, Any]) -> LayoutDecoder:
+    big = configuration.get("endian") == "big"
+
+    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+        dtype = chunk.dtype.newbyteorder(">") if big else chunk.dtype.newbyteorder("<")
+        size = memoryview(data).nbytes
+        if size != chunk.nbytes:
+            raise CodecError(f"chunk decodes to {size} bytes, expected {chunk.nbytes} for {chunk.shape} {chunk.dtype}")
+        values = np.frombuffer(data, dtype=dtype).reshape(chunk.shape)
+        return values if dtype.isnative else values.astype(chunk.dtype)
+
+    return decode
+
+
+@register_layout("vlen-utf8")
+def _vlen_utf8(configuration: Mapping[str, Any]) -> LayoutDecoder:
+    from numcodecs import VLenUTF8
+
+    codec = VLenUTF8()
+
+    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+        values = np.asarray(codec.decode(bytes(data)), dtype=object)
+        if values.size != int(np.prod(chunk.shape, dtype=np.int64)):
+            raise CodecError(f"chunk holds {values.size} strings, expected {chunk.shape}")
+        return values.reshape(chunk.shape)
+
+    return decode

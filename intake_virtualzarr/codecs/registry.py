@@ -1,0 +1,85 @@
+"""Decoders by codec name. A decoder is made once per pipeline and called once per chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.errors import CodecError
+from intake_virtualzarr.grid import Shape
+
+__all__ = ["BytesDecoder", "ChunkSpec", "LayoutDecoder", "bytes_decoder", "layout_decoder", "register_bytes", "register_layout"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpec:
+    """What a decoder may need to know of the chunk."""
+
+    dtype: np.dtype[Any]
+    """Data type of the decoded values, native byte order."""
+    shape: Shape
+    """Stored shape of the chunk [elements]."""
+    nbytes: int
+    """Size of the chunk before any bytes-to-bytes codec [bytes]."""
+
+
+type Buffer = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
+type BytesDecoder = Callable[[Buffer, ChunkSpec], Buffer]
+type LayoutDecoder = Callable[[Buffer, ChunkSpec], npt.NDArray[Any]]
+
+_BYTES: dict[str, Callable[[Mapping[str, Any]], BytesDecoder]] = {}
+_LAYOUT: dict[str, Callable[[Mapping[str, Any]], LayoutDecoder]] = {}
+
+
+def register_bytes(
+    name: str,
+) -> Callable[[Callable[[Mapping[str, Any]], BytesDecoder]], Callable[[Mapping[str, Any]], BytesDecoder]]:
+    """Register a factory ``configuration -> decoder`` of a bytes-to-bytes codec."""
+
+    def add(factory: Callable[[Mapping[str, Any]], BytesDecoder]) -> Callable[[Mapping[str, Any]], BytesDecoder]:
+        _BYTES[name] = factory
+        return factory
+
+    return add
+
+
+def register_layout(
+    name: str,
+) -> Callable[[Callable[[Mapping[str, Any]], LayoutDecoder]], Callable[[Mapping[str, Any]], LayoutDecoder]]:
+    """Register a factory ``configuration -> decoder`` of an array-to-bytes codec."""
+
+    def add(factory: Callable[[Mapping[str, Any]], LayoutDecoder]) -> Callable[[Mapping[str, Any]], LayoutDecoder]:
+        _LAYOUT[name] = factory
+        return factory
+
+    return add
+
+
+def bytes_decoder(name: str, configuration: Mapping[str, Any]) -> BytesDecoder:
+    """Make the decoder of a bytes-to-bytes codec.
+
+    Raises
+    ------
+    CodecError
+        If no decoder has that name.
+    """
+    factory = _BYTES.get(name)
+    if factory is None:
+        known = ", ".join(sorted(_BYTES))
+        raise CodecError(f"codec {name!r} is unknown here; known are {known}")
+    return factory(configuration)
+
+
+def layout_decoder(name: str, configuration: Mapping[str, Any]) -> LayoutDecoder | None:
+    """Make the decoder of an array-to-bytes codec; None if no such codec has that name."""
+    factory = _LAYOUT.get(name)
+    return None if factory is None else factory(configuration)
+
+
+def is_layout(name: str) -> bool:
+    """Whether the name is that of an array-to-bytes codec."""
+    return name in _LAYOUT

@@ -1,0 +1,79 @@
+"""The exception tree. Every error that the package raises on purpose derives from `VirtualZarrError`."""
+
+__all__ = [
+    "ChunkGridError",
+    "CodecError",
+    "EncodingMismatchError",
+    "FormatError",
+    "HierarchyError",
+    "IngestError",
+    "ManifestError",
+    "MissingExtraError",
+    "NothingFoundError",
+    "SourceChangedError",
+    "SourceError",
+    "StacError",
+    "UnsupportedError",
+    "UnsupportedIndexError",
+    "VirtualZarrError",
+]
+
+
+class VirtualZarrError(Exception):
+    """Base of all errors of intake-virtualzarr."""
+
+
+class ChunkGridError(VirtualZarrError, ValueError):
+    """Chunk edges and array shapes disagree."""
+
+
+class ManifestError(VirtualZarrError, ValueError):
+    """A chunk manifest contradicts itself or its chunk grid."""
+
+
+class CodecError(VirtualZarrError, ValueError):
+    """A chunk could not be decoded, or its codec pipeline is unknown."""
+
+
+class SourceError(VirtualZarrError, OSError):
+    """A source file cannot be read: absent, forbidden, cut short, or without byte ranges."""
+
+
+class SourceChangedError(SourceError):
+    """A source file is no longer the one that was scanned."""
+
+
+class FormatError(VirtualZarrError, ValueError):
+    """A file is not of the format it was taken for, or is damaged."""
+
+
+class UnsupportedError(VirtualZarrError, NotImplementedError):
+    """A feature of a file, or an operation, has no virtual form."""
+
+
+class UnsupportedIndexError(UnsupportedError, IndexError):
+    """An indexer cannot be expressed without reading values."""
+
+
+class EncodingMismatchError(VirtualZarrError, ValueError):
+    """Joined arrays are packed differently and the caller asked not to decode them."""
+
+
+class HierarchyError(VirtualZarrError, ValueError):
+    """A store is not a valid hierarchy of virtual arrays, or a write to it was refused."""
+
+
+class StacError(VirtualZarrError, ValueError):
+    """A STAC document lacks what is needed."""
+
+
+class NothingFoundError(StacError):
+    """A search or a list of sources is empty."""
+
+
+class IngestError(VirtualZarrError, RuntimeError):
+    """Scanning, joining or publishing a set of sources failed."""
+
+
+class MissingExtraError(VirtualZarrError, ImportError):
+    """An optional package is needed."""

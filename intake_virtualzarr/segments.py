@@ -1,0 +1,163 @@
+"""Stored arrays, and segments: windows of stored arrays placed in a larger array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.codecs.spec import Pipeline
+from intake_virtualzarr.errors import ManifestError
+from intake_virtualzarr.grid import ChunkGrid, Shape
+from intake_virtualzarr.manifest import Manifest
+from intake_virtualzarr.sources import Source
+
+__all__ = ["Segment", "StoredArray", "Window"]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """A chunked array as it lies in source files: grid, codecs, manifest."""
+
+    dtype: np.dtype[Any]
+    """Data type of the decoded values, native byte order."""
+    fill_value: Any
+    """Value of chunks that are not stored (Zarr's fill value; not CF's ``_FillValue``)."""
+    grid: ChunkGrid
+    """Chunk grid, visible and stored edges."""
+    codecs: Pipeline
+    """Codec pipeline of stored chunks."""
+    manifest: Manifest
+    """Where each chunk lies; its shape is that of the grid."""
+    sources: Sequence[Source]
+    """Source table that the manifest points into."""
+    alternatives: tuple[Pipeline, ...] = ()
+    """Codec pipelines of chunks whose ``codec`` is 1, 2, … (HDF5 skipped a filter)."""
+
+    def __post_init__(self) -> None:
+        if tuple(self.manifest.shape) != self.grid.grid_shape:
+            raise ManifestError(
+                f"manifest of shape {tuple(self.manifest.shape)} for a chunk grid of shape {self.grid.grid_shape}"
+            )
+        if not self.dtype.isnative and self.dtype.names is None:
+            raise ManifestError(f"data type {self.dtype} of decoded values is not in native byte order")
+
+    @property
+    def shape(self) -> Shape:
+        """Shape [elements]."""
+        return self.grid.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.grid.ndim
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Regularly spaced elements along one axis: ``start + step * k`` for ``k`` in ``range(count)``."""
+
+    start: int
+    count: int
+    step: int = 1
+
+    @property
+    def indices(self) -> range:
+        """The elements, as a range."""
+        return range(self.start, self.start + self.step * self.count, self.step)
+
+    def sub(self, start: int, count: int, step: int = 1) -> Window:
+        """The window of a window."""
+        return Window(self.start + self.step * start, count, self.step * step)
+
+    def bounds(self) -> tuple[int, int]:
+        """Lowest element and one past the highest."""
+        if self.count == 0:
+            return self.start, self.start
+        last = self.start + self.step * (self.count - 1)
+        return min(self.start, last), max(self.start, last) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A window of a stored array, at a place in a larger array."""
+
+    stored: StoredArray
+    """The array whose values are shown."""
+    windows: tuple[Window, ...]
+    """One for each axis of ``stored``."""
+    axes: tuple[int | None, ...]
+    """For each axis of the larger array the axis of ``stored``, or None for an axis that ``stored`` lacks."""
+    offset: Shape
+    """First element of the segment in the larger array."""
+    shape: Shape
+    """Extent of the segment in the larger array."""
+    packing: Packing | None = None
+    """CF packing of the stored values, applied only where the larger array is decoded."""
+
+    def __post_init__(self) -> None:
+        if not len(self.axes) == len(self.offset) == len(self.shape):
+            raise ManifestError(f"segment of {len(self.axes)} axes has offset {self.offset} and shape {self.shape}")
+        if len(self.windows) != self.stored.ndim:
+            raise ManifestError(f"segment has {len(self.windows)} windows for {self.stored.ndim} axes")
+        for window, extent in zip(self.windows, self.stored.shape, strict=True):
+            low, high = window.bounds()
+            if window.count and not (0 <= low and high <= extent):
+                raise ManifestError(f"window {window} leaves the stored axis of {extent} elements")
+        used = [axis for axis in self.axes if axis is not None]
+        if len(set(used)) != len(used):
+            raise ManifestError(f"segment shows one stored axis twice: {self.axes}")
+        for axis, extent in zip(self.axes, self.shape, strict=True):
+            if axis is not None and self.windows[axis].count != extent:
+                raise ManifestError(f"window {self.windows[axis]} fills an extent of {extent}")
+        for axis, window in enumerate(self.windows):
+            if axis not in used and window.count != 1:
+                raise ManifestError(f"stored axis {axis} is dropped but {window.count} elements of it are shown")
+
+    @classmethod
+    def whole(cls, stored: StoredArray, packing: Packing | None = None) -> Segment:
+        """The whole of a stored array, at the origin."""
+        ndim = stored.ndim
+        windows = tuple(Window(0, extent) for extent in stored.shape)
+        return cls(stored, windows, tuple(range(ndim)), (0,) * ndim, stored.shape, packing)
+
+    @property
+    def stop(self) -> Shape:
+        """One past the last element in the larger array."""
+        return tuple(o + n for o, n in zip(self.offset, self.shape, strict=True))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows all of its stored array, axis by axis."""
+        return self.axes == tuple(range(self.stored.ndim)) and all(
+            w.start == 0 and w.step == 1 and w.count == n
+            for w, n in zip(self.windows, self.stored.shape, strict=True)
+        )
+
+    def moved(self, offset: Sequence[int]) -> Segment:
+        """The same segment at another place."""
+        return replace(self, offset=tuple(offset))
+
+    def shifted(self, axis: int, by: int) -> Segment:
+        """The same segment moved along one axis."""
+        return self.moved((*self.offset[:axis], self.offset[axis] + by, *self.offset[axis + 1 :]))
+
+    def select(self, axis: int, start: int, count: int, step: int, at: int) -> Segment:
+        """Elements ``start + step * k`` of the segment along one axis, placed at ``at`` on that axis.
+
+        ``start`` counts from the segment's own first element.
+        """
+        stored_axis = self.axes[axis]
+        windows = self.windows
+        if stored_axis is not None:
+            window = windows[stored_axis].sub(start, count, step)
+            windows = (*windows[:stored_axis], window, *windows[stored_axis + 1 :])
+        return replace(
+            self,
+            windows=windows,
+            offset=(*self.offset[:axis], at, *self.offset[axis + 1 :]),
+            shape=(*self.shape[:axis], count, *self.shape[axis + 1 :]),
+        )

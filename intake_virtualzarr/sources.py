@@ -1,0 +1,126 @@
+"""Source table: the files that hold the bytes, and how each looked when it was scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from intake_virtualzarr.errors import ManifestError, SourceChangedError
+
+__all__ = ["Source", "SourceTable", "unify_tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, as it was when it was scanned."""
+
+    url: str
+    """Absolute URL, without credentials; ``file:///…`` for local files, ``inline:…`` where ``content`` is given."""
+    size: int | None = None
+    """Length of the file [bytes]."""
+    etag: str | None = None
+    """Entity tag as the server gives it, quotes included."""
+    last_modified: datetime | None = None
+    """Time of the last change, UTC."""
+    sha256: str | None = None
+    """Digest of the whole file, hexadecimal, if somebody computed it."""
+    content: bytes | None = None
+    """The bytes themselves, for what is kept inside the hierarchy."""
+
+    def check(self, seen: Source) -> None:
+        """Compare with what a reader sees now.
+
+        Raises
+        ------
+        SourceChangedError
+            If the size differs, else if both have an ETag and these differ, else if both have a modification time and
+            these differ at the coarser of their resolutions.
+        """
+        if self.size is not None and seen.size is not None and self.size != seen.size:
+            self._changed("size", f"{self.size} bytes", f"{seen.size} bytes")
+        if self.etag is not None and seen.etag is not None:
+            if _strong(self.etag) != _strong(seen.etag):
+                self._changed("ETag", self.etag, seen.etag)
+        elif self.last_modified is not None and seen.last_modified is not None:
+            if not _same_time(self.last_modified, seen.last_modified):
+                self._changed("modification time", self.last_modified.isoformat(), seen.last_modified.isoformat())
+
+    def _changed(self, what: str, then: str, now: str) -> None:
+        raise SourceChangedError(
+            f"{self.url}: changed since it was scanned: {what} was {then}, is {now}; "
+            "the chunk offsets may no longer hold, scan it again"
+        )
+
+
+def _strong(etag: str) -> str:
+    return etag.removeprefix("W/")
+
+
+def _same_time(a: datetime, b: datetime) -> bool:
+    a, b = a.astimezone(UTC), b.astimezone(UTC)
+    if a.microsecond == 0 or b.microsecond == 0:
+        return a.replace(microsecond=0) == b.replace(microsecond=0)
+    return a == b
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable(Sequence[Source]):
+    """Rows that manifests point into."""
+
+    rows: tuple[Source, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self.rows)
+
+    def __getitem__(self, row: int) -> Source:  # type: ignore[override]
+        try:
+            return self.rows[row]
+        except IndexError:
+            raise ManifestError(f"manifest names source {row}, the table has {len(self.rows)} rows") from None
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+
+def unify_tables(tables: Sequence[Sequence[Source]]) -> tuple[SourceTable, list[list[int]]]:
+    """Merge tables, each source once.
+
+    Returns
+    -------
+    table : SourceTable
+        Distinct rows in order of first appearance.
+    mappings : list of list of int
+        For each table, the new row of each old row.
+
+    Raises
+    ------
+    SourceChangedError
+        If two tables hold one URL in different states (the file was rewritten between two scans).
+    """
+    index: dict[tuple[str, bytes | None], int] = {}
+    rows: list[Source] = []
+    mappings: list[list[int]] = []
+    known: dict[int, list[int]] = {}
+    for table in tables:
+        mapping = known.get(id(table))
+        if mapping is None:
+            mapping = [_row_of(source, index, rows) for source in table]
+            known[id(table)] = mapping
+        mappings.append(mapping)
+    return SourceTable(tuple(rows)), mappings
+
+
+def _row_of(source: Source, index: dict[tuple[str, bytes | None], int], rows: list[Source]) -> int:
+    key = (source.url, source.content)
+    row = index.setdefault(key, len(rows))
+    if row == len(rows):
+        rows.append(source)
+    else:
+        rows[row].check(source)
+    return row
