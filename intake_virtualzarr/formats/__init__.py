@@ -1,0 +1,1 @@
+"""Archive formats: each a plug-in of the entry point group ``intake_virtualzarr.formats``."""

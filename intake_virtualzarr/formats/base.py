@@ -1,0 +1,103 @@
+"""The protocol of a format plug-in, and what a scan gives."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.readers.base import Buffer, ByteRange
+from intake_virtualzarr.segments import Segment
+from intake_virtualzarr.sources import Source
+
+__all__ = ["Format", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScannedArray:
+    """One variable of a file."""
+
+    path: str
+    """Absolute path in the file, e.g. ``"/group/sst"``."""
+    dims: tuple[str, ...]
+    """Names of the dimensions, as xarray's netCDF engines give them."""
+    dtype: np.dtype[Any]
+    """Data type of the values, native byte order."""
+    shape: Shape
+    """Shape [elements]."""
+    fill_value: Any
+    """Value of what no segment covers."""
+    segments: tuple[Segment, ...]
+    """Where the values lie."""
+    attrs: Mapping[str, Any]
+    """Attributes as netCDF4-python gives them, internal ones left out."""
+
+    @property
+    def references(self) -> int:
+        """Number of stored chunks."""
+        return sum(segment.stored.manifest.load().count for segment in self.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class ScannedGroup:
+    """One group of a file."""
+
+    path: str
+    """Absolute path, ``"/"`` for the root."""
+    attrs: Mapping[str, Any]
+    """Attributes as netCDF4-python gives them, internal ones left out."""
+    dims: Mapping[str, int] = field(default_factory=dict)
+    """Dimensions defined in this group and their sizes."""
+    unlimited: frozenset[str] = frozenset()
+    """Names of the unlimited dimensions among them."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScannedFile:
+    """What a scan found in one file."""
+
+    source: Source
+    """The file, as it was when scanned."""
+    format: str
+    """Name of the format, e.g. ``"hdf5"``."""
+    groups: Mapping[str, ScannedGroup]
+    """Groups by path, the root included, parents before children."""
+    arrays: Mapping[str, ScannedArray]
+    """Variables by path, in the order of the file."""
+    left_out: Mapping[str, str]
+    """What has no virtual form: path and reason."""
+
+    @property
+    def references(self) -> int:
+        """Number of stored chunks of all variables."""
+        return sum(array.references for array in self.arrays.values())
+
+
+type Parse = Generator[Sequence[ByteRange], Sequence[Buffer], ScannedFile]
+"""A sans-IO parser: yields the ranges it needs next, is sent their bytes in the same order, returns the scan.
+
+A range that leaves the file is answered with the bytes that exist (possibly none).
+"""
+
+
+@runtime_checkable
+class Format(Protocol):
+    """A format plug-in."""
+
+    name: str
+    """Short name, e.g. ``"hdf5"``."""
+
+    def sniff(self, head: Buffer) -> bool:
+        """Whether the first bytes of a file (at least 8 KiB, or all of it) are of this format."""
+
+    def parse(self, source: Source) -> Parse:
+        """Start to parse a file; does no I/O itself."""
+
+    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+        """Scan through another library what `parse` declined; ``file`` is a seekable binary file object.
+
+        None if the format has no other library.
+        """

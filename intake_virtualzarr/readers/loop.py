@@ -1,0 +1,34 @@
+"""One asyncio loop in a daemon thread, for all remote reading; callers may be in any thread or in a running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+__all__ = ["run"]
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_owner = -1
+
+
+def _running() -> asyncio.AbstractEventLoop:
+    global _loop, _owner
+    with _lock:
+        if _loop is None or _owner != os.getpid():  # a forked child has no thread that runs the loop
+            _loop = asyncio.new_event_loop()
+            _owner = os.getpid()
+            threading.Thread(target=_loop.run_forever, name="intake-virtualzarr-io", daemon=True).start()
+        return _loop
+
+
+def run[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in the reading loop and wait for its result."""
+    loop = _running()
+    if threading.current_thread().name == "intake-virtualzarr-io":
+        work.close()
+        raise RuntimeError("blocking read from inside the reading loop")
+    return asyncio.run_coroutine_threadsafe(work, loop).result()

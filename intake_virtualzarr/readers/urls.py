@@ -1,0 +1,67 @@
+"""URLs of source files: local paths become ``file://`` URLs, credentials never stay in them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+__all__ = ["absolute_url", "is_local", "is_url", "local_path", "relative_url"]
+
+
+def is_url(text: str) -> bool:
+    """Whether it starts with a scheme (or a chain such as ``simplecache::``) rather than being a path."""
+    head = text.split("://", 1)[0]
+    return "://" in text and len(head) > 1 and all(c.isalnum() or c in "+-.:" for c in head)
+
+
+def absolute_url(path: str | os.PathLike[str]) -> str:
+    """The absolute URL of a path or URL; an URL is returned as it is."""
+    text = os.fspath(path)
+    if is_url(text):
+        return text
+    return Path(text).expanduser().absolute().as_uri()
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL names a local file."""
+    return url.startswith("file://")
+
+
+def local_path(url: str) -> str:
+    """The path of a ``file://`` URL (or the path itself)."""
+    if not is_local(url):
+        return url
+    parts = urlsplit(url)
+    return unquote(f"//{parts.netloc}{parts.path}" if parts.netloc not in ("", "localhost") else parts.path)
+
+
+def relative_url(url: str, base: str) -> str:
+    """``url`` as seen from the document ``base``, relative where scheme and host agree.
+
+    Examples
+    --------
+    >>> relative_url("file:///data/a.nc", "file:///data/x.vzarr/sources/0.json")
+    '../../a.nc'
+    >>> relative_url("https://host/a.nc", "s3://bucket/x/0.json")
+    'https://host/a.nc'
+    """
+    ours, theirs = urlsplit(url), urlsplit(base)
+    if "::" in url or (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
+        return url
+    here = ours.path.split("/")
+    there = theirs.path.split("/")[:-1]
+    common = 0
+    while common < min(len(here) - 1, len(there)) and here[common] == there[common]:
+        common += 1
+    if common <= 1 and is_local(url):  # nothing shared but the root: moving both together is not meant
+        return url
+    path = "/".join([".."] * (len(there) - common) + here[common:])
+    if ":" in path.split("/", 1)[0]:
+        path = "./" + path
+    return path + (f"?{ours.query}" if ours.query else "")
+
+
+def quoted(path: str) -> str:
+    """A path with everything escaped that an URL path may not hold."""
+    return quote(path, safe="/%:@!$&'()*+,;=~-._")
