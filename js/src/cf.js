@@ -1,0 +1,64 @@
+import { dataType, otherSign } from "./dtype.js";
+import { FormatError } from "./errors.js";
+
+/**
+ * The `decode` of a member: reinterpret the sign, mask, cast, scale, add, cast again.
+ *
+ * @param {any} decode
+ * @param {import("./dtype.js").DataType} from the member's data type
+ * @param {import("./dtype.js").DataType} to the array's data type
+ * @param {string} what the member, for errors
+ * @returns {(units: any) => any} units of `from` to units of `to`
+ */
+export function makeMemberDecoder(decode, from, to, what) {
+  const stored = dataType(storedName(decode, from.name, what), what);
+  const working = dataType(decode.dtype ?? to.name, what);
+  for (const { Values, name } of [stored, working, to]) {
+    if (!Values) throw new FormatError(`${what}: decode needs values of ${name}, which this JavaScript engine lacks`);
+  }
+  const floats = working.name.startsWith("float");
+  const mask = maskValues(decode.mask ?? [], stored);
+  if (!floats && (mask.size || decode.scale_factor !== undefined || decode.add_offset !== undefined)) {
+    throw new FormatError(`${what}: decode to ${working.name} with mask, scale_factor or add_offset; expected float32 or float64`);
+  }
+  return (units) => {
+    const raw = viewAs(stored.Values, units);
+    const values = cast(raw, working);
+    for (let i = 0; mask.size && i < raw.length; i++) if (mask.has(raw[i])) values[i] = NaN;
+    // Float32Array rounds on assignment: each step is rounded to the working type, as NumPy does.
+    if (decode.scale_factor !== undefined) for (let i = 0; i < values.length; i++) values[i] *= decode.scale_factor;
+    if (decode.add_offset !== undefined) for (let i = 0; i < values.length; i++) values[i] += decode.add_offset;
+    return viewAs(to.Unit, cast(values, to));
+  };
+}
+
+function storedName({ unsigned }, name, what) {
+  if (unsigned === undefined || unsigned === null) return name;
+  if (!/^u?int/.test(name)) throw new FormatError(`${what}: decode.unsigned for ${name}, expected an integer type`);
+  return name.startsWith("u") === unsigned ? name : otherSign(name);
+}
+
+function maskValues(mask, { Values }) {
+  const big = typeof new Values(1)[0] === "bigint";
+  return new Set(mask.map((value) => new Values([big ? BigInt(value) : Number(value)])[0]));
+}
+
+function cast(values, { Values }) {
+  if (values.constructor === Values) return values.slice();
+  const out = new Values(values.length);
+  const big = typeof out[0] === "bigint" || out instanceof BigInt64Array || out instanceof BigUint64Array;
+  const fromBig = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  if (big === fromBig) for (let i = 0; i < out.length; i++) out[i] = values[i];
+  else if (big) for (let i = 0; i < out.length; i++) out[i] = toBig(values[i]);
+  else for (let i = 0; i < out.length; i++) out[i] = Number(values[i]);
+  return out;
+}
+
+// What NumPy gives for NaN and infinities on common processors.
+function toBig(value) {
+  return Number.isFinite(value) ? BigInt(Math.trunc(value)) : -(2n ** 63n);
+}
+
+function viewAs(Type, { buffer, byteOffset, byteLength }) {
+  return new Type(buffer, byteOffset, byteLength / Type.BYTES_PER_ELEMENT);
+}

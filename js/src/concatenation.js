@@ -1,0 +1,158 @@
+import { makeMemberDecoder } from "./cf.js";
+import { constantBlock, copyValues, emptyBlock, shifted } from "./chunked.js";
+import { dataType, unitsOf } from "./dtype.js";
+import { FormatError } from "./errors.js";
+import { Axis, gridAxes } from "./grid.js";
+import { sameJson } from "./json.js";
+import { checkMember } from "./metadata.js";
+import { cut, span, stridesOf, within } from "./region.js";
+import { checkUniform } from "./uniform.js";
+import { directory, resolveUrl } from "./urls.js";
+
+// Deeper nesting than this is an array that is, in the end, a member of itself.
+const DEEPEST = 32;
+
+/** An array that is other arrays, one after the other. */
+export class ConcatenatedArray {
+  /**
+   * @param {any} metadata its zarr.json
+   * @param {any} config of the transformer
+   * @param {string} url of its zarr.json
+   * @param {string} name for errors
+   * @param {import("./hierarchy.js").Hierarchy} io
+   */
+  constructor(metadata, config, url, name, io) {
+    Object.assign(this, { metadata, config, url, name, io });
+    this.shape = metadata.shape;
+    this.axes = gridAxes(metadata, name);
+    this.axis = config.axis;
+    if (!Number.isInteger(this.axis) || !(this.axis in this.shape)) {
+      throw new FormatError(`${name}: concatenation along axis ${this.axis}, the array has ${this.shape.length}`);
+    }
+    config.members.forEach((member, i) => checkMember(member, this.#label(i)));
+    this.members = new Axis(this.shape[this.axis], config.members.map(({ length }) => length));
+    const sum = this.members.starts.at(-1);
+    if (sum !== this.shape[this.axis]) {
+      throw new FormatError(`${name}: its ${config.members.length} members have ${sum} elements along axis ${this.axis}, the array ${this.shape[this.axis]}`);
+    }
+    this.opened = new Map();
+  }
+
+  get type() {
+    return (this.cachedType ??= dataType(this.metadata.data_type, this.name));
+  }
+
+  get fill() {
+    return (this.cachedFill ??= unitsOf(this.type, this.metadata.fill_value, this.name));
+  }
+
+  async read(region, signal, depth = 0) {
+    const out = emptyBlock(this.type, region.map(({ count }) => count));
+    await Promise.all(
+      this.pieces(region).map(async ({ index, at, part }) => {
+        const from = await this.#readMember(index, part, signal, depth);
+        const corner = region.map((_, i) => (i === this.axis ? at : 0));
+        copyValues(this.type, shifted(out, corner), from, part.map(({ count }) => count));
+      }),
+    );
+    return out;
+  }
+
+  /** Where a region meets members: the member's index, its place in the region, and the region counted from the member's start. */
+  pieces(region) {
+    const { members, axis } = this;
+    return cut(region[axis], (at) => members.find(at), (index) => members.start(index)).map(({ index, at, inner }) => {
+      const part = region.map((whole, i) => (i === axis ? inner : whole));
+      return { index, at, part };
+    });
+  }
+
+  async #readMember(index, part, signal, depth) {
+    const member = await this.member(index, signal);
+    if (!member) return constantBlock(this.fill, part.length);
+    if (depth > DEEPEST) throw new FormatError(`${this.name}: concatenations nested deeper than ${DEEPEST}; is it a member of itself?`);
+    const region = member.regionOf(part);
+    const { data } = await member.array.read(region, signal, depth + 1);
+    const strides = stridesOf(region.map(({ count }) => count)).map((stride) => stride * this.type.lanes);
+    return {
+      data: member.decode ? member.decode(data) : data,
+      offset: 0,
+      strides: member.axes.map((axis) => (axis === null ? 0 : strides[axis])),
+    };
+  }
+
+  /**
+   * Open a member and check it against what this array says of it.
+   *
+   * @returns {Promise<undefined | {array: any, axes: (number | null)[], regionOf: Function, decode?: Function}>}
+   *   undefined for a member that is all fill
+   */
+  async member(index, signal) {
+    const entry = this.config.members[index];
+    if (entry.array === undefined) return undefined;
+    const url = `${directory(resolveUrl(entry.array, this.url, this.#label(index)))}zarr.json`;
+    const array = await this.io.openArray(url, signal);
+    // Checked once per member as long as the same array object lives; a bounded cache may have opened it anew.
+    const known = this.opened.get(index);
+    if (known?.array === array) return known;
+    const member = this.#fit(index, entry, array);
+    if (this.opened.size > 256) this.opened.clear();
+    this.opened.set(index, member);
+    return member;
+  }
+
+  #fit(index, entry, array) {
+    const what = `${this.#label(index)} ('${array.name}')`;
+    const axes = entry.axes ?? this.shape.map((_, i) => i);
+    const select = selection(entry.select, array.shape, what);
+    this.#checkAxes(entry, axes, select, what);
+    if (!entry.decode && !sameJson(array.metadata.data_type, this.metadata.data_type)) {
+      throw new FormatError(`${what}: has data type ${array.metadata.data_type}, expected ${this.metadata.data_type} or a 'decode'`);
+    }
+    if (this.config.uniform && plainMember(entry)) checkUniform(this, index, array, what);
+    const place = select.map((_, axis) => axes.indexOf(axis));
+    return {
+      array,
+      axes,
+      regionOf: (part) => select.map((whole, axis) => within(whole, place[axis] < 0 ? span(0, 1) : part[place[axis]])),
+      decode: entry.decode && makeMemberDecoder(entry.decode, array.type, this.type, what),
+    };
+  }
+
+  #checkAxes(entry, axes, select, what) {
+    const wrong = (found, expected) => new FormatError(`${what}: ${found}, expected ${expected}`);
+    if (axes.length !== this.shape.length) throw wrong(`has ${axes.length} axes`, this.shape.length);
+    const named = axes.filter((axis) => axis !== null);
+    if (new Set(named).size !== named.length || named.some((axis) => !(axis in select))) throw wrong(`axes [${axes}]`, "each axis at most once");
+    axes.forEach((axis, i) => {
+      const extent = i === this.axis ? entry.length : this.shape[i];
+      if (axis !== null && select[axis].count !== extent) throw wrong(`${select[axis].count} elements along axis ${i}`, extent);
+    });
+    select.forEach(({ count }, axis) => {
+      if (!named.includes(axis) && count !== 1) throw wrong(`axis ${axis} is dropped but has ${count} elements`, 1);
+    });
+  }
+
+  #label(index) {
+    return `${this.name}: member ${index}`;
+  }
+}
+
+/** A member taken as it is: all of it, in its own axis order and values. */
+export function plainMember({ select, axes, decode }) {
+  return select === undefined && axes === undefined && decode === undefined;
+}
+
+/** `range(start, stop, step)` per axis of the member. */
+function selection(select, shape, what) {
+  if (!select) return shape.map((extent) => span(0, extent));
+  if (select.length !== shape.length) throw new FormatError(`${what}: selects on ${select.length} axes, the array has ${shape.length}`);
+  return select.map(([start, stop, step], axis) => {
+    const count = step ? Math.max(0, Math.ceil((stop - start) / step)) : NaN;
+    const last = start + (count - 1) * step;
+    if (!(count >= 0) || (count > 0 && !(Math.min(start, last) >= 0 && Math.max(start, last) < shape[axis]))) {
+      throw new FormatError(`${what}: selects [${start}, ${stop}, ${step}] of ${shape[axis]} elements along axis ${axis}`);
+    }
+    return span(start, count, step);
+  });
+}

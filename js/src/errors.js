@@ -1,0 +1,27 @@
+/**
+ * The errors of this module. A message names the array or source, what was found, what was expected, and the way out.
+ */
+
+export class VirtualZarrError extends Error {
+  constructor(message, options) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** The hierarchy is not what the format allows, or breaks a promise it makes. */
+export class FormatError extends VirtualZarrError {}
+
+/** The hierarchy is sound, but asks for something this reader does not have. */
+export class UnsupportedError extends VirtualZarrError {}
+
+/** Bytes that a manifest lists cannot be had: absent, short, changed since the scan, or served without ranges. */
+export class SourceError extends VirtualZarrError {}
+
+/** Bytes came, but do not decode to the chunk they should be. */
+export class DecodeError extends VirtualZarrError {}
+
+/** True for the error that an aborted `AbortSignal` causes; it must pass through unwrapped. */
+export function isAbort(error, signal) {
+  return error?.name === "AbortError" || (signal?.aborted && error === signal.reason);
+}

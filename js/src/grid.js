@@ -1,0 +1,129 @@
+import { FormatError, UnsupportedError } from "./errors.js";
+
+/** Chunk edges along one axis: what each chunk covers of the array, and the edge it is stored with. */
+export class Axis {
+  /**
+   * @param {number} extent [elements]
+   * @param {number | number[]} edges one for all chunks, or one each
+   * @param {number | number[]} [stored] at least what the chunk covers; absent: as `edges`
+   */
+  constructor(extent, edges, stored = edges) {
+    this.extent = extent;
+    this.edge = typeof edges === "number" ? edges : undefined;
+    this.starts = typeof edges === "number" ? undefined : runningSum(edges);
+    this.count = this.edge ? Math.ceil(extent / this.edge) : this.starts.findLastIndex((start) => start < extent) + 1;
+    this.storedEdges = stored;
+    if (this.starts && this.starts.at(-1) < extent) this.count = -1;
+  }
+
+  /** First element of a chunk. */
+  start(chunk) {
+    return this.edge ? chunk * this.edge : this.starts[chunk];
+  }
+
+  /** Elements of the array that a chunk covers. */
+  visible(chunk) {
+    return Math.min(this.start(chunk + 1), this.extent) - this.start(chunk);
+  }
+
+  /** Edge a chunk decodes to. */
+  stored(chunk) {
+    return typeof this.storedEdges === "number" ? this.storedEdges : this.storedEdges[chunk];
+  }
+
+  /** The chunk that holds an element. */
+  find(position) {
+    if (this.edge) return Math.floor(position / this.edge);
+    let low = 0;
+    let high = this.count - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.starts[middle] <= position) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** The chunk edge of a regular grid with the same chunks, stored alike; undefined if there is none. */
+  regularEdge() {
+    if (this.edge && this.storedEdges === this.edge) return this.edge;
+    const edge = this.count ? this.stored(0) : (this.edge ?? 1);
+    for (let chunk = 0; chunk < this.count; chunk++) {
+      if (this.stored(chunk) !== edge || this.start(chunk) !== chunk * edge) return undefined;
+    }
+    return this.count * edge >= this.extent ? edge : undefined;
+  }
+
+  /** The chunk edge of a regular view: the longest edge, so that few chunks are needed twice. */
+  viewEdge() {
+    if (this.edge) return this.edge;
+    let longest = 1;
+    for (let chunk = 0; chunk < this.count; chunk++) longest = Math.max(longest, this.visible(chunk));
+    return longest;
+  }
+}
+
+function runningSum(edges) {
+  const starts = [0];
+  for (const edge of edges) starts.push(starts.at(-1) + edge);
+  return starts;
+}
+
+/**
+ * The axes of an array's chunk grid.
+ *
+ * @param {any} metadata an array's zarr.json
+ * @param {string} name the array, for errors
+ * @param {any[]} [storedChunkShapes] of a chunk manifest
+ * @returns {Axis[]}
+ */
+export function gridAxes({ shape, chunk_grid: grid }, name, storedChunkShapes) {
+  const edges = gridEdges(grid, name);
+  if (edges.length !== shape.length || (storedChunkShapes ?? edges).length !== shape.length) {
+    throw new FormatError(`${name}: the chunk grid has ${edges.length} axes, the array has ${shape.length}`);
+  }
+  return shape.map((extent, i) => {
+    const stored = storedChunkShapes && unroll(storedChunkShapes[i], name);
+    const axis = new Axis(extent, edges[i], stored ?? edges[i]);
+    checkAxis(axis, i, name);
+    return axis;
+  });
+}
+
+function gridEdges(grid, name) {
+  if (grid?.name === "regular") return grid.configuration.chunk_shape;
+  if (grid?.name !== "rectilinear") {
+    throw new UnsupportedError(`${name}: chunk grid '${grid?.name}' is unknown here, expected regular or rectilinear`);
+  }
+  const { kind, chunk_shapes: shapes } = grid.configuration;
+  if (kind !== "inline") throw new UnsupportedError(`${name}: rectilinear chunk grid of kind '${kind}', expected 'inline'`);
+  return shapes.map((spec) => unroll(spec, name));
+}
+
+/** Expand `[[10, 3], 1]` to `[10, 10, 10, 1]`; a bare integer stays. */
+function unroll(spec, name) {
+  if (Number.isInteger(spec) && spec > 0) return spec;
+  const edges = Array.isArray(spec) ? spec.flatMap((run) => (Array.isArray(run) ? Array(run[1]).fill(run[0]) : run)) : [];
+  if (!edges.length || !edges.every((edge) => Number.isInteger(edge) && edge > 0)) {
+    throw new FormatError(`${name}: ${JSON.stringify(spec)?.slice(0, 60)} states no chunk edges; expected an integer or a list`);
+  }
+  return edges;
+}
+
+function checkAxis(axis, i, name) {
+  if (axis.count < 0) {
+    throw new FormatError(`${name}: chunk edges of axis ${i} sum to ${axis.starts.at(-1)}, less than its extent ${axis.extent}`);
+  }
+  const { storedEdges, count } = axis;
+  if (Array.isArray(storedEdges) && storedEdges.length < count) {
+    throw new FormatError(`${name}: ${storedEdges.length} stored edges on axis ${i}, expected ${count} as in the chunk grid`);
+  }
+  if (axis.edge && storedEdges === axis.edge) return;
+  for (let chunk = 0; chunk < count; chunk++) {
+    if (axis.stored(chunk) < axis.visible(chunk)) {
+      throw new FormatError(
+        `${name}: chunk ${chunk} of axis ${i} is stored with edge ${axis.stored(chunk)} but must cover ${axis.visible(chunk)} elements`,
+      );
+    }
+  }
+}

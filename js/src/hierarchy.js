@@ -1,0 +1,98 @@
+import { LoadCache } from "./cache.js";
+import { ConcatenatedArray } from "./concatenation.js";
+import { FormatError } from "./errors.js";
+import { parseJson } from "./json.js";
+import { ManifestArray } from "./manifest.js";
+import { classify } from "./metadata.js";
+import { PlainArray } from "./plain.js";
+import { modeOf, presented } from "./present.js";
+import { describeUrl } from "./urls.js";
+
+const DOCUMENTS = 1000;
+const MB = 1 << 20;
+
+/** Opens the arrays of a hierarchy and of others that it refers to, by the URL of their zarr.json. */
+export class Hierarchy {
+  /**
+   * @param {import("./bytes.js").Bytes} bytes
+   * @param {{chunkCacheBytes?: number, pageCacheBytes?: number}} options
+   */
+  constructor(bytes, { chunkCacheBytes = 64 * MB, pageCacheBytes = 16 * MB }) {
+    this.bytes = bytes;
+    this.chunks = new LoadCache(chunkCacheBytes, blockBytes);
+    this.manifestPages = new LoadCache(pageCacheBytes, blockBytes);
+    this.documents = new LoadCache(DOCUMENTS);
+    this.arrays = new LoadCache(DOCUMENTS);
+    this.sourcePages = new LoadCache(pageCacheBytes, (page) => page?.length ?? 0);
+    /** Documents that came with the root's, by URL. @type {Map<string, any>} */
+    this.consolidated = new Map();
+  }
+
+  /** @returns {Promise<any>} a zarr.json, or undefined */
+  async document(url, signal) {
+    const known = this.consolidated.get(url);
+    if (known) return known;
+    return this.documents.load(url, signal, async (shared) => {
+      const bytes = await this.bytes.get(url, shared);
+      return bytes && parseJson(bytes, describeUrl(url));
+    });
+  }
+
+  /** Take over the documents that the root's consolidated metadata holds. */
+  addConsolidated(url, document) {
+    const listed = document.consolidated_metadata?.metadata ?? {};
+    this.consolidated.set(url, document);
+    for (const [path, node] of Object.entries(listed)) this.consolidated.set(this.childUrl(url, path), node);
+  }
+
+  /** URL of the zarr.json of a node below a group. */
+  childUrl(groupUrl, path) {
+    return groupUrl.replace(/zarr\.json$/, "") + this.bytes.root.pathOf(`${path}/zarr.json`);
+  }
+
+  /** What zarrita sees of an array whose document is at hand. */
+  present(url) {
+    const array = this.#make(this.consolidated.get(url), url, this.nameOf(url));
+    return presented(array, modeOf(array));
+  }
+
+  /** An array; an error if there is none. */
+  async openArray(url, signal) {
+    return this.arrays.load(url, signal, async (shared) => {
+      const metadata = await this.document(url, shared);
+      const name = this.nameOf(url);
+      if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}', which the store refers to; was it moved alone?`);
+      return this.#make(metadata, url, name);
+    });
+  }
+
+  #make(metadata, url, name) {
+    const { kind, config } = classify(metadata, name);
+    if (kind === "plain") return new PlainArray(metadata, url, name, this);
+    if (kind === "chunk-manifest") return new ManifestArray(metadata, config, url, name, this);
+    return new ConcatenatedArray(metadata, config, url, name, this);
+  }
+
+  /** A manifest's array of references; its pages have a cache of their own. */
+  async openRefs(url, name, signal) {
+    const metadata = await this.document(url, signal);
+    if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}'; was the store copied without it?`);
+    if (classify(metadata, name).kind !== "plain") throw new FormatError(`${name}: expected an ordinary Zarr array`);
+    return new PlainArray(metadata, url, name, { bytes: this.bytes, chunks: this.manifestPages });
+  }
+
+  /** A page of a source table, kept as bytes. */
+  page(url, signal) {
+    return this.sourcePages.load(url, signal, (shared) => this.bytes.get(url, shared));
+  }
+
+  /** The name of an array in errors: its path in the hierarchy, or its URL. */
+  nameOf(url) {
+    const key = this.bytes.root.keyOf(url);
+    return key === undefined ? describeUrl(url.replace(/\/zarr\.json$/, "")) : key.replace(/^\/|\/?zarr\.json$/g, "") || "/";
+  }
+}
+
+function blockBytes(block) {
+  return block?.data.byteLength ?? 0;
+}

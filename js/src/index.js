@@ -1,0 +1,10 @@
+/**
+ * Virtual Zarr hierarchies (chunk manifests and virtual concatenations) as plain Zarr, for zarrita.
+ */
+import { registerCodecs } from "./codecs/register.js";
+
+registerCodecs();
+
+export { openVirtual } from "./open.js";
+export { VirtualStore } from "./store.js";
+export { DecodeError, FormatError, SourceError, UnsupportedError, VirtualZarrError } from "./errors.js";

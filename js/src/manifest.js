@@ -1,0 +1,157 @@
+import { located, readChunked } from "./chunked.js";
+import { dataType, unitsOf } from "./dtype.js";
+import { FormatError } from "./errors.js";
+import { gridAxes } from "./grid.js";
+import { makeDecoder } from "./pipeline.js";
+import { SourceTable } from "./sources.js";
+import { directory, resolveUrl } from "./urls.js";
+
+const FIELDS = ["source", "offset", "length", "codec"];
+
+/**
+ * Where one encoded chunk lies.
+ *
+ * @typedef {{kind: "stored", source: import("./sources.js").Source, offset: number, length: number, codec: number}
+ *   | {kind: "inline", bytes: Uint8Array, length: number, codec: number}} ChunkRef
+ */
+
+/** An array whose chunks lie in other files. */
+export class ManifestArray {
+  /**
+   * @param {any} metadata its zarr.json
+   * @param {any} config of the transformer
+   * @param {string} url of its zarr.json
+   * @param {string} name for errors
+   * @param {import("./hierarchy.js").Hierarchy} io
+   */
+  constructor(metadata, config, url, name, io) {
+    Object.assign(this, { metadata, config, url, name, io });
+    this.shape = metadata.shape;
+    this.axes = gridAxes(metadata, name, config.stored_chunk_shapes);
+    this.sources = new SourceTable(config.sources, url, (page, signal) => io.page(page, signal), name);
+    this.decoders = new Map();
+    if (config.manifest !== undefined && config.chunks !== undefined) {
+      throw new FormatError(`${name}: has both 'manifest' and 'chunks', expected one of them`);
+    }
+  }
+
+  get type() {
+    return (this.cachedType ??= dataType(this.metadata.data_type, this.name));
+  }
+
+  get fill() {
+    return (this.cachedFill ??= unitsOf(this.type, this.metadata.fill_value, this.name));
+  }
+
+  read(region, signal) {
+    return readChunked(this, region, signal);
+  }
+
+  /** Encoded bytes of a chunk; undefined if the manifest does not list it. */
+  async stored(coords, signal) {
+    try {
+      const ref = await this.lookup(coords, signal);
+      if (ref && ref.codec !== 0) throw this.#noCodec(ref.codec);
+      return ref && (await this.#fetch(ref, 0, ref.length, signal));
+    } catch (error) {
+      throw located(error, this.name, coords, signal);
+    }
+  }
+
+  /** A part of a chunk's encoded bytes. */
+  async storedRange(coords, range, signal) {
+    const ref = await this.lookup(coords, signal);
+    if (!ref) return undefined;
+    const offset = range.offset ?? Math.max(0, ref.length - range.suffixLength);
+    const length = Math.min(range.length ?? range.suffixLength, ref.length - offset);
+    return this.#fetch(ref, offset, length, signal);
+  }
+
+  decodedChunk(coords, signal) {
+    return this.io.chunks.load(`${this.url} ${coords}`, signal, (shared) => this.#decode(coords, shared));
+  }
+
+  /** @returns {Promise<ChunkRef | undefined>} undefined for a chunk that is not listed */
+  async lookup(coords, signal) {
+    if (this.config.manifest !== undefined) return this.#paged(coords, signal);
+    const entry = this.config.chunks?.[coords.join(".") || "0"];
+    if (!entry) return undefined;
+    const codec = entry.codec ?? 0;
+    if (entry.inline !== undefined) {
+      const bytes = Uint8Array.from(atob(entry.inline), (char) => char.charCodeAt(0));
+      return { kind: "inline", bytes, length: bytes.length, codec };
+    }
+    return this.#ref(entry.source, entry.offset, entry.length, codec, signal);
+  }
+
+  async #paged(coords, signal) {
+    const refs = await this.#openRefs(signal);
+    const { data, offset, strides } = (await refs.decodedChunk([...coords.map((at, i) => refs.axes[i].find(at)), 0], signal)) ?? {};
+    if (!data) return undefined;
+    const start = coords.reduce((sum, at, i) => sum + (at - refs.axes[i].start(refs.axes[i].find(at))) * strides[i], offset);
+    const values = Array.from({ length: refs.shape.at(-1) }, (_, field) => this.#exact(data, start + field * strides.at(-1)));
+    return this.#ref(values[0], values[1], values[2], values[3] ?? 0, signal);
+  }
+
+  #exact(data, at) {
+    const value = data[at + 1] * 2 ** 32 + data[at];
+    if (!Number.isSafeInteger(value)) throw new FormatError(`${this.name}: the manifest holds a number above 2^53; write the store again`);
+    return value;
+  }
+
+  async #ref(row, offset, length, codec, signal) {
+    if (length === 0) return undefined;
+    if (![row, offset, length, codec].every((value) => Number.isSafeInteger(value) && value >= 0)) {
+      throw new FormatError(`${this.name}: source ${row}, offset ${offset}, length ${length} is no chunk reference`);
+    }
+    return { kind: "stored", source: await this.sources.source(row, signal), offset, length, codec };
+  }
+
+  async #openRefs(signal) {
+    if (this.refs) return this.refs;
+    const folder = directory(resolveUrl(this.config.manifest, this.url, `${this.name}: manifest`));
+    const refs = await this.io.openRefs(`${folder}zarr.json`, `${this.name}: manifest`, signal);
+    const grid = this.axes.map(({ count }) => count);
+    const fields = refs.metadata.attributes?.fields ?? FIELDS;
+    const width = refs.shape.at(-1);
+    const fits = refs.shape.length === grid.length + 1 && grid.every((count, i) => count === refs.shape[i]);
+    if (!fits || (width !== 3 && width !== 4) || refs.axes.at(-1).count !== 1) {
+      throw new FormatError(`${this.name}: the manifest has shape (${refs.shape}), expected (${grid}, 3 or 4) in pages that hold whole references`);
+    }
+    if (refs.metadata.data_type !== "uint64" || !fields.slice(0, width).every((field, i) => field === FIELDS[i])) {
+      throw new FormatError(`${this.name}: the manifest holds ${refs.metadata.data_type} [${fields}], expected uint64 [${FIELDS}]`);
+    }
+    return (this.refs = refs);
+  }
+
+  #fetch(ref, offset, length, signal) {
+    if (ref.kind === "inline") return ref.bytes.subarray(offset, offset + length);
+    return this.io.bytes.getRange(ref.source, ref.offset + offset, length, signal);
+  }
+
+  async #decode(coords, signal) {
+    try {
+      const ref = await this.lookup(coords, signal);
+      if (!ref) return undefined;
+      const bytes = await this.#fetch(ref, 0, ref.length, signal);
+      const shape = coords.map((chunk, i) => this.axes[i].stored(chunk));
+      return await this.#decoder(ref.codec)(bytes, shape, ref.kind === "inline" ? "inlined bytes" : ref.source.url);
+    } catch (error) {
+      throw located(error, this.name, coords, signal);
+    }
+  }
+
+  #decoder(codec) {
+    if (!this.decoders.has(codec)) {
+      const codecs = codec === 0 ? this.metadata.codecs : this.config.codec_alternatives?.[codec - 1];
+      if (!codecs) throw this.#noCodec(codec);
+      this.decoders.set(codec, makeDecoder(codecs, this.type));
+    }
+    return this.decoders.get(codec);
+  }
+
+  #noCodec(codec) {
+    const count = this.config.codec_alternatives?.length ?? 0;
+    return new FormatError(`the manifest names codec ${codec}, but there are ${count} codec_alternatives; write the store again`);
+  }
+}

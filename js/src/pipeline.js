@@ -1,0 +1,76 @@
+import { registry } from "zarrita";
+import { DecodeError, isAbort, UnsupportedError } from "./errors.js";
+import { sizeOf, stridesOf } from "./region.js";
+
+/** @typedef {{data: any, offset: number, strides: number[]}} Block values as units, see dtype.js */
+
+/** Refuse by name what no codec here decodes. */
+export function checkCodecs(codecs, name) {
+  for (const codec of codecs) {
+    if (codec.name !== "sharding_indexed" && !registry.has(codec.name)) {
+      throw new UnsupportedError(
+        `${name}: codec '${codec.name}' has no decoder here; register one in zarrita's registry, or read the array in Python`,
+      );
+    }
+  }
+}
+
+/**
+ * A codec pipeline that decodes one chunk to a block.
+ *
+ * @param {{name: string, configuration?: any}[]} codecs
+ * @param {import("./dtype.js").DataType} type
+ * @returns {(bytes: Uint8Array, shape: number[], what: string) => Promise<Block>}
+ */
+export function makeDecoder(codecs, type) {
+  const toBytes = codecs.findIndex(({ name }) => name === "bytes");
+  const before = codecs.slice(0, Math.max(toBytes, 0));
+  const after = codecs.slice(toBytes + 1).reverse();
+  const big = codecs[toBytes]?.configuration?.endian === "big";
+  return async (bytes, shape, what) => {
+    for (const codec of after) bytes = await runCodec(codec, bytes, type, shape, what);
+    const expected = sizeOf(shape) * type.itemsize;
+    if (bytes.length !== expected) {
+      throw new DecodeError(`${what}: decoded to ${bytes.length} bytes, expected ${expected} (shape ${shape.join("×")}, ${type.name})`);
+    }
+    return reorder({ data: asUnits(bytes, type, big), offset: 0, strides: [] }, before, type, shape, what);
+  };
+}
+
+async function runCodec({ name, configuration }, bytes, type, shape, what) {
+  const entry = await registry.get(name)?.();
+  if (!entry) throw new UnsupportedError(`${what}: codec '${name}' has no decoder here`);
+  try {
+    return await entry.fromConfig(configuration ?? {}, { dataType: codecType(type), shape, codecs: [], fillValue: null }).decode(bytes);
+  } catch (cause) {
+    if (isAbort(cause)) throw cause;
+    throw new DecodeError(`${what}: codec '${name}' failed: ${cause.message}`, { cause });
+  }
+}
+
+// Byte codecs only want to know the size; these names exist in every engine.
+function codecType(type) {
+  return type.name === "float16" ? "uint16" : type.name.startsWith("complex") ? "float64" : type.name;
+}
+
+function asUnits(bytes, { Unit, itemsize }, big) {
+  if (big && itemsize > 1) {
+    bytes = bytes.slice();
+    for (let at = 0; at < bytes.length; at += itemsize) bytes.subarray(at, at + itemsize).reverse();
+  } else if (bytes.byteOffset % Unit.BYTES_PER_ELEMENT) bytes = bytes.slice();
+  return new Unit(bytes.buffer, bytes.byteOffset, bytes.length / Unit.BYTES_PER_ELEMENT);
+}
+
+/** Transposition is left to the strides; any other array codec is refused. */
+function reorder(block, codecs, type, shape, what) {
+  let order = shape.map((_, axis) => axis);
+  for (const { name, configuration } of codecs) {
+    if (name !== "transpose") throw new UnsupportedError(`${what}: codec '${name}' before 'bytes' has no decoder here`);
+    order = configuration.order.map((axis) => order[axis]);
+  }
+  const strides = Array(shape.length);
+  stridesOf(order.map((axis) => shape[axis])).forEach((stride, i) => {
+    strides[order[i]] = stride * type.lanes;
+  });
+  return { ...block, strides };
+}

@@ -1,0 +1,154 @@
+import { emptyBlock, copyValues } from "./chunked.js";
+import { encodeJson } from "./json.js";
+import { modeOf, presented, viewShape } from "./present.js";
+import { span } from "./region.js";
+import { trace } from "./trace.js";
+
+const CHUNK_KEY = /^(.*)\/c((?:\/\d+)*)$/;
+
+/** @typedef {{signal?: AbortSignal}} GetOptions */
+
+/** A zarrita store that shows a virtual hierarchy as plain Zarr. Read-only. */
+export class VirtualStore {
+  /** @param {import("./hierarchy.js").Hierarchy} hierarchy */
+  constructor(hierarchy) {
+    this.hierarchy = hierarchy;
+    this.bytes = hierarchy.bytes;
+    this.root = hierarchy.bytes.root;
+  }
+
+  /** Requests sent and bytes received over HTTP so far. */
+  get stats() {
+    return { ...this.bytes.http.stats };
+  }
+
+  /**
+   * @param {string} key such as "/temp/zarr.json" or "/temp/c/0/1"
+   * @param {GetOptions} [options]
+   * @returns {Promise<Uint8Array | undefined>}
+   */
+  async get(key, { signal } = {}) {
+    if (/(^|\/)zarr\.json$/.test(key)) return this.#metadata(key, signal);
+    const chunk = await this.#virtualChunk(key, signal);
+    return chunk ? this.#chunk(chunk, signal) : this.bytes.get(this.root.urlOf(key), signal);
+  }
+
+  /**
+   * @param {string} key
+   * @param {{offset: number, length: number} | {suffixLength: number}} range
+   * @param {GetOptions} [options]
+   */
+  async getRange(key, range, { signal } = {}) {
+    const chunk = await this.#virtualChunk(key, signal);
+    if (chunk?.mode === "passthrough" && chunk.array.storedRange) return chunk.array.storedRange(chunk.coords, range, signal);
+    if (!chunk && "offset" in range) return this.bytes.getRange({ url: this.root.urlOf(key) }, range.offset, range.length, signal);
+    const whole = await this.get(key, { signal });
+    const start = range.offset ?? whole?.length - range.suffixLength;
+    return whole?.subarray(start, start + (range.length ?? range.suffixLength));
+  }
+
+  /**
+   * The nodes that the hierarchy's consolidated metadata lists; an array that cannot be read has a `reason`.
+   *
+   * @returns {{path: string, kind: "array" | "group", reason?: string}[]}
+   */
+  contents() {
+    const nodes = [...this.hierarchy.consolidated].map(([url, { node_type: kind }]) => {
+      const path = this.root.keyOf(url).replace(/\/?zarr\.json$/, "") || "/";
+      return { path, kind, ...(kind === "array" && this.#reason(url)) };
+    });
+    return nodes;
+  }
+
+  /**
+   * How an array is stored and shown.
+   *
+   * @param {string} path
+   * @param {GetOptions} [options]
+   */
+  async describe(path, { signal } = {}) {
+    const array = await this.#array(path, signal);
+    const kind = !array.config ? "plain" : array.config.members ? "virtual-concatenation" : "chunk-manifest";
+    return { kind, mode: modeOf(array), shape: array.shape, chunkShape: viewShape(array), gridShape: array.axes.map(({ count }) => count), axes: array.axes, metadata: array.metadata };
+  }
+
+  /**
+   * What a box of an array is read from.
+   *
+   * @param {string} path
+   * @param {number[]} start
+   * @param {number[]} count
+   * @param {GetOptions} [options]
+   * @returns {Promise<import("./trace.js").Piece[]>}
+   */
+  async locate(path, start, count, { signal } = {}) {
+    const array = await this.#array(path, signal);
+    return trace(array, start.map((first, i) => span(first, count[i])), signal);
+  }
+
+  #array(path, signal) {
+    return this.hierarchy.openArray(this.root.urlOf(`${path.replace(/^\/?|\/$/g, "/").replace(/\/?$/, "/")}zarr.json`), signal);
+  }
+
+  #reason(url) {
+    try {
+      this.hierarchy.present(url);
+      return {};
+    } catch (error) {
+      return { reason: error.message };
+    }
+  }
+
+  async #metadata(key, signal) {
+    const url = this.root.urlOf(key);
+    const document = await this.hierarchy.document(url, signal);
+    if (!document) return undefined;
+    if (document.node_type !== "array") return encodeJson(this.#group(document, url));
+    const array = await this.hierarchy.openArray(url, signal);
+    return encodeJson(presented(array, modeOf(array)));
+  }
+
+  // Consolidated copies are shown like the documents themselves; what cannot be read is left out, so that the group opens.
+  #group(document, url) {
+    const listed = document.consolidated_metadata?.metadata;
+    if (!listed) return document;
+    const metadata = {};
+    for (const [path, node] of Object.entries(listed)) {
+      try {
+        metadata[path] = node.node_type === "array" ? this.hierarchy.present(this.hierarchy.childUrl(url, path)) : node;
+      } catch {
+        continue;
+      }
+    }
+    return { ...document, consolidated_metadata: { ...document.consolidated_metadata, metadata } };
+  }
+
+  async #virtualChunk(key, signal) {
+    const match = key.match(CHUNK_KEY);
+    const url = match && this.root.urlOf(`${match[1]}/zarr.json`);
+    const document = url && (await this.hierarchy.document(url, signal));
+    if (document?.node_type !== "array") return undefined;
+    const array = await this.hierarchy.openArray(url, signal);
+    const mode = modeOf(array);
+    const coords = match[2].split("/").slice(1).map(Number);
+    return mode === "untouched" || coords.length !== array.shape.length ? undefined : { array, mode, coords };
+  }
+
+  async #chunk({ array, mode, coords }, signal) {
+    const shape = viewShape(array);
+    const region = coords.map((at, i) => span(at * shape[i], Math.min(shape[i], array.shape[i] - at * shape[i])));
+    if (region.some(({ count }) => count <= 0)) return undefined;
+    if (mode === "passthrough") return array.stored(coords, signal);
+    const block = await array.read(region, signal);
+    const counts = region.map(({ count }) => count);
+    const whole = counts.every((count, i) => count === shape[i]) ? block : padded(array.type, block, shape, counts);
+    return new Uint8Array(whole.data.buffer, whole.data.byteOffset, whole.data.byteLength);
+  }
+}
+
+/** Zarr's regular grids have full chunks at the edges. */
+function padded(type, block, shape, counts) {
+  const out = emptyBlock(type, shape);
+  copyValues(type, out, block, counts);
+  return out;
+}

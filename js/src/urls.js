@@ -1,0 +1,72 @@
+import { FormatError } from "./errors.js";
+
+// A store that has no URL gets one deep enough that "../" cannot be clamped at the root, which URL resolution would
+// do without a word.
+const DEEP_ROOT = `zarr-store://store/${"-/".repeat(64)}`;
+
+/** Where the hierarchy's keys live among URLs, in both directions. */
+export class Root {
+  /** @param {string | URL | undefined} url the hierarchy's root; its query string (a signature) is kept for every key */
+  constructor(url) {
+    this.named = url !== undefined;
+    const parsed = new URL(url ?? DEEP_ROOT, globalThis.location?.href);
+    this.query = parsed.search;
+    parsed.search = parsed.hash = "";
+    if (!parsed.pathname.endsWith("/")) parsed.pathname += "/";
+    /** @type {string} */
+    this.href = parsed.href;
+  }
+
+  /** @param {string} key such as "/temp/zarr.json" */
+  urlOf(key) {
+    return this.href + this.pathOf(key);
+  }
+
+  /** A key as part of a URL. */
+  pathOf(key) {
+    return key.replace(/^\//, "").split("/").map(encodeURIComponent).join("/");
+  }
+
+  /** @returns {string | undefined} the key of a URL, if the URL lies in the hierarchy */
+  keyOf(url) {
+    if (!url.startsWith(this.href)) return undefined;
+    return `/${url.slice(this.href.length).split("/").map(decodeURIComponent).join("/")}`;
+  }
+
+  /** The URL to ask a server for. */
+  request(url) {
+    if (this.query && url.startsWith(this.href) && !url.includes("?")) return url + this.query;
+    if (!this.named && url.startsWith("zarr-store:")) {
+      throw new FormatError(
+        `'${describeUrl(url)}' lies outside the store, and the store has no URL to resolve it against; ` +
+          `pass {baseUrl: "https://…"} to openVirtual`,
+      );
+    }
+    return url;
+  }
+}
+
+/**
+ * Resolve a reference as RFC 3986 says.
+ *
+ * @param {string} reference
+ * @param {string} base URL of the document that holds the reference
+ * @param {string} what named in errors
+ */
+export function resolveUrl(reference, base, what) {
+  try {
+    return new URL(reference, base).href;
+  } catch (cause) {
+    throw new FormatError(`${what}: '${reference}' is no URL relative to '${describeUrl(base)}'`, { cause });
+  }
+}
+
+/** A URL that names a directory, so that references resolve inside it. */
+export function directory(url) {
+  return url.endsWith("/") ? url : `${url}/`;
+}
+
+/** A URL as an error may show it: without the query, which can hold a signature. */
+export function describeUrl(url) {
+  return url.replace(DEEP_ROOT, "/").replace(/\?.*$/, "");
+}
