@@ -1,0 +1,56 @@
+"""HDF5 and netCDF-4: the format plug-in `FORMAT`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intake_virtualzarr.errors import UnsupportedError, VirtualZarrError
+from intake_virtualzarr.formats.base import Parse, ScannedFile
+from intake_virtualzarr.formats.hdf5.convert import scanned_file
+from intake_virtualzarr.readers.base import Buffer
+from intake_virtualzarr.sources import Source
+
+__all__ = ["FORMAT", "Hdf5"]
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+class Hdf5:
+    """HDF5 files, netCDF-4 files among them."""
+
+    name = "hdf5"
+
+    def sniff(self, head: Buffer) -> bool:
+        """Whether a superblock starts at byte 0, 512, 1024, 2048 … of the first bytes."""
+        at = 0
+        while at + 8 <= len(head):
+            if bytes(head[at : at + 8]) == SIGNATURE:
+                return True
+            at = max(512, at * 2)
+        return False
+
+    def parse(self, source: Source) -> Parse:
+        """Parse a file.
+
+        Raises
+        ------
+        UnsupportedError
+            If the file holds something that only `fallback` can describe.
+        FormatError
+            If the file is damaged.
+        """
+        raise UnsupportedError(f"{source.url}: not parsed yet")
+        yield ()
+
+    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+        """Scan through h5py."""
+        from intake_virtualzarr.formats.hdf5.via_h5py import read_with_h5py
+
+        try:
+            return scanned_file(read_with_h5py(source.url, file), source)
+        except VirtualZarrError as exc:
+            exc.add_note(f"(tried HDF5's own library because: {reason})")
+            raise
+
+
+FORMAT = Hdf5()

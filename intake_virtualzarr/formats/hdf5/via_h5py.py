@@ -1,0 +1,360 @@
+"""The other producer of raw descriptions: h5py's low-level interface. The only module that imports h5py.
+
+Used for what the parser declines, and as the oracle of its tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, parse_datatype
+from intake_virtualzarr.codecs.hdf5_values import storage_of
+from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
+from intake_virtualzarr.formats.hdf5.attributes import attribute_value, decode_text, texts_value
+from intake_virtualzarr.formats.hdf5.convert import INLINE_LIMIT, reason_of, segments_of
+from intake_virtualzarr.formats.hdf5.external import beside
+from intake_virtualzarr.formats.hdf5.model import (
+    Chunked,
+    Compact,
+    Contiguous,
+    External,
+    ExternalPart,
+    Mapped,
+    MappedBlock,
+    RawDataset,
+    RawFile,
+    RawFilter,
+    RawGroup,
+    Values,
+)
+from intake_virtualzarr.formats.hdf5.virtual import mapped_blocks
+from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.readers.urls import local_path
+from intake_virtualzarr.sources import Source
+
+__all__ = ["read_with_h5py"]
+
+MAX_OBJECTS = 1_000_000
+"""Paths in one file; more come from links that form a lattice."""
+MAX_DEPTH = 200
+
+H5PY_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, NotImplementedError, AttributeError)
+"""What h5py raises for damaged or unsupported input."""
+
+
+def read_with_h5py(url: str, file: Any) -> RawFile:
+    """Describe a file.
+
+    Parameters
+    ----------
+    url : str
+        Absolute URL; a local file is opened by its path, so that files beside it are found.
+    file : binary file object
+        Read where the URL is not local.
+
+    Raises
+    ------
+    FormatError
+        If HDF5 cannot open the file.
+    """
+    try:
+        handle = h5py.File(local_path(url) if url.startswith("file:") else file, "r", locking=False)
+    except H5PY_ERRORS as exc:
+        raise FormatError(f"{url}: HDF5 cannot open it ({exc})") from exc
+    with handle:
+        walk = _Walk(url, handle)
+        walk.group("/", handle.id, ())
+        return RawFile(walk.groups, walk.datasets, walk.left_out)
+
+
+class _Walk:
+    def __init__(self, url: str, handle: h5py.File) -> None:
+        self.url, self.handle = url, handle
+        self.groups: dict[str, RawGroup] = {}
+        self.datasets: dict[str, RawDataset] = {}
+        self.left_out: dict[str, str] = {}
+
+    def group(self, path: str, gid: Any, above: tuple[tuple[int, int], ...]) -> None:
+        identity = _identity(gid)
+        if identity in above or len(above) >= MAX_DEPTH:
+            self.left_out[path] = f"{path}: links back to a group that holds it"
+            return
+        if len(self.groups) + len(self.datasets) > MAX_OBJECTS:
+            raise FormatError(f"{self.url}: more than {MAX_OBJECTS} paths; do its links form a lattice?")
+        self.groups[path] = RawGroup(path, _attributes(gid))
+        for name in _names(gid):
+            child = f"{path.rstrip('/')}/{decode_text(name)}"
+            try:
+                self._child(child, gid, name, (*above, identity))
+            except VirtualZarrError as exc:
+                self.left_out[child] = reason_of(child, exc)
+            except H5PY_ERRORS as exc:
+                self.left_out[child] = f"{child}: HDF5 cannot read it ({exc})"
+
+    def _child(self, path: str, gid: Any, name: bytes, above: tuple[tuple[int, int], ...]) -> None:
+        link = gid.links.get_info(name)
+        url = None
+        if link.type == h5py.h5l.TYPE_EXTERNAL:
+            filename, _ = gid.links.get_val(name)
+            url = beside(self.url, decode_text(filename))
+        try:
+            oid = h5py.h5o.open(gid, name)
+        except H5PY_ERRORS as exc:
+            if link.type == h5py.h5l.TYPE_HARD:
+                raise
+            target = gid.links.get_val(name)
+            where = decode_text(target) if isinstance(target, bytes) else "%s of %s" % tuple(map(decode_text, target[::-1]))
+            raise UnsupportedError(f"is a link to {where}, which cannot be opened") from exc
+        if isinstance(oid, h5py.h5g.GroupID):
+            if url is not None:
+                raise UnsupportedError(f"is a link to a group of another file; open {url} itself")
+            self.group(path, oid, above)
+        elif isinstance(oid, h5py.h5d.DatasetID):
+            self.datasets[path] = _dataset(path, oid, self.url, url)
+
+
+def _identity(oid: Any) -> tuple[int, int]:
+    info = h5py.h5o.get_info(oid)
+    return int(info.fileno), int(info.addr)
+
+
+def _names(gid: Any) -> list[bytes]:
+    names: list[bytes] = []
+    tracked = gid.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED if gid.id else 0
+    index = h5py.h5.INDEX_CRT_ORDER if tracked else h5py.h5.INDEX_NAME
+    gid.links.iterate(names.append, idx_type=index)
+    return names
+
+
+# ---------------------------------------------------------------- attributes
+
+
+def _attributes(oid: Any) -> dict[str, Any]:
+    attrs: dict[str, Any] = {}
+    for index in range(h5py.h5a.get_num_attrs(oid)):
+        try:
+            aid = h5py.h5a.open(oid, index=index)
+            name = decode_text(aid.name if isinstance(aid.name, bytes) else aid.name.encode())
+            attrs[name] = _attribute(aid)
+        except (*H5PY_ERRORS, VirtualZarrError):
+            continue  # references, variable-length sequences, odd types: no Python form
+    return attrs
+
+
+def _attribute(aid: Any) -> Any:
+    datatype = parse_datatype(_encoded(aid.get_type()))
+    space = aid.get_space()
+    shape = None if space.get_simple_extent_type() == h5py.h5s.NULL else tuple(aid.shape)
+    if datatype.kind == "vlen-string":
+        return "" if shape is None else texts_value(_texts(aid.read, datatype, shape), shape)
+    if datatype.has_references:
+        raise UnsupportedError("references")
+    if shape is None:
+        return attribute_value(datatype, None, b"")
+    raw = np.zeros((*shape,), np.dtype(f"V{datatype.size}"))
+    if raw.size:
+        aid.read(raw, mtype=aid.get_type())
+    return attribute_value(datatype, shape, raw.tobytes())
+
+
+def _encoded(tid: Any) -> bytes:
+    # H5Tencode puts two bytes before the datatype message: the message's number and the encoding's version
+    return bytes(tid.encode())[2:]
+
+
+def _texts(read: Callable[..., None], datatype: Datatype, shape: Shape) -> list[str]:
+    dtype = h5py.string_dtype("utf-8" if datatype.utf8 else "ascii")
+    raw = np.empty(shape, dtype)
+    if raw.size:
+        read(raw, mtype=h5py.h5t.py_create(dtype, logical=True))
+    return [decode_text(v) if isinstance(v, bytes) else str(v or "") for v in raw.reshape(-1).tolist()]
+
+
+# ---------------------------------------------------------------- datasets
+
+
+def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset:
+    datatype = parse_datatype(_encoded(did.get_type()))
+    plist, space = did.get_create_plist(), did.get_space()
+    null = space.get_simple_extent_type() == h5py.h5s.NULL
+    shape = None if null else tuple(int(n) for n in space.get_simple_extent_dims())
+    maxshape = None if null else tuple(
+        None if n == h5py.h5s.UNLIMITED else int(n) for n in space.get_simple_extent_dims(True)
+    )
+    filters = tuple(_filter(plist, i) for i in range(plist.get_nfilters()))
+    raw = RawDataset(
+        path,
+        int(h5py.h5o.get_info(did).addr) if elsewhere is None else -1,
+        shape,
+        maxshape,
+        datatype.encoded,
+        Contiguous(None, 0),
+        filters,
+        _fill(plist, did, datatype),
+        _attributes(did),
+        _scales(did, len(shape or ())) if elsewhere is None else (),
+        elsewhere,
+    )
+    return raw if shape is None else _with_layout(raw, datatype, did, elsewhere or url)
+
+
+def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, url: str) -> RawDataset:
+    assert raw.shape is not None
+    if datatype.kind == "vlen-string":
+        return replace(raw, layout=_read_texts(did, datatype, raw.shape))
+    try:
+        storage = storage_of(datatype)
+        described = replace(raw, layout=_layout(raw, did, url))
+        fill = np.zeros((), storage.dtype)[()]
+        segments_of(described, storage, fill, (Source(url),), None)
+    except VirtualZarrError:
+        nbytes = int(np.prod(raw.shape, dtype=object)) * datatype.size
+        if datatype.has_references or nbytes > INLINE_LIMIT:
+            raise
+        try:
+            return replace(raw, layout=Values(_read(did, raw.shape)))
+        except H5PY_ERRORS:
+            pass
+        raise
+    return described
+
+
+def _read(did: Any, shape: Shape) -> npt.NDArray[Any]:
+    values = h5py.Dataset(did)[...]
+    if not isinstance(values, np.ndarray | np.generic) or values.dtype.hasobject:
+        raise TypeError
+    return np.asarray(values)
+
+
+def _read_texts(did: Any, datatype: Datatype, shape: Shape) -> Values:
+    count = int(np.prod(shape, dtype=object))
+    if count * 16 > INLINE_LIMIT:
+        raise UnsupportedError(
+            f"holds {count} variable-length strings, which lie scattered in the file; above {INLINE_LIMIT} bytes they "
+            "are not kept here, rewrite them as fixed-length strings"
+        )
+
+    def read(array: npt.NDArray[Any], mtype: Any) -> None:
+        did.read(h5py.h5s.ALL, h5py.h5s.ALL, array, mtype)
+
+    texts = _texts(read, datatype, shape)
+    values = np.empty(count, object)
+    values[:] = texts
+    return Values(values.reshape(shape))
+
+
+def _filter(plist: Any, index: int) -> RawFilter:
+    number, _, values, name = plist.get_filter(index)
+    return RawFilter(int(number), tuple(int(v) for v in values), decode_text(name))
+
+
+def _fill(plist: Any, did: Any, datatype: Datatype) -> bytes | None:
+    if datatype.has_references or plist.fill_value_defined() != h5py.h5d.FILL_VALUE_USER_DEFINED:
+        return None
+    value = np.zeros((), did.get_type().dtype)  # in NumPy's form of the stored type, byte order included
+    plist.get_fill_value(value)
+    raw = value.tobytes()
+    odd = datatype.kind in ("integer", "float") and storage_of(datatype).codec.name != "bytes"
+    if len(raw) != datatype.size or (odd and any(raw)):
+        raise UnsupportedError(f"has a fill value of an odd {datatype.kind}")
+    return raw
+
+
+def _scales(did: Any, rank: int) -> tuple[tuple[int, ...], ...]:
+    scales: list[tuple[int, ...]] = []
+    for axis in range(rank):
+        found: list[int] = []
+        if h5py.h5ds.get_num_scales(did, axis) > 0:
+            h5py.h5ds.iterate(did, axis, lambda sid, f=found: f.append(int(h5py.h5o.get_info(sid).addr)), 0)  # type: ignore[misc]
+        scales.append(tuple(found))
+    return tuple(scales) if any(scales) else ()
+
+
+def _layout(raw: RawDataset, did: Any, url: str) -> Contiguous | Chunked | Compact | External | Mapped:
+    plist = did.get_create_plist()
+    kind = plist.get_layout()
+    if kind == h5py.h5d.CHUNKED:
+        return _chunked(raw, did, plist)
+    if kind == h5py.h5d.COMPACT:
+        size = did.get_storage_size()
+        buffer = np.zeros(raw.shape or (), np.dtype(f"V{parse_datatype(raw.datatype).size}"))
+        did.read(h5py.h5s.ALL, h5py.h5s.ALL, buffer, did.get_type())
+        return Compact(buffer.tobytes() if size else b"")
+    if kind == h5py.h5d.VIRTUAL:
+        return _mapped(raw, did, url)
+    if plist.get_external_count():
+        return External(tuple(_external(plist, i) for i in range(plist.get_external_count())))
+    offset = did.get_offset()
+    return Contiguous(None if offset is None else int(offset), int(did.get_storage_size()))
+
+
+def _external(plist: Any, index: int) -> ExternalPart:
+    name, offset, size = plist.get_external(index)
+    return ExternalPart(decode_text(name), int(offset), None if size == h5py.h5f.UNLIMITED else int(size))
+
+
+def _chunked(raw: RawDataset, did: Any, plist: Any) -> Chunked:
+    chunk_shape = tuple(int(n) for n in plist.get_chunk())
+    maxshape = raw.maxshape or ()
+    unlimited = [axis for axis, n in enumerate(maxshape) if n is None]
+    if len(unlimited) == 1 and unlimited[0] > 0:
+        # h5py does not tell whether the index is an extensible array, so all such datasets are refused
+        raise UnsupportedError(
+            "has an unlimited axis that is not the first: HDF5 2.0.0 reports wrong chunk coordinates for such an index"
+        )
+    infos: list[Any] = []
+    if did.get_space().get_select_npoints() and did.get_num_chunks():
+        did.chunk_iter(infos.append)
+    coords = np.array([i.chunk_offset for i in infos], np.int64).reshape(-1, len(chunk_shape)) // np.array(chunk_shape)
+    options = plist.get_chunk_opts() if hasattr(plist, "get_chunk_opts") else 0
+    return Chunked(
+        chunk_shape,
+        coords.astype(np.int64),
+        np.array([i.byte_offset for i in infos], np.uint64),
+        np.array([i.size for i in infos], np.uint64),
+        np.array([i.filter_mask for i in infos], np.uint32),
+        bool(options & 2),
+    )
+
+
+def _mapped(raw: RawDataset, did: Any, url: str) -> Mapped:
+    blocks: list[MappedBlock] = []
+    for source in h5py.Dataset(did).virtual_sources():
+        blocks.extend(_mapping(raw, did, source, url))
+    return Mapped(tuple(blocks))
+
+
+def _mapping(raw: RawDataset, did: Any, source: Any, url: str) -> Iterator[MappedBlock]:
+    if "%" in source.file_name.replace("%%", "") or "%" in source.dset_name.replace("%%", ""):
+        raise UnsupportedError("is a virtual dataset over numbered files (printf-style), which is not supported")
+    where = url if source.file_name == "." else beside(url, source.file_name)
+    if not where.startswith("file:"):
+        raise UnsupportedError(f"is a virtual dataset over {source.file_name}; open it from a local copy")
+    if where != url and not os.path.exists(local_path(where)):
+        return  # HDF5 shows fill values for files that are absent
+    with h5py.File(local_path(where), "r", locking=False) as other:
+        if source.dset_name not in other:
+            return
+        inner = _dataset(source.dset_name, other[source.dset_name].id, where, None if where == url else where)
+    assert raw.shape is not None
+    assert inner.shape is not None
+    yield from mapped_blocks(inner, _hyperslab(source.src_space, inner.shape), _hyperslab(source.vspace, raw.shape))
+
+
+def _hyperslab(space: Any, shape: Shape) -> tuple[tuple[int, int, int, int], ...]:
+    """Start, stride, count and block along each axis."""
+    if space.get_select_type() == h5py.h5s.SEL_ALL:
+        return tuple((0, 1, 1, n) for n in shape)
+    if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+        raise UnsupportedError("is a virtual dataset with an irregular selection")
+    start, stride, count, block = space.get_regular_hyperslab()
+    if h5py.h5s.UNLIMITED in (*count, *block):
+        raise UnsupportedError("is a virtual dataset with an unlimited selection")
+    return tuple(tuple(int(v) for v in axis) for axis in zip(start, stride, count, block, strict=True))  # type: ignore[misc]
