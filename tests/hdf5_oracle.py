@@ -98,7 +98,7 @@ def read_array(array: ScannedArray) -> np.ndarray[Any, Any]:
     out[...] = array.fill_value
     for segment in array.segments:
         values = read_stored(segment.stored)
-        values = values[tuple(_slice(w.indices) for w in segment.windows)]
+        values = values[(*(_slice(w.indices) for w in segment.windows), ...)]
         order = [axis for axis in segment.axes if axis is not None]
         dropped = tuple(axis for axis in range(values.ndim) if axis not in order)
         rest = [axis - sum(d < axis for d in dropped) for axis in order]

@@ -6,7 +6,7 @@ Used for what the parser declines, and as the oracle of its tests.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +153,7 @@ def _attribute(aid: Any) -> Any:
     space = aid.get_space()
     shape = None if space.get_simple_extent_type() == h5py.h5s.NULL else tuple(aid.shape)
     if datatype.kind == "vlen-string":
-        return "" if shape is None else texts_value(_texts(aid.read, datatype, shape), shape)
+        return "" if shape is None else texts_value(_texts(aid, datatype, shape), shape)
     if datatype.has_references:
         raise UnsupportedError("references")
     if shape is None:
@@ -169,12 +169,11 @@ def _encoded(tid: Any) -> bytes:
     return bytes(tid.encode())[2:]
 
 
-def _texts(read: Callable[..., None], datatype: Datatype, shape: Shape) -> list[str]:
-    dtype = h5py.string_dtype("utf-8" if datatype.utf8 else "ascii")
-    raw = np.empty(shape, dtype)
+def _texts(aid: Any, datatype: Datatype, shape: Shape) -> list[str]:
+    raw = np.empty(shape, h5py.string_dtype("utf-8" if datatype.utf8 else "ascii"))
     if raw.size:
-        read(raw, mtype=h5py.h5t.py_create(dtype, logical=True))
-    return [decode_text(v) if isinstance(v, bytes) else str(v or "") for v in raw.reshape(-1).tolist()]
+        aid.read(raw)
+    return [_text(v) for v in raw.reshape(-1).tolist()]
 
 
 # ---------------------------------------------------------------- datasets
@@ -241,13 +240,14 @@ def _read_texts(did: Any, datatype: Datatype, shape: Shape) -> Values:
             "are not kept here, rewrite them as fixed-length strings"
         )
 
-    def read(array: npt.NDArray[Any], mtype: Any) -> None:
-        did.read(h5py.h5s.ALL, h5py.h5s.ALL, array, mtype)
-
-    texts = _texts(read, datatype, shape)
+    texts = [_text(v) for v in np.asarray(h5py.Dataset(did)[...], dtype=object).reshape(-1).tolist()]
     values = np.empty(count, object)
     values[:] = texts
     return Values(values.reshape(shape))
+
+
+def _text(value: Any) -> str:
+    return decode_text(value) if isinstance(value, bytes) else str(value or "")
 
 
 def _filter(plist: Any, index: int) -> RawFilter:
