@@ -24,14 +24,19 @@ class SourceReader(Protocol):
     def describe(self) -> Source:
         """How the file looks now: size, ETag, modification time."""
 
-    def read(self, ranges: Sequence[ByteRange]) -> list[Buffer]:
-        """Read ranges, in the order given.
+    def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
+        """Read ranges, in the order given; ``expected`` is compared with the state of the file that is seen.
 
         Raises
         ------
         SourceError
             If the file is absent or forbidden, answers without a range, or ends before a range does.
+        SourceChangedError
+            If the file is not as ``expected``.
         """
+
+    def head(self, size: int) -> tuple[Source, Buffer]:
+        """State and first bytes of the file, fewer than ``size`` if it is shorter."""
 
     def close(self) -> None:
         """Release the file or connection."""
