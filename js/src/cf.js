@@ -1,4 +1,4 @@
-import { dataType, otherSign } from "./dtype.js";
+import { dataType, isBig } from "./dtype.js";
 import { FormatError } from "./errors.js";
 
 /**
@@ -13,9 +13,6 @@ import { FormatError } from "./errors.js";
 export function makeMemberDecoder(decode, from, to, what) {
   const stored = dataType(storedName(decode, from.name, what), what);
   const working = dataType(decode.dtype ?? to.name, what);
-  for (const { Values, name } of [stored, working, to]) {
-    if (!Values) throw new FormatError(`${what}: decode needs values of ${name}, which this JavaScript engine lacks`);
-  }
   const floats = working.name.startsWith("float");
   const mask = maskValues(decode.mask ?? [], stored);
   if (!floats && (mask.size || decode.scale_factor !== undefined || decode.add_offset !== undefined)) {
@@ -35,23 +32,17 @@ export function makeMemberDecoder(decode, from, to, what) {
 function storedName({ unsigned }, name, what) {
   if (unsigned === undefined || unsigned === null) return name;
   if (!/^u?int/.test(name)) throw new FormatError(`${what}: decode.unsigned for ${name}, expected an integer type`);
-  return name.startsWith("u") === unsigned ? name : otherSign(name);
+  return name.startsWith("u") === unsigned ? name : name.startsWith("u") ? name.slice(1) : `u${name}`;
 }
 
-function maskValues(mask, { Values }) {
-  const big = typeof new Values(1)[0] === "bigint";
-  return new Set(mask.map((value) => new Values([big ? BigInt(value) : Number(value)])[0]));
+function maskValues(mask, type) {
+  return new Set(mask.map((value) => type.Values.of(isBig(type) ? BigInt(value) : Number(value))[0]));
 }
 
-function cast(values, { Values }) {
-  if (values.constructor === Values) return values.slice();
-  const out = new Values(values.length);
-  const big = typeof out[0] === "bigint" || out instanceof BigInt64Array || out instanceof BigUint64Array;
-  const fromBig = values instanceof BigInt64Array || values instanceof BigUint64Array;
-  if (big === fromBig) for (let i = 0; i < out.length; i++) out[i] = values[i];
-  else if (big) for (let i = 0; i < out.length; i++) out[i] = toBig(values[i]);
-  else for (let i = 0; i < out.length; i++) out[i] = Number(values[i]);
-  return out;
+function cast(values, type) {
+  const fromBig = isBig({ Values: values.constructor });
+  if (isBig(type) === fromBig) return new type.Values(values);
+  return type.Values.from(values, fromBig ? Number : toBig);
 }
 
 // What NumPy gives for NaN and infinities on common processors.

@@ -4,7 +4,7 @@ import { dataType, unitsOf } from "./dtype.js";
 import { FormatError } from "./errors.js";
 import { Axis, gridAxes } from "./grid.js";
 import { sameJson } from "./json.js";
-import { checkMember } from "./metadata.js";
+import { checkMember, plainMember } from "./metadata.js";
 import { cut, span, stridesOf, within } from "./region.js";
 import { checkUniform } from "./uniform.js";
 import { directory, resolveUrl } from "./urls.js";
@@ -81,6 +81,17 @@ export class ConcatenatedArray {
     };
   }
 
+  /** Encoded bytes of a chunk of a uniform concatenation; undefined if no member lists it. */
+  async stored(coords, signal) {
+    const start = this.axes[this.axis].start(coords[this.axis]);
+    const index = this.members.find(start);
+    const member = await this.member(index, signal);
+    if (!member) return undefined;
+    // A member starts where a chunk does: checkUniform saw to it.
+    const first = this.axes[this.axis].find(this.members.start(index));
+    return member.array.stored(coords.map((at, i) => (i === this.axis ? at - first : at)), signal);
+  }
+
   /**
    * Open a member and check it against what this array says of it.
    *
@@ -136,11 +147,6 @@ export class ConcatenatedArray {
   #label(index) {
     return `${this.name}: member ${index}`;
   }
-}
-
-/** A member taken as it is: all of it, in its own axis order and values. */
-export function plainMember({ select, axes, decode }) {
-  return select === undefined && axes === undefined && decode === undefined;
 }
 
 /** `range(start, stop, step)` per axis of the member. */

@@ -1,5 +1,4 @@
 import { LoadCache } from "./cache.js";
-import { ConcatenatedArray } from "./concatenation.js";
 import { FormatError } from "./errors.js";
 import { parseJson } from "./json.js";
 import { ManifestArray } from "./manifest.js";
@@ -51,8 +50,8 @@ export class Hierarchy {
   }
 
   /** What zarrita sees of an array whose document is at hand. */
-  present(url) {
-    const array = this.#make(this.consolidated.get(url), url, this.nameOf(url));
+  async present(url) {
+    const array = await this.#make(this.consolidated.get(url), url, this.nameOf(url));
     return presented(array, modeOf(array));
   }
 
@@ -66,10 +65,12 @@ export class Hierarchy {
     });
   }
 
-  #make(metadata, url, name) {
+  async #make(metadata, url, name) {
     const { kind, config } = classify(metadata, name);
     if (kind === "plain") return new PlainArray(metadata, url, name, this);
     if (kind === "chunk-manifest") return new ManifestArray(metadata, config, url, name, this);
+    // Loaded when met: a store of manifests alone does without.
+    const { ConcatenatedArray } = await import("./concatenation.js");
     return new ConcatenatedArray(metadata, config, url, name, this);
   }
 

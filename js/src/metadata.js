@@ -62,6 +62,11 @@ function onlyKeys(object, allowed, what) {
   }
 }
 
+/** A member taken as it is: all of it, in its own axis order and values. */
+export function plainMember({ select, axes, decode }) {
+  return select === undefined && axes === undefined && decode === undefined;
+}
+
 /**
  * Check one member of a virtual concatenation as far as its own entry tells.
  *

@@ -41,16 +41,11 @@ async function runCodec({ name, configuration }, bytes, type, shape, what) {
   const entry = await registry.get(name)?.();
   if (!entry) throw new UnsupportedError(`${what}: codec '${name}' has no decoder here`);
   try {
-    return await entry.fromConfig(configuration ?? {}, { dataType: codecType(type), shape, codecs: [], fillValue: null }).decode(bytes);
+    return await entry.fromConfig(configuration ?? {}, { dataType: type.name, shape, codecs: [], fillValue: null }).decode(bytes);
   } catch (cause) {
     if (isAbort(cause)) throw cause;
     throw new DecodeError(`${what}: codec '${name}' failed: ${cause.message}`, { cause });
   }
-}
-
-// Byte codecs only want to know the size; these names exist in every engine.
-function codecType(type) {
-  return type.name === "float16" ? "uint16" : type.name.startsWith("complex") ? "float64" : type.name;
 }
 
 function asUnits(bytes, { Unit, itemsize }, big) {

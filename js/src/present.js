@@ -1,5 +1,5 @@
-import { plainMember } from "./concatenation.js";
 import { unitsOf } from "./dtype.js";
+import { plainMember } from "./metadata.js";
 import { checkCodecs } from "./pipeline.js";
 
 /**

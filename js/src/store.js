@@ -2,7 +2,6 @@ import { emptyBlock, copyValues } from "./chunked.js";
 import { encodeJson } from "./json.js";
 import { modeOf, presented, viewShape } from "./present.js";
 import { span } from "./region.js";
-import { trace } from "./trace.js";
 
 const CHUNK_KEY = /^(.*)\/c((?:\/\d+)*)$/;
 
@@ -47,75 +46,23 @@ export class VirtualStore {
     return whole?.subarray(start, start + (range.length ?? range.suffixLength));
   }
 
-  /**
-   * The nodes that the hierarchy's consolidated metadata lists; an array that cannot be read has a `reason`.
-   *
-   * @returns {{path: string, kind: "array" | "group", reason?: string}[]}
-   */
-  contents() {
-    const nodes = [...this.hierarchy.consolidated].map(([url, { node_type: kind }]) => {
-      const path = this.root.keyOf(url).replace(/\/?zarr\.json$/, "") || "/";
-      return { path, kind, ...(kind === "array" && this.#reason(url)) };
-    });
-    return nodes;
-  }
-
-  /**
-   * How an array is stored and shown.
-   *
-   * @param {string} path
-   * @param {GetOptions} [options]
-   */
-  async describe(path, { signal } = {}) {
-    const array = await this.#array(path, signal);
-    const kind = !array.config ? "plain" : array.config.members ? "virtual-concatenation" : "chunk-manifest";
-    return { kind, mode: modeOf(array), shape: array.shape, chunkShape: viewShape(array), gridShape: array.axes.map(({ count }) => count), axes: array.axes, metadata: array.metadata };
-  }
-
-  /**
-   * What a box of an array is read from.
-   *
-   * @param {string} path
-   * @param {number[]} start
-   * @param {number[]} count
-   * @param {GetOptions} [options]
-   * @returns {Promise<import("./trace.js").Piece[]>}
-   */
-  async locate(path, start, count, { signal } = {}) {
-    const array = await this.#array(path, signal);
-    return trace(array, start.map((first, i) => span(first, count[i])), signal);
-  }
-
-  #array(path, signal) {
-    return this.hierarchy.openArray(this.root.urlOf(`${path.replace(/^\/?|\/$/g, "/").replace(/\/?$/, "/")}zarr.json`), signal);
-  }
-
-  #reason(url) {
-    try {
-      this.hierarchy.present(url);
-      return {};
-    } catch (error) {
-      return { reason: error.message };
-    }
-  }
-
   async #metadata(key, signal) {
     const url = this.root.urlOf(key);
     const document = await this.hierarchy.document(url, signal);
     if (!document) return undefined;
-    if (document.node_type !== "array") return encodeJson(this.#group(document, url));
+    if (document.node_type !== "array") return encodeJson(await this.#group(document, url));
     const array = await this.hierarchy.openArray(url, signal);
     return encodeJson(presented(array, modeOf(array)));
   }
 
   // Consolidated copies are shown like the documents themselves; what cannot be read is left out, so that the group opens.
-  #group(document, url) {
+  async #group(document, url) {
     const listed = document.consolidated_metadata?.metadata;
     if (!listed) return document;
     const metadata = {};
     for (const [path, node] of Object.entries(listed)) {
       try {
-        metadata[path] = node.node_type === "array" ? this.hierarchy.present(this.hierarchy.childUrl(url, path)) : node;
+        metadata[path] = node.node_type === "array" ? await this.hierarchy.present(this.hierarchy.childUrl(url, path)) : node;
       } catch {
         continue;
       }

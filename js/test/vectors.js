@@ -1,0 +1,58 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { serve } from "./server.js";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A Python that has NumPy and numcodecs: `PYTHON`, the checkout's virtual environment, or the system's. */
+export function python() {
+  const local = join(REPOSITORY, ".venv", "bin", "python");
+  return process.env.PYTHON ?? (existsSync(local) ? local : "python3");
+}
+
+export function runPython(...args) {
+  const { status, stderr, error } = spawnSync(python(), args, { encoding: "utf8" });
+  if (error || status !== 0) throw new Error(`${python()} ${args[0]} failed: ${error ?? stderr}`);
+}
+
+/** An empty directory that is removed by `remove`. */
+export function temporary() {
+  const path = mkdtempSync(join(tmpdir(), "vzarr-"));
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/**
+ * The test vectors (see vectors/README.md), served from two ports.
+ *
+ * @returns {Promise<{expected: any, store: string, main: any, other: any, path: string, close: () => Promise<void>}>}
+ */
+export async function serveVectors() {
+  const { path, remove } = temporary();
+  if (process.env.VECTORS) cpSync(process.env.VECTORS, path, { recursive: true });
+  else runPython(join(HERE, "make_vectors.py"), path);
+  const main = await serve(path);
+  const other = await serve(path);
+  for (const name of readdirSync(path, { recursive: true })) if (name.endsWith(".json")) substitute(join(path, name), other.url);
+  const { arrays } = JSON.parse(readFileSync(join(path, "expected.json"), "utf8"));
+  const close = async () => {
+    await Promise.all([main.close(), other.close()]);
+    remove();
+  };
+  return { expected: arrays, store: `${main.url}/store`, main, other, path, close };
+}
+
+function substitute(path, url) {
+  const text = readFileSync(path, "utf8");
+  if (text.includes("{{OTHER}}")) writeFileSync(path, text.replaceAll("{{OTHER}}", url));
+}
+
+/** Values as expected.json holds them. */
+export function asJson(value) {
+  if (typeof value === "bigint") return String(value);
+  if (typeof value === "boolean") return Number(value);
+  return Number.isFinite(value) ? value : String(value);
+}

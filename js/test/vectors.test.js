@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import * as zarr from "zarrita";
+import { openVirtual } from "../src/index.js";
+import { asJson, serveVectors } from "./vectors.js";
+
+let vectors;
+before(async () => {
+  vectors = await serveVectors();
+});
+after(() => vectors.close());
+
+async function openArray(store, path) {
+  return zarr.open.v3(zarr.root(store).resolve(path), { kind: "array" });
+}
+
+async function values(array, selection = null) {
+  const result = await zarr.get(array, selection);
+  if (array.shape.length === 0) return { shape: [], values: [asJson(result)] };
+  return { shape: result.shape, values: inOrder(result) };
+}
+
+/** C order, whatever the strides. */
+function inOrder({ data, shape, stride }) {
+  const list = [];
+  const walk = (axis, at) => {
+    if (axis === shape.length) list.push(asJson(data.get ? data.get(at) : data[at]));
+    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, at + i * stride[axis]);
+  };
+  walk(0, 0);
+  return list;
+}
+
+describe("test vectors", () => {
+  test("every array has the expected shape, type and values", async () => {
+    const store = await openVirtual(vectors.store);
+    let compared = 0;
+    for (const [path, want] of Object.entries(vectors.expected)) {
+      if (want.error) continue;
+      const array = await openArray(store, path);
+      assert.deepEqual(array.shape, want.shape, path);
+      assert.equal(array.dtype, want.dtype, path);
+      const { values: found } = await values(array);
+      assert.deepEqual(found, want.values, path);
+      compared++;
+    }
+    assert.ok(compared > 80, `only ${compared} arrays`);
+  });
+
+  test("every array that must fail does, and says why", async () => {
+    const store = await openVirtual(vectors.store);
+    for (const [path, want] of Object.entries(vectors.expected)) {
+      if (!want.error) continue;
+      const read = openArray(store, path).then((array) => values(array));
+      await assert.rejects(read, (error) => {
+        const message = chain(error);
+        assert.ok(message.toLowerCase().includes(want.error.toLowerCase()), `${path}: ${message}`);
+        return true;
+      }, path);
+    }
+  });
+
+  test("parts of arrays equal the same parts of the whole, in a store opened for each", async () => {
+    for (const path of ["regular", "refs", "masked", "grids/cropped_refs", "uneven", "view_elsewhere"]) {
+      const store = await openVirtual(vectors.store);
+      const array = await openArray(store, path);
+      const [, ny, nx] = array.shape;
+      const { values: found } = await values(array, [zarr.slice(8, 33, 4), 3, zarr.slice(1, 6)]);
+      const want = [];
+      for (let t = 8; t < Math.min(33, array.shape[0]); t += 4) for (let x = 1; x < 6; x++) want.push(vectors.expected[path].values[(t * ny + 3) * nx + x]);
+      assert.deepEqual(found, want, path);
+    }
+  });
+
+  test("a zarrita store holds the hierarchy as well as a URL does", async () => {
+    const store = await openVirtual(new zarr.FetchStore(vectors.store));
+    for (const path of ["refs", "uneven", "inlined", "nested"]) {
+      assert.deepEqual((await values(await openArray(store, path))).values, vectors.expected[path].values, path);
+    }
+  });
+
+  test("a store without consolidated metadata reads the same", async () => {
+    const store = await openVirtual(`${vectors.store}/parts/`);
+    const { values: found } = await values(await openArray(store, "a"));
+    assert.deepEqual(found, vectors.expected.uneven.values.slice(0, found.length));
+  });
+
+  test("an array itself can be opened as the root", async () => {
+    const store = await openVirtual(`${vectors.store}/regular`);
+    assert.deepEqual((await values(await zarr.open.v3(zarr.root(store), { kind: "array" }))).values, vectors.expected.regular.values);
+  });
+});
+
+function chain(error) {
+  return error ? `${error.message} ${chain(error.cause)}` : "";
+}
