@@ -1,0 +1,128 @@
+"""STAC API clients that retry, and that say what a server will not do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pystac_client import Client, ItemSearch
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import DoesNotConformTo
+from urllib3 import Retry
+
+from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.stac.pages import iter_pages
+from intake_virtualzarr.stac.signing import Modifier, strip_signature
+
+__all__ = ["PatientStacApiIO", "open_client", "patient_io", "search"]
+
+RETRIED_STATUS = (429, 500, 502, 503, 504)
+
+HARMLESS = frozenset({"SORT", "FIELDS"})
+"""What a server may ignore: sources are ordered here, and whole items are read well."""
+
+
+class PatientStacApiIO(StacApiIO):
+    """A `StacApiIO` that follows ``next`` links past empty pages."""
+
+    def get_pages(
+        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Iterate over pages; those without items are left out, but do not end the search."""
+        for page in iter_pages(self, url, method, parameters):
+            if page.get("features") or page.get("collections"):
+                yield page
+
+
+def patient_io(
+    *, headers: Mapping[str, str] | None = None, retries: int = 5, backoff: float = 0.5, timeout: float = 60.0
+) -> PatientStacApiIO:
+    """Make the object that reads documents over http.
+
+    Parameters
+    ----------
+    headers : mapping, optional
+        Sent with every request, e.g. ``{"Authorization": …}``; never stored.
+    retries : int
+        Attempts after the first one, on connection errors and on status 429, 500, 502, 503 and 504. POST is
+        retried too: a search changes nothing on the server.
+    backoff : float
+        Waiting time before the second retry, doubled each time; ``Retry-After`` is respected [s].
+    timeout : float
+        Waiting time for an answer [s].
+    """
+    retry = Retry(
+        total=retries,
+        backoff_factor=backoff,
+        status_forcelist=RETRIED_STATUS,
+        allowed_methods=None,
+        raise_on_status=False,
+    )
+    return PatientStacApiIO(headers=dict(headers or {}), max_retries=retry, timeout=timeout)
+
+
+def open_client(
+    url: str,
+    *,
+    modifier: Modifier | None = None,
+    headers: Mapping[str, str] | None = None,
+    retries: int = 5,
+    backoff: float = 0.5,
+    timeout: float = 60.0,
+) -> Client:
+    """Open a STAC API; see `patient_io` for the parameters.
+
+    Parameters
+    ----------
+    url : str
+        Landing page.
+    modifier : callable, optional
+        Signs items in place as they are read, e.g. ``planetary_computer.sign_inplace``.
+
+    Raises
+    ------
+    StacError
+        If the server cannot be reached or answers with an error.
+    """
+    stac_io = patient_io(headers=headers, retries=retries, backoff=backoff, timeout=timeout)
+    try:
+        return Client.open(url, stac_io=stac_io, modifier=modifier)
+    except APIError as exc:
+        raise StacError(f"{strip_signature(url)}: no STAC API: {exc}") from exc
+
+
+def search(client: Client, *, allow_unfiltered: bool = False, **parameters: Any) -> ItemSearch:
+    """Search, and refuse what the server says it would ignore.
+
+    Parameters
+    ----------
+    client : pystac_client.Client
+    allow_unfiltered : bool
+        Warn, as pystac-client does, instead of refusing. ``datetime``, ``bbox``, ``intersects``, ``ids`` and
+        ``collections`` are checked again here in any case; ``filter`` and ``query`` cannot be.
+    **parameters
+        As for `pystac_client.Client.search`.
+
+    Raises
+    ------
+    StacError
+        If the server does not conform to what a parameter needs.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found: ItemSearch = client.search(**parameters)
+    lacking = {
+        str(name) for one in caught if isinstance(one.message, DoesNotConformTo) for name in one.message.args
+    } - HARMLESS
+    if lacking and not allow_unfiltered:
+        names = ", ".join(sorted(lacking))
+        raise StacError(
+            f"{client.get_self_href()}: the server does not conform to {names}, so it may return items that "
+            "were not asked for; leave the parameter out, or pass allow_unfiltered=True to take them"
+        )
+    for one in caught:
+        if not isinstance(one.message, DoesNotConformTo) or set(one.message.args) - HARMLESS:
+            warnings.warn(one.message, one.category, stacklevel=2)
+    return found

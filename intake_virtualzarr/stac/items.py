@@ -1,0 +1,189 @@
+"""A stream of items from whatever users have at hand: a search, items, catalogs, files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pystac
+from pystac.utils import make_absolute_href
+from pystac_client import Client, CollectionClient, ItemSearch
+from pystac_client.stac_api_io import StacApiIO
+
+from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.stac.client import patient_io
+from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
+from intake_virtualzarr.stac.pages import iter_pages
+from intake_virtualzarr.stac.signing import Modifier
+
+__all__ = ["ItemDocument", "ItemsLike", "iter_items"]
+
+type ItemsLike = (
+    ItemSearch
+    | pystac.ItemCollection
+    | pystac.Catalog
+    | pystac.Item
+    | Mapping[str, Any]
+    | str
+    | os.PathLike[str]
+    | Iterable["ItemsLike"]
+)
+"""What items can be taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDocument:
+    """An item as JSON, or a data file that was named directly."""
+
+    document: dict[str, Any] | None
+    """The item (or a collection that has data assets of its own); ``None`` for a data file."""
+    href: str | None = None
+    """Where the document was read, which relative hrefs start from; or the data file."""
+
+
+def iter_items(source: ItemsLike, *, stac_io: StacApiIO | None = None) -> Iterator[ItemDocument]:
+    """Stream items; nothing is held but the page at hand.
+
+    Parameters
+    ----------
+    source : ItemsLike
+        A pystac-client search; a pystac item, item collection, collection or catalog; one of these as a
+        dictionary; a path or URL of one of these (also newline-delimited); a path or URL of a data file,
+        which is passed through; or an iterable of any of these.
+    stac_io : StacApiIO, optional
+        Reads documents over http; by default one that retries.
+
+    Raises
+    ------
+    StacError
+        If something is of none of these kinds, or a document cannot be read.
+    """
+    io = stac_io if stac_io is not None else patient_io()
+    if isinstance(source, ItemSearch):
+        yield from _from_search(source)
+    elif isinstance(source, pystac.Item | pystac.ItemCollection | pystac.Catalog):
+        yield from _from_pystac(source)
+    elif isinstance(source, Mapping):
+        yield from _from_document(dict(source), None, io, ())
+    elif isinstance(source, str | os.PathLike):
+        yield from _from_href(os.fspath(source), io, ())
+    elif isinstance(source, Iterable):
+        for one in source:
+            yield from iter_items(one, stac_io=io)
+    else:
+        raise StacError(
+            f"items cannot be taken from a {type(source).__name__}; expected a pystac-client search, "
+            "pystac objects, dictionaries, or paths"
+        )
+
+
+def _from_search(search: ItemSearch) -> Iterator[ItemDocument]:
+    count, wanted = 0, search._max_items
+    for page in iter_pages(search._stac_io, search.url, search.method, search.get_parameters()):
+        _modify(search.modifier, page)
+        for document in page.get("features") or []:
+            if wanted is not None and count >= wanted:
+                return
+            count += 1
+            yield ItemDocument(document)
+
+
+def _modify(modifier: Modifier | None, page: dict[str, Any]) -> None:
+    if modifier is not None and page.get("features"):
+        modifier(page)
+
+
+def _from_pystac(source: pystac.Item | pystac.ItemCollection | pystac.Catalog) -> Iterator[ItemDocument]:
+    if isinstance(source, pystac.Item):
+        yield _from_item(source)
+    elif isinstance(source, pystac.ItemCollection):
+        yield from map(_from_item, source)
+    else:
+        api = isinstance(source, Client | CollectionClient)
+        found = False
+        for item in source.get_items() if api else source.get_items(recursive=True):
+            found = True
+            yield _from_item(item)
+        if not found and isinstance(source, pystac.Collection) and source.assets:
+            yield ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href())
+
+
+def _from_item(item: pystac.Item) -> ItemDocument:
+    return ItemDocument(item.to_dict(transform_hrefs=False), item.get_self_href())
+
+
+def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
+    if not is_stac_href(href):
+        yield ItemDocument(None, href)
+    elif is_lines(href):
+        yield from (_inside(document, href) for document in read_lines(href, io))
+    else:
+        yield from _from_document(read_document(href, io), href, io, trail)
+
+
+def _from_document(
+    document: dict[str, Any], href: str | None, io: StacApiIO, trail: tuple[str, ...]
+) -> Iterator[ItemDocument]:
+    kind = document.get("type")
+    if kind == "Feature":
+        yield ItemDocument(document, href)
+    elif kind == "FeatureCollection":
+        yield from _from_feature_collection(document, href, io)
+    elif kind in ("Catalog", "Collection"):
+        yield from _from_catalog(document, href, io, trail)
+    else:
+        where = href or "a dictionary"
+        raise StacError(
+            f"{where}: 'type' is {kind!r}; expected Feature, FeatureCollection, Catalog or Collection"
+        )
+
+
+def _from_feature_collection(
+    document: dict[str, Any], href: str | None, io: StacApiIO
+) -> Iterator[ItemDocument]:
+    for feature in document.get("features") or []:
+        yield _inside(feature, href)
+    link = next((link for link in document.get("links") or [] if link.get("rel") == "next"), None)
+    if link is not None and href is not None and href.startswith("http"):
+        for page in iter_pages(io, make_absolute_href(link["href"], href)):
+            yield from (ItemDocument(feature) for feature in page.get("features") or [])
+
+
+def _inside(feature: dict[str, Any], href: str | None) -> ItemDocument:
+    """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
+    has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
+    return ItemDocument(feature, None if has_self else href)
+
+
+def _from_catalog(
+    document: dict[str, Any], href: str | None, io: StacApiIO, trail: tuple[str, ...]
+) -> Iterator[ItemDocument]:
+    """Walk a static catalog along its links, or read the items end point of a collection of an API."""
+    links = [link for link in document.get("links") or [] if isinstance(link.get("href"), str)]
+    base = href or next((link["href"] for link in links if link.get("rel") == "self"), None)
+    if base is not None and base in trail:
+        return
+    hrefs = {
+        rel: [_resolve(link["href"], base, document) for link in links if link.get("rel") == rel]
+        for rel in ("items", "item", "child")
+    }
+    for one in hrefs["items"]:
+        for page in iter_pages(io, one):
+            yield from (ItemDocument(feature) for feature in page.get("features") or [])
+    if not hrefs["items"]:
+        for one in [*hrefs["item"], *hrefs["child"]]:
+            yield from _from_href(one, io, (*trail, *([base] if base else [])))
+    if document["type"] == "Collection" and document.get("assets") and not any(hrefs.values()):
+        yield ItemDocument(document, href)
+
+
+def _resolve(href: str, base: str | None, document: dict[str, Any]) -> str:
+    absolute = "://" in href or os.path.isabs(href)
+    if base is None and not absolute:
+        raise StacError(
+            f"{document.get('type')} {document.get('id')!r}: link {href!r} is relative, and the document has "
+            "no self link; pass its path or URL instead of its content"
+        )
+    return href if absolute else make_absolute_href(href, base)
