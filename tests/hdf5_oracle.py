@@ -217,7 +217,13 @@ def compare(path: str | os.PathLike[str]) -> list[tuple[str, str, str]]:
         return [("", "crashed", f"{type(exc).__name__}: {exc}")]
     if not opened:
         return [("", "ours only", f"HDF5 cannot open it ({theirs['']}); {len(scan.arrays)} arrays here")]
-    return [_compare_one(name, expected, scan, producer) for name, expected in theirs.items()]
+    return [_compare_one(name, expected, scan, producer) for name, expected in theirs.items() if not _is_shadow(name, theirs)]
+
+
+def _is_shadow(name: str, theirs: dict[str, Any]) -> bool:
+    """Whether a dataset is only the dimension of a name that a variable with other dimensions has."""
+    parent, _, last = name.rpartition("/")
+    return f"{parent}/_nc4_non_coord_{last}" in theirs
 
 
 def _compare_one(name: str, expected: Any, scan: ScannedFile, producer: str) -> tuple[str, str, str]:

@@ -50,9 +50,12 @@ class Member:
     """Datatype of a compound's member."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Datatype:
-    """One HDF5 datatype. Fields that a kind does not have keep their defaults."""
+    """One HDF5 datatype. Fields that a kind does not have keep their defaults.
+
+    Compared by identity, so that it is a cheap key: `parse_datatype` gives one value for one message.
+    """
 
     kind: str
     """One of `KINDS`, or ``"vlen-string"``."""

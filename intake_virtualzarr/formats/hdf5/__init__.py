@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from intake_virtualzarr.errors import UnsupportedError, VirtualZarrError
+from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import Parse, ScannedFile
 from intake_virtualzarr.formats.hdf5.convert import scanned_file
+from intake_virtualzarr.formats.hdf5.parser import parse_file
 from intake_virtualzarr.readers.base import Buffer
 from intake_virtualzarr.sources import Source
 
@@ -39,8 +40,8 @@ class Hdf5:
         FormatError
             If the file is damaged.
         """
-        raise UnsupportedError(f"{source.url}: not parsed yet")
-        yield ()
+        raw = yield from parse_file(source.url, source.size)
+        return scanned_file(raw, source)
 
     def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
         """Scan through h5py."""

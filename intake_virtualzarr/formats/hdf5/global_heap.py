@@ -1,0 +1,106 @@
+"""Global heap collections: where variable-length data lies.
+
+References
+----------
+HDF5 File Format Specification 3.0, III.E "Disk Format: Level 1E - Global Heap".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+
+from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.hdf5.memory import Task, fetch_many
+from intake_virtualzarr.formats.hdf5.state import State
+
+__all__ = ["HeapRef", "parse_refs", "read_heap"]
+
+GUESS = 4096
+"""The usual size of a collection [bytes]."""
+OBJECT = Struct("<HHI")
+
+
+class HeapRef(NamedTuple):
+    """Where a variable-length value lies."""
+
+    count: int
+    """Elements of the value."""
+    address: int
+    """Address of the collection."""
+    index: int
+    """Object in the collection."""
+
+
+def parse_refs(state: State, raw: bytes) -> list[HeapRef]:
+    """Read stored variable-length elements."""
+    o = state.offset_size
+    size = 8 + o
+    if len(raw) % size:
+        raise FormatError(f"variable-length elements of {size} bytes in {len(raw)} bytes")
+    return [
+        HeapRef(
+            int.from_bytes(raw[i : i + 4], "little"),
+            int.from_bytes(raw[i + 4 : i + 4 + o], "little"),
+            int.from_bytes(raw[i + 4 + o : i + size], "little"),
+        )
+        for i in range(0, len(raw), size)
+    ]
+
+
+def read_heap(state: State, refs: Sequence[HeapRef]) -> Task[list[bytes]]:
+    """Read the bytes of variable-length values, all collections at once.
+
+    Raises
+    ------
+    FormatError
+        If a reference leads nowhere.
+    """
+    known = state.collections
+    wanted = {ref.address for ref in refs if _leads(state, ref) and ref.address not in known}
+    if wanted:
+        yield from _read_collections(state, sorted(wanted))
+    return [_value(known, ref) if _leads(state, ref) else b"" for ref in refs]
+
+
+def _leads(state: State, ref: HeapRef) -> bool:
+    return ref.count > 0 and ref.address not in (0, state.undefined)
+
+
+def _value(known: dict[int, dict[int, bytes]], ref: HeapRef) -> bytes:
+    value = known[ref.address].get(ref.index)
+    if value is None:
+        raise FormatError(f"object {ref.index} is not in the global heap collection at address {ref.address:#x}")
+    return value
+
+
+def _read_collections(state: State, addresses: list[int]) -> Task[None]:
+    memory = state.memory
+    heads = yield from fetch_many(memory, [(at, 8 + state.length_size) for at in addresses])
+    ranges: list[tuple[int, int]] = []
+    for address, head in zip(addresses, heads, strict=True):
+        if head[:4] != b"GCOL":
+            raise FormatError(f"no global heap collection at address {address:#x}")
+        size = state.length(head, 8)
+        memory.check(address, size)
+        ranges.append((address, size))
+    for (address, _), data in zip(ranges, (yield from fetch_many(memory, ranges)), strict=True):
+        state.collections[address] = _objects(state, data)
+
+
+def _objects(state: State, data: bytes) -> dict[int, bytes]:
+    objects: dict[int, bytes] = {}
+    n = state.length_size
+    pos, head = 8 + n, 8 + n
+    while pos + head <= len(data):
+        index, _, _ = OBJECT.unpack_from(data, pos)
+        if index == 0:
+            break  # free space runs to the end
+        size = state.length(data, pos + 8)
+        start = pos + head
+        if start + size > len(data):
+            raise FormatError(f"object {index} of {size} bytes leaves its global heap collection")
+        objects[index] = data[start : start + size]
+        pos = start + -(-size // 8) * 8
+    return objects

@@ -1,0 +1,264 @@
+"""The parser: from the superblock to a `RawFile`, without any input or output of its own."""
+
+from __future__ import annotations
+
+from struct import error as StructError
+from typing import Any
+
+from intake_virtualzarr.codecs.hdf5_datatypes import parse_datatype
+from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
+from intake_virtualzarr.formats.hdf5.attribute_messages import Attributes, read_attributes
+from intake_virtualzarr.formats.hdf5.chunk_index import read_chunks
+from intake_virtualzarr.formats.hdf5.convert import reason_of
+from intake_virtualzarr.formats.hdf5.groups import Link, read_links, read_local_names
+from intake_virtualzarr.formats.hdf5.header import Message, read_header, resolve_shared
+from intake_virtualzarr.formats.hdf5.links import Links
+from intake_virtualzarr.formats.hdf5.memory import HEAD, WHOLE, Memory, Rounds, Task, run_tasks
+from intake_virtualzarr.formats.hdf5.messages import (
+    CHUNKED,
+    COMPACT,
+    CONTIGUOUS,
+    Layout,
+    parse_dataspace,
+    parse_fill,
+    parse_filters,
+    parse_layout,
+    parse_old_fill,
+)
+from intake_virtualzarr.formats.hdf5.model import (
+    Chunked,
+    Compact,
+    Contiguous,
+    External,
+    ExternalPart,
+    RawDataset,
+    RawFile,
+    RawGroup,
+)
+from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
+from intake_virtualzarr.formats.hdf5.strings import read_strings
+from intake_virtualzarr.formats.hdf5.superblock import read_superblock
+from intake_virtualzarr.grid import Shape
+
+__all__ = ["parse_file"]
+
+DATASPACE, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0B
+GROUP_MESSAGES = {0x02, 0x06, 0x0A, 0x11}
+MAX_PATHS = 1_000_000
+MAX_VISITS = 64
+"""Times that one group may be reached by hard links."""
+MAX_DEPTH = 200
+MAX_METADATA = 4 * 1024**3
+"""Metadata of one file [bytes]."""
+
+DAMAGE = (StructError, IndexError, ValueError, OverflowError, RecursionError, MemoryError)
+"""What reading past the end of a short message raises."""
+
+
+def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
+    """Parse a file.
+
+    Parameters
+    ----------
+    url : str
+        For messages.
+    size : int or None
+        Length of the file, if known [bytes].
+
+    Raises
+    ------
+    DeclinedError
+        If the file holds something that HDF5's own library must read.
+    FormatError
+        If the file is damaged beyond use.
+    """
+    memory = Memory(size)
+    first = HEAD if size is None else size if size <= WHOLE else HEAD
+    (block,) = yield ((0, first),)
+    memory.add(0, block)
+    state = State(url, memory)
+    walk = _Walk(state)
+    try:
+        state.ready.append(walk.start())
+        budget = MAX_METADATA if size is None else min(MAX_METADATA, 4 * size + 1024 * 1024)
+        yield from run_tasks(memory, state.ready, budget)
+    except DAMAGE as exc:
+        raise FormatError(f"{url}: damaged HDF5 file ({exc})") from exc
+    return walk.links.file(walk.groups, walk.datasets, walk.left_out)
+
+
+def gather(*tasks: Task[Any]) -> Task[list[Any]]:
+    """Run tasks side by side; their results in order."""
+    results: list[Any] = [None] * len(tasks)
+    live = list(enumerate(tasks))
+    while live:
+        missing: list[tuple[int, int]] = []
+        waiting = []
+        for index, task in live:
+            try:
+                missing.extend(next(task))
+                waiting.append((index, task))
+            except StopIteration as stop:
+                results[index] = stop.value
+        live = waiting
+        if missing:
+            yield missing
+    return results
+
+
+class _Walk:
+    """Objects found so far."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.groups: dict[str, RawGroup] = {}
+        self.datasets: dict[str, RawDataset] = {}
+        self.left_out: dict[str, str] = {}
+        self.links = Links()
+        self.visits: dict[int, int] = {}
+
+    def start(self) -> Task[None]:
+        root = yield from read_superblock(self.state)
+        messages = yield from read_header(self.state, root)
+        yield from self._group("/", root, messages, ())
+
+    def visit(self, path: str, address: int, above: tuple[int, ...]) -> Task[None]:
+        """Read one object; what is wrong with it stays with it."""
+        try:
+            messages = yield from read_header(self.state, address)
+            kinds = {message.type for message in messages}
+            if LAYOUT in kinds:
+                self.datasets[path] = yield from self._dataset(path, address, messages)
+            elif kinds & GROUP_MESSAGES:
+                yield from self._group(path, address, messages, above)
+        except DeclinedError:
+            raise
+        except VirtualZarrError as exc:
+            self.left_out[path] = reason_of(path, exc)
+        except DAMAGE as exc:
+            self.left_out[path] = f"{path}: damaged object at address {address:#x} ({exc})"
+
+    # ------------------------------------------------ groups
+
+    def _group(self, path: str, address: int, messages: list[Message], above: tuple[int, ...]) -> Task[None]:
+        if address in above or len(above) >= MAX_DEPTH:
+            raise UnsupportedError("links back to a group that holds it")
+        visits = self.visits[address] = self.visits.get(address, 0) + 1
+        if visits > MAX_VISITS:
+            raise UnsupportedError(f"is a group that more than {MAX_VISITS} links reach")
+        attributes, links = yield from gather(
+            read_attributes(self.state, messages), read_links(self.state, messages)
+        )
+        self._damaged(path, attributes)
+        self.groups[path] = RawGroup(path, attributes.values)
+        inside = (*above, address)
+        prefix = path.rstrip("/")
+        children: list[str] = []
+        for link in links:
+            child = f"{prefix}/{link.name}"
+            children.append(child)
+            self._follow(child, path, link, inside)
+        self.links.children[path] = children
+
+    def _follow(self, child: str, path: str, link: Link, inside: tuple[int, ...]) -> None:
+        self.state.objects += 1
+        if self.state.objects > MAX_PATHS:
+            raise FormatError(f"more than {MAX_PATHS} paths; do the links of the file form a lattice?")
+        if link.address is not None:
+            self.state.ready.append(self.visit(child, link.address, inside))
+        elif link.file is not None:
+            raise DeclinedError(f"{child}: is a link to {link.target} of {link.file}")
+        elif link.target is not None:
+            self.links.soft[child] = link.target if link.target.startswith("/") else f"{path}/{link.target}"
+        else:
+            self.left_out[child] = f"{child}: is a link of a kind that only its writer understands"
+
+    def _damaged(self, path: str, attributes: Attributes) -> None:
+        for name, reason in attributes.damaged.items():
+            self.left_out[f"{path}@{name}"] = f"{path}@{name}: {reason}"
+
+    # ------------------------------------------------ datasets
+
+    def _dataset(self, path: str, address: int, messages: list[Message]) -> Task[RawDataset]:
+        state = self.state
+        found: dict[int, bytes] = {}
+        for message in messages:
+            if message.type in _DATASET_MESSAGES:
+                data = message.data if not message.flags & 2 else (yield from resolve_shared(state, message))
+                found.setdefault(message.type, data)
+        if DATASPACE not in found or DATATYPE not in found:
+            raise FormatError("has no dataspace or datatype")
+        encoded = found[DATATYPE]
+        datatype = parse_datatype(encoded)
+        shape, maxshape = parse_dataspace(found[DATASPACE], state.length_size)
+        filters = parse_filters(found[FILTERS]) if FILTERS in found else ()
+        fill = parse_fill(found[FILL]) if FILL in found else None
+        if fill is None and FILL not in found and OLD_FILL in found:
+            fill = parse_old_fill(found[OLD_FILL])
+        layout = parse_layout(state, found[LAYOUT])
+        where: Any
+        attributes, where = yield from gather(
+            read_attributes(state, messages), self._place(layout, shape, maxshape, found, bool(filters))
+        )
+        if datatype.kind == "vlen-string" and shape is not None:
+            if isinstance(where, External):
+                raise UnsupportedError("holds variable-length strings in external files")
+            where = yield from read_strings(state, where, shape, datatype.size, filters)
+            fill = None
+        self._damaged(path, attributes)
+        return RawDataset(
+            path,
+            address,
+            shape,
+            maxshape,
+            datatype.encoded,
+            where,
+            filters,
+            fill,
+            attributes.values,
+            attributes.scales,
+        )
+
+    def _place(
+        self,
+        layout: Layout,
+        shape: Shape | None,
+        maxshape: tuple[int | None, ...] | None,
+        found: dict[int, bytes],
+        filtered: bool,
+    ) -> Task[Contiguous | Chunked | Compact | External]:
+        state = self.state
+        if shape is None or maxshape is None:
+            return Contiguous(None, 0)
+        if layout.kind == CHUNKED:
+            return (yield from read_chunks(state, layout, shape, maxshape, filtered=filtered))
+        if layout.kind == COMPACT:
+            return Compact(layout.data)
+        if layout.kind != CONTIGUOUS:
+            raise DeclinedError("is a virtual dataset")
+        if EXTERNAL in found:
+            return (yield from self._external(found[EXTERNAL]))
+        if layout.address == state.undefined:
+            return Contiguous(None, 0)
+        size = layout.size if layout.size >= 0 else 1 << 62
+        return Contiguous(layout.address + state.memory.base, size)
+
+    def _external(self, data: bytes) -> Task[External]:
+        state = self.state
+        used = int.from_bytes(data[6:8], "little")
+        heap = state.address(data, 8)
+        pos, n = 8 + state.offset_size, state.length_size
+        if pos + 3 * n * used > len(data):
+            raise FormatError(f"list of {used} external files is cut short")
+        numbers = [[state.length(data, pos + (3 * i + j) * n) for j in range(3)] for i in range(used)]
+        names = yield from read_local_names(state, heap, [number[0] for number in numbers])
+        unlimited = (1 << 8 * n) - 1
+        return External(
+            tuple(
+                ExternalPart(name, offset, None if size == unlimited else size)
+                for name, (_, offset, size) in zip(names, numbers, strict=True)
+            )
+        )
+
+
+_DATASET_MESSAGES = {DATASPACE, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS}
