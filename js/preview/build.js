@@ -23,11 +23,15 @@ export async function build() {
     write: false,
     // The page has these three in plain JavaScript, a hundredth of the size.
     alias: { "numcodecs/blosc": unused, "numcodecs/lz4": unused, "numcodecs/zstd": unused },
-    banner: { js: "/* Built from js/preview by js/preview/build.js; contains zarrita (MIT, Trevor Manz). */" },
   });
+  const licence = readFileSync(new URL("../node_modules/zarrita/LICENSE", here), "utf8").trim();
   const html = readFileSync(new URL("preview.html", here), "utf8");
   const style = readFileSync(new URL("preview.css", here), "utf8");
-  return { "preview.html": html.replace("/*STYLE*/\n", () => style), "preview.js": outputFiles[0].text };
+  return { "preview.html": html.replace("/*STYLE*/\n", () => style), "preview.js": notice(licence) + outputFiles[0].text };
+}
+
+function notice(licence) {
+  return `/*! Built from js/preview by js/preview/build.js. Contains zarrita:\n\n${licence}\n*/\n`;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,5 +1,5 @@
 import { fileColor } from "./colors.js";
-import { h, sharpContext, themeColor } from "./dom.js";
+import { h, hatch, sharpContext, themeColor } from "./dom.js";
 import { bytes, plural } from "./format.js";
 
 // Cells of the chunk grid shown at once, per axis.
@@ -72,7 +72,7 @@ export class BytesView {
       context.fillStyle = this.files.get(name).color ?? "transparent";
       const [from, to] = [Math.round((i / names.length) * size), Math.round(((i + 1) / names.length) * size)];
       context.fillRect(x + from, y, to - from, size);
-      if (name === "") hatch(context, x + from, y, to - from, size);
+      if (name === "") hatch(context, x + from, y, to - from, size, themeColor("muted"));
     });
   }
 
@@ -98,10 +98,10 @@ export class BytesView {
   }
 }
 
-// The two axes with the most chunks, in the array's order.
+// The two axes with the most chunks, the longer one across.
 function gridAxes(gridShape) {
-  const many = gridShape.map((_, axis) => axis).sort((a, b) => gridShape[b] - gridShape[a] || b - a).slice(0, 2).sort((a, b) => a - b);
-  return many.length < 2 ? [undefined, many[0]] : many;
+  const [across, down] = gridShape.map((_, axis) => axis).sort((a, b) => gridShape[b] - gridShape[a] || b - a);
+  return [down, across];
 }
 
 function count({ gridShape }, axis) {
@@ -128,7 +128,7 @@ function fileTable(cells) {
 
 function fileList(files) {
   const head = h("tr", {}, ...["File", "Chunks", "Bytes"].map((text, i) => h("th", { scope: "col", className: i ? "count" : "" }, text)));
-  const listed = [...files].slice(0, FILES_LISTED).map(([name, file]) => {
+  const listed = [...files].sort(([a], [b]) => (a === "") - (b === "") || a.localeCompare(b)).slice(0, FILES_LISTED).map(([name, file]) => {
     const swatch = h("span", { className: name ? "swatch" : "swatch hole" });
     if (file.color) swatch.style.background = file.color;
     const text = h("span", { title: name }, name ? name.replace(/^.*\/(?=[^/]+$)/, "") : "holes: no bytes stored, the fill value");
@@ -143,21 +143,4 @@ function sentence({ kind, url, offset, length }) {
   if (kind === "inline") return `${plural(length, "byte")} in the manifest itself`;
   if (kind === "key") return `key of the store ${url}`;
   return `${plural(length, "byte")} from ${offset.toLocaleString("en")} of ${url}`;
-}
-
-function hatch(context, x, y, width, height) {
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  context.strokeStyle = themeColor("muted");
-  context.lineWidth = 1;
-  for (let i = -height; i < width; i += 5) {
-    context.beginPath();
-    context.moveTo(x + i, y + height);
-    context.lineTo(x + i + height, y);
-    context.stroke();
-  }
-  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
-  context.restore();
 }

@@ -67,7 +67,9 @@ export function labeller(attributes, format) {
   const date = timeDecoder(attributes.units, attributes.calendar);
   if (date) return { label: date, isTime: true };
   const units = shortUnits(attributes.units);
-  return { label: (value) => (Number.isNaN(value) ? "no value" : format(value) + units), isTime: false };
+  const opposite = { "°N": "°S", "°E": "°W" }[units];
+  const label = (value) => (opposite && value < 0 ? format(-value) + opposite : format(value) + units);
+  return { label: (value) => (Number.isNaN(value) ? "no value" : label(value)), isTime: false };
 }
 
 /** Degrees as people write them; other units after a space. */
@@ -79,7 +81,20 @@ export function shortUnits(units) {
   return ` ${units}`;
 }
 
-/** Dates without the time of day, if all are at midnight. */
+/** Dates without the time of day, if it is midnight for all. */
 export function trimDates(labels) {
-  return labels.every((label) => label.endsWith("T00:00")) ? labels.map((label) => label.slice(0, -6)) : labels;
+  return timesOfDay(labels).size === 1 && labels[0].endsWith("T00:00") ? labels.map(dateOnly) : labels;
+}
+
+/** Dates as axes have room for them: without the time of day, if it is the same for all. */
+export function shortDates(labels) {
+  return timesOfDay(labels).size === 1 ? labels.map(dateOnly) : labels;
+}
+
+function timesOfDay(labels) {
+  return new Set(labels.map((label) => label.split("T")[1]));
+}
+
+function dateOnly(label) {
+  return label.split("T")[0];
 }

@@ -6,7 +6,7 @@ let identifiers = 0;
 
 function labelled(text, input, output) {
   input.id = `control-${identifiers++}`;
-  return h("div", { className: "control" }, h("span", {}, h("label", { for: input.id }, text), output), input);
+  return h("div", { className: output ? "control wide" : "control" }, h("span", {}, h("label", { for: input.id }, text), output), input);
 }
 
 /** A slider along one axis, with the coordinate's label. */
@@ -44,5 +44,5 @@ export function rangeControl([low, high], onChange, onFit) {
   from.addEventListener("change", change);
   to.addEventListener("change", change);
   const fit = h("button", { type: "button", className: "quiet", onclick: onFit }, "Fit");
-  return h("div", { className: "control" }, h("span", {}, "Range"), h("div", { className: "pair" }, from, to, fit));
+  return h("div", { className: "control wide" }, h("span", {}, "Range"), h("div", { className: "pair" }, from, to, fit));
 }

@@ -2,7 +2,7 @@ import * as zarr from "zarrita";
 import { openVirtual } from "../src/index.js";
 import "../src/codecs/light/index.js";
 import { contents, describe, locate } from "../src/inspect.js";
-import { labeller, trimDates, valueDecoder } from "./cf.js";
+import { labeller, shortDates, trimDates, valueDecoder } from "./cf.js";
 import { number } from "./format.js";
 
 // Coordinates longer than this are not read for labels.
@@ -70,6 +70,7 @@ export class Coordinate {
     const { label, isTime } = labeller(attributes, number);
     this.isTime = isTime;
     this.labels = isTime ? trimDates(values.map(label)) : values.map(label);
+    this.shortLabels = isTime ? shortDates(this.labels) : this.labels;
   }
 
   get ascending() {
@@ -96,6 +97,10 @@ export class Variable {
   /** Label of an index along an axis. */
   labelAt(axis, index) {
     return this.coordinates[axis]?.labels[index] ?? String(index);
+  }
+
+  shortLabelAt(axis, index) {
+    return this.coordinates[axis]?.shortLabels[index] ?? String(index);
   }
 
   /**

@@ -43,3 +43,21 @@ export function sharpContext(canvas, height) {
 export function themeColor(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
+
+/** Hatch a box: no values here. */
+export function hatch(context, x, y, width, height, color) {
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  context.strokeStyle = color;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let i = -height; i < width; i += 6) {
+    context.moveTo(x + i, y + height);
+    context.lineTo(x + i + height, y);
+  }
+  context.stroke();
+  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+  context.restore();
+}

@@ -27,12 +27,13 @@ export function plural(count, word) {
 export function tickIndices(count, most) {
   if (count <= most) return Array.from({ length: count }, (_, i) => i);
   const step = niceStep((count - 1) / Math.max(1, most - 1));
-  return Array.from({ length: Math.floor((count - 1) / step) + 1 }, (_, i) => i * step);
+  const ticks = Array.from({ length: Math.floor((count - 1) / step) + 1 }, (_, i) => i * step);
+  return ticks.length > 1 ? ticks : [0, count - 1];
 }
 
 function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  return Math.max(1, [1, 2, 5, 10].find((factor) => factor * power >= rough) * power);
+  return Math.max(1, [1, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= rough) * power);
 }
 
 /** Round values between two bounds. */

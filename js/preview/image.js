@@ -1,5 +1,5 @@
 import { colorTable } from "./colors.js";
-import { h, sharpContext, themeColor } from "./dom.js";
+import { h, hatch, sharpContext, themeColor } from "./dom.js";
 import { number, tickIndices, tickValues } from "./format.js";
 
 const MARGIN = { left: 62, right: 10, top: 8, bottom: 38 };
@@ -45,6 +45,7 @@ export class ImageView {
     const { context, width, height } = sharpContext(this.canvas, tall + MARGIN.top + MARGIN.bottom);
     const fits = Math.min(width - MARGIN.left - MARGIN.right, Math.max((tall * columns) / rows, 180));
     this.box = { x: MARGIN.left, y: MARGIN.top, width: fits, height: height - MARGIN.top - MARGIN.bottom };
+    hatch(context, this.box.x, this.box.y, this.box.width, this.box.height, themeColor("hatch"));
     context.imageSmoothingEnabled = false;
     context.drawImage(this.picture, this.box.x, this.box.y, this.box.width, this.box.height);
     context.strokeStyle = themeColor("line");
@@ -136,7 +137,7 @@ function paint({ values, rows, columns, range, scale }) {
   const [low, high] = range;
   const factor = high > low ? 255 / (high - low) : 0;
   for (let i = 0; i < values.length; i++) {
-    if (Number.isNaN(values[i])) continue; // transparent: the page's hatching shows through
+    if (Number.isNaN(values[i])) continue; // transparent: the hatching shows through
     const color = 3 * Math.round(Math.min(255, Math.max(0, factor ? (values[i] - low) * factor : 128)));
     image.data.set([colors[color], colors[color + 1], colors[color + 2], 255], 4 * i);
   }

@@ -73,8 +73,13 @@ class Page {
 
   async choose(path) {
     const { dataset } = this;
+    path &&= path.replace(/^\/?/, "/");
     byId("variables").hidden = dataset.variables.length === 0;
-    fill(byId("variables"), variableTable(dataset.variables, path, (chosen) => this.choose(chosen)));
+    fill(byId("variables"), variableTable(dataset.variables, path, (other) => this.choose(other)));
+    const chosen = byId("variables").querySelector("[aria-current=true]");
+    // Only the list scrolls, not the page.
+    const top = chosen && chosen.getBoundingClientRect().top - byId("variables").getBoundingClientRect().top;
+    if (top > byId("variables").clientHeight - 60 || top < 0) byId("variables").scrollTop += top - 60;
     if (path === undefined) {
       byId("content").hidden = true;
       return this.fail(new Error("The store has no consolidated metadata that lists its variables; add &var=NAME to the address."));
@@ -87,7 +92,7 @@ class Page {
     fill(byId("bytes-body"));
     fill(byId("attributes-body"));
     try {
-      const variable = await dataset.variable(path.replace(/^\/?/, "/"), signal);
+      const variable = await dataset.variable(path, signal);
       this.variable = variable;
       fill(byId("attributes-body"), attributeTable([[variable.name, variable.attributes], ["the store", dataset.attributes]]));
       await this.view.show(variable, signal);

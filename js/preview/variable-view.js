@@ -155,7 +155,7 @@ export class VariableView {
   #paint() {
     const { plane, variable, units } = this;
     if (!plane?.values) return;
-    const label = (axis, index) => variable.labelAt(axis, index);
+    const label = (axis, index) => variable.shortLabelAt(axis, index);
     const indexOf = (row, column) => plane.cellIndices([row, column]);
     this.only(this.image);
     this.image.show({
@@ -201,7 +201,7 @@ export class VariableView {
       const { values } = await variable.read(selection, AbortSignal.any([loading.signal, this.signal]));
       this.seriesValues = Array.from(values, (value) => (Number.isNaN(value) ? null : value));
       this.seriesIndex = axis;
-      this.series.show({ values, labels: (index) => variable.labelAt(axis, index), at: this.indices[axis] });
+      this.series.show({ values, labels: (index) => variable.shortLabelAt(axis, index), at: this.indices[axis] });
       this.series.canvas.setAttribute("aria-label", `${variable.title} along ${variable.dimensions[axis]}; arrow keys read it`);
       this.#readSeries(this.indices[axis]);
     } catch (error) {
@@ -223,7 +223,7 @@ export class VariableView {
     this.lineStep = selection[0][2];
     this.lineValues = values;
     this.only(this.line);
-    this.line.show({ values, labels: (index) => variable.labelAt(0, index * this.lineStep) });
+    this.line.show({ values, labels: (index) => variable.shortLabelAt(0, index * this.lineStep) });
     this.line.canvas.setAttribute("aria-label", `${variable.title} as a line; arrow keys read it`);
     this.#readLine(0);
     this.status("");

@@ -78,7 +78,7 @@ def main(root):
     v.manifest("broken", raw, regular(10, 18, 72), pipeline, FILL, names=names)
     (v.root / "data/broken-0.h5").unlink()
     v.manifest("szip", raw, regular(10, 18, 72), pipeline, FILL, names=names)
-    v.nodes["szip"]["codecs"].append({"name": "hdf5.szip"})
+    v.nodes["szip"]["codecs"] = [*pipeline, {"name": "hdf5.szip"}]
     v.document("szip", v.nodes["szip"])
     v.finish()
     root_document = json.loads((v.store / "zarr.json").read_text())
