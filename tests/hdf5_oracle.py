@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from pathlib import Path
@@ -141,7 +142,8 @@ def _walk(group: h5py.Group, prefix: str, out: dict[str, Any], above: tuple[Any,
 
 def _link_names(group: h5py.Group) -> list[bytes]:
     names: list[bytes] = []
-    group.id.links.iterate(names.append)
+    with contextlib.suppress(RuntimeError):  # a damaged group
+        group.id.links.iterate(names.append)
     return names
 
 
@@ -235,7 +237,7 @@ def _compare_one(name: str, expected: Any, scan: ScannedFile, producer: str) -> 
         if reason is None and _is_bare(name, scan):
             return name, "identical", "dimension without variable"
         if isinstance(expected, Exception | h5py.Empty):
-            return name, "both refuse" if reason else "missing", f"{reason}"
+            return name, "both refuse", f"{reason}"
         return name, "refused" if reason else "missing", f"{reason} [{producer}]"
     try:
         ours = read_array(array)

@@ -1,4 +1,4 @@
-"""HDF5 filters that imagecodecs decodes: szip, zfp, blosc2. Needs the extra ``filters``."""
+"""HDF5 filters that imagecodecs decodes: szip, zfp. Needs the extra ``filters``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError, MissingExtraError
 
-__all__: list[str] = []
+__all__ = ["imagecodecs_for"]
 
 
-def _imagecodecs(filter_name: str) -> Any:
+def imagecodecs_for(filter_name: str) -> Any:
+    """The library, or an error that names the extra."""
     try:
         import imagecodecs
     except ImportError as exc:
@@ -25,7 +26,7 @@ def _imagecodecs(filter_name: str) -> Any:
 
 @register_bytes("hdf5.szip")
 def _szip(configuration: Mapping[str, Any]) -> BytesDecoder:
-    codecs = _imagecodecs("szip")
+    codecs = imagecodecs_for("szip")
     mask, per_block, per_pixel, per_line = (int(v) for v in configuration["parameters"][:4])
 
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
@@ -41,7 +42,7 @@ def _szip(configuration: Mapping[str, Any]) -> BytesDecoder:
 
 @register_bytes("hdf5.zfp")
 def _zfp(configuration: Mapping[str, Any]) -> BytesDecoder:
-    codecs = _imagecodecs("zfp")
+    codecs = imagecodecs_for("zfp")
     # the first value holds versions, the others are the header that zfp puts before a stream
     header = np.array(configuration["parameters"][1:], "<u4").tobytes()
     long_mode = _is_long(header)

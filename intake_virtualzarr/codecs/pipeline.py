@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.codecs import filters, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
+from intake_virtualzarr.codecs import filters, hdf5_blosc2, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, bytes_decoder, is_layout, layout_decoder
 from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import CodecError

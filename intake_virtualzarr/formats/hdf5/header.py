@@ -180,7 +180,8 @@ def read_shared(state: State, number: int, data: bytes) -> Task[bytes]:
 
         opened = yield from open_heap(state, heap)
         return (yield from opened.read(state, data[2:10]))
-    pos = 8 if version == 1 else 2
+    # version 1 puts the offset of a name before the address, as entries of symbol tables do
+    pos = 8 + state.length_size if version == 1 else 2
     address = state.address(data, pos)
     for message in (yield from read_header(state, address)):
         if message.type == number and not message.flags & SHARED:

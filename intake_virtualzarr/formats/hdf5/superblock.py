@@ -17,7 +17,9 @@ __all__ = ["SIGNATURE", "read_superblock"]
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SIZES = (2, 4, 8)
 MAX_USER_BLOCK = 64 * 1024 * 1024
-BTREE_K, SHARED_TABLE = 0x13, 0x0F
+SHARED_TABLE, BTREE_K, DRIVER, CACHE_IMAGE = 0x0F, 0x13, 0x14, 0x18
+SHAREABLE = (0x01, 0x03, 0x05, 0x0B, 0x0C)
+"""Messages that may lie in a heap of shared messages."""
 
 
 def read_superblock(state: State) -> Task[int]:
@@ -65,6 +67,14 @@ def _set_base(state: State, at: int, base: int) -> None:
     state.memory.base = base
 
 
+def _check_end(state: State, end: int) -> None:
+    size = state.memory.size
+    if size is not None and end != state.undefined and end + state.memory.base > size:
+        raise FormatError(
+            f"{state.url}: truncated: the superblock says that the file has {end + state.memory.base} bytes, it has {size}"
+        )
+
+
 def _read_old(state: State, at: int, version: int) -> Task[int]:
     head = yield from fetch(state.memory, at, 24)
     _set_sizes(state, head[13], head[14])
@@ -76,6 +86,7 @@ def _read_old(state: State, at: int, version: int) -> Task[int]:
     if version == 1:
         state.chunk_k = int.from_bytes(data[24:26], "little") or 32
     _set_base(state, at, state.address(data, pos))
+    _check_end(state, state.address(data, pos + 2 * state.offset_size))
     driver = state.address(data, pos + 3 * state.offset_size)
     if driver != state.undefined:
         yield from _check_driver(state, driver)
@@ -97,6 +108,7 @@ def _read_new(state: State, at: int) -> Task[int]:
     _set_base(state, at, state.address(data, 12))
     extension = state.address(data, 12 + state.offset_size)
     root = state.address(data, 12 + 3 * state.offset_size)
+    _check_end(state, state.address(data, 12 + 2 * state.offset_size))
     if extension != state.undefined:
         yield from _read_extension(state, extension)
     return root
@@ -112,8 +124,10 @@ def _read_extension(state: State, address: int) -> Task[None]:
         elif message.type == SHARED_TABLE:
             table, count = state.address(data, 1), data[1 + state.offset_size]
             yield from _read_shared_table(state, table, count)
-        elif message.type == 0x14:
+        elif message.type == DRIVER:
             raise DeclinedError("the file is one part of a file family or split file")
+        elif message.type == CACHE_IMAGE:
+            raise DeclinedError("the file holds an image of HDF5's metadata cache")
 
 
 def _read_shared_table(state: State, address: int, count: int) -> Task[None]:
@@ -126,6 +140,6 @@ def _read_shared_table(state: State, address: int, count: int) -> Task[None]:
         pos = 4 + index * entry
         flags = int.from_bytes(data[pos + 2 : pos + 4], "little")
         heap = state.address(data, pos + 14 + state.offset_size)
-        for bit, number in ((0, 0x01), (1, 0x03), (2, 0x05), (3, 0x0B), (4, 0x0C)):
-            if flags >> bit & 1:
+        for number in SHAREABLE:
+            if flags >> number & 1:
                 state.shared_heaps[number] = heap
