@@ -180,10 +180,12 @@ def _item_fields(document: Mapping[str, Any], href: str | None) -> dict[str, Any
     start, end = _extent_times(document)
     links = document.get("links") or []
     own = next((link.get("href") for link in links if link.get("rel") == "self"), href)
+    parent = next((link.get("href") for link in links if link.get("rel") == "collection"), None)
     bbox = _bbox(document)
     return {
         "item_id": str(document.get("id")),
         "collection": sys.intern(document["collection"]) if document.get("collection") else None,
+        "collection_href": _public(parent, href or own),
         "datetime": parse_time(properties.get("datetime"), f"{name}: datetime"),
         "start_datetime": parse_time(properties.get("start_datetime", start), f"{name}: start_datetime"),
         "end_datetime": parse_time(properties.get("end_datetime", end), f"{name}: end_datetime"),
@@ -191,8 +193,15 @@ def _item_fields(document: Mapping[str, Any], href: str | None) -> dict[str, Any
         "geometry_wkb": _geometry_wkb(document.get("geometry"), bbox),
         "properties": _kept(properties),
         "updated": parse_time(properties.get("updated"), f"{name}: updated"),
-        "self_href": strip_signature(own) if own else None,
+        "self_href": _public(own, None),
     }
+
+
+def _public(href: str | None, base: str | None) -> str | None:
+    """Make an href absolute and free of credentials; ``None`` if it stays relative."""
+    if not href or ("://" not in href and not os.path.isabs(href) and base is None):
+        return None
+    return sys.intern(strip_signature(_absolute(href, base, "link")))
 
 
 def _extent_times(document: Mapping[str, Any]) -> tuple[str | None, str | None]:

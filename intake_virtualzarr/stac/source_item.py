@@ -32,6 +32,8 @@ class SourceItem:
     """Identifier of the item; ``None`` for a file that was named directly."""
     collection: str | None = None
     """Identifier of the item's collection."""
+    collection_href: str | None = None
+    """Where the collection is found."""
     asset_key: str | None = None
     """Key of the asset in the item."""
     datetime: dt.datetime | None = None

@@ -1,0 +1,249 @@
+"""Publishing a virtual store: write or update a collection or item, and nothing where nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pystac
+import xarray as xr
+
+from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.stac import extensions
+from intake_virtualzarr.stac.build import build_collection, build_item
+from intake_virtualzarr.stac.publication import Publication
+from intake_virtualzarr.stac.source_list import write_source_items
+from intake_virtualzarr.stac.thumbnail import make_thumbnail
+from intake_virtualzarr.stac.write import to_json, write_if_changed
+
+__all__ = ["add_child", "publish_collection", "publish_item"]
+
+OWN_ASSETS = frozenset({"virtual", "intake", "thumbnail", "source-items"})
+OWN_RELS = frozenset({"self", "root", "store", "preview", "derived_from"})
+OWN_PREFIXES = ("cube:", "storage:")
+
+
+def publish_collection(
+    dataset: xr.Dataset,
+    publication: Publication,
+    directory: str | os.PathLike[str],
+    *,
+    thumbnail: bool = True,
+) -> list[Path]:
+    """Write ``collection.json``, a thumbnail, and the list of source items, or bring them up to date.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The store, opened decoded and lazily. Its coordinates are read, and one slice for the thumbnail.
+    publication : Publication
+    directory : path
+        Made if it does not exist. An existing collection of the same id keeps the fields, links and assets
+        that others added; what this function writes is replaced.
+    thumbnail : bool
+        Draw one. Grids without latitudes and longitudes have none.
+
+    Returns
+    -------
+    list of Path
+        The files written: empty if all were up to date.
+
+    Raises
+    ------
+    StacError
+        If the directory holds a collection of another id.
+    """
+    return _publish(build_collection(dataset, publication), dataset, publication, Path(directory), thumbnail)
+
+
+def publish_item(
+    dataset: xr.Dataset,
+    publication: Publication,
+    directory: str | os.PathLike[str],
+    *,
+    thumbnail: bool = True,
+) -> list[Path]:
+    """Write ``<id>.json`` and its companions; see `publish_collection`.
+
+    A ``collection.json`` or ``catalog.json`` in the same directory gets a link to the item.
+    """
+    directory = Path(directory)
+    item = build_item(dataset, publication)
+    parent = next(
+        (path for name in ("collection.json", "catalog.json") if (path := directory / name).exists()), None
+    )
+    if parent is not None:
+        _link_up(item, parent)
+    written = _publish(item, dataset, publication, directory, thumbnail)
+    if parent is not None and add_child(
+        parent, directory / f"{item.id}.json", rel="item", title=item.properties["title"]
+    ):
+        written.append(parent)
+    return written
+
+
+def _publish(
+    obj: pystac.Collection | pystac.Item,
+    dataset: xr.Dataset,
+    publication: Publication,
+    directory: Path,
+    thumbnail: bool,
+) -> list[Path]:
+    is_item = isinstance(obj, pystac.Item)
+    path = directory / (f"{obj.id}.json" if is_item else "collection.json")
+    existing = _read_existing(path, obj.id)
+    written = []
+    picture = make_thumbnail(dataset) if thumbnail else None
+    if picture is not None:
+        name = f"{obj.id}.png" if is_item else "thumbnail.png"
+        if write_if_changed(directory / name, picture):
+            written.append(directory / name)
+        obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}")))
+    if not any(link.rel == "derived_from" for link in obj.links):
+        changed, asset = write_source_items(publication.source_items, directory)
+        if asset is not None:
+            name = asset.href
+            if changed:
+                written.append(directory / name)
+            asset.href = publication.href(name)
+            obj.add_asset("source-items", asset)
+            obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
+    document = _with_place(obj, path.name, publication)
+    if write_if_changed(path, to_json(_merged(existing, document))):
+        written.append(path)
+    return written
+
+
+def _thumbnail_asset(href: str) -> pystac.Asset:
+    return pystac.Asset(href, title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"])
+
+
+def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Publication) -> dict[str, Any]:
+    """Encode with hrefs as they are: pystac would resolve relative ones against the working directory."""
+    if isinstance(obj, pystac.Collection):
+        root = pystac.Link(
+            "root", publication.href(f"./{name}"), media_type="application/json", title=obj.title
+        )
+        obj.links = [root, *(link for link in obj.links if link.rel not in ("root", "self"))]
+    if publication.base_href is not None:
+        media_type = "application/json" if isinstance(obj, pystac.Collection) else "application/geo+json"
+        obj.links.insert(0, pystac.Link("self", publication.href(name), media_type=media_type))
+    return obj.to_dict(include_self_link=True, transform_hrefs=False)
+
+
+def _read_existing(path: Path, own_id: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as exc:
+        raise StacError(f"{path}: is there already and not valid JSON: {exc}; move it away") from exc
+    found = document.get("id") if isinstance(document, dict) else None
+    if found != own_id:
+        raise StacError(
+            f"{path}: holds {found!r}, not {own_id!r}; publish {own_id!r} in a directory of its own"
+        )
+    return document  # type: ignore[no-any-return]
+
+
+def _merged(existing: Mapping[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """Keep what others added to an existing document, below what is written here."""
+    if existing is None:
+        return new
+    kept = {name: value for name, value in existing.items() if not name.startswith(OWN_PREFIXES)}
+    merged = {**kept, **new}
+    merged = {
+        **{name: merged[name] for name in new},
+        **{name: kept[name] for name in kept if name not in new},
+    }
+    merged["stac_extensions"] = sorted({*new["stac_extensions"], *_foreign_extensions(existing)})
+    old_links = [link for link in existing.get("links", []) if link.get("rel") not in OWN_RELS]
+    merged["links"] = [*new["links"], *(link for link in old_links if link not in new["links"])]
+    old_assets = {key: one for key, one in (existing.get("assets") or {}).items() if key not in OWN_ASSETS}
+    merged["assets"] = {
+        **new["assets"],
+        **{key: one for key, one in old_assets.items() if key not in new["assets"]},
+    }
+    if "properties" in new:
+        old = {k: v for k, v in existing.get("properties", {}).items() if not k.startswith(OWN_PREFIXES)}
+        merged["properties"] = {
+            **new["properties"],
+            **{k: v for k, v in old.items() if k not in new["properties"]},
+        }
+    return merged
+
+
+def _foreign_extensions(existing: Mapping[str, Any]) -> list[str]:
+    """Extensions that somebody else added: not an older version of one of ours."""
+    own = {uri.rsplit("/", 2)[0] for name, uri in vars(extensions).items() if name.isupper()}
+    return [
+        uri
+        for uri in existing.get("stac_extensions") or []
+        if uri.rsplit("/", 2)[0] not in own and "/virtual-zarr/" not in uri
+    ]
+
+
+def _link_up(item: pystac.Item, parent: Path) -> None:
+    document = json.loads(parent.read_bytes())
+    root = next((link for link in document.get("links", []) if link.get("rel") == "root"), None)
+    media_type = "application/json"
+    item.add_link(pystac.Link("root", root["href"] if root else f"./{parent.name}", media_type=media_type))
+    item.add_link(pystac.Link("parent", f"./{parent.name}", media_type=media_type))
+    if document.get("type") == "Collection":
+        item.collection_id = document["id"]
+        item.add_link(pystac.Link("collection", f"./{parent.name}", media_type=media_type))
+
+
+def add_child(
+    parent: str | os.PathLike[str],
+    child: str | os.PathLike[str],
+    *,
+    rel: str = "child",
+    title: str | None = None,
+) -> bool:
+    """Link a document from a catalog or collection on disk, in place.
+
+    Parameters
+    ----------
+    parent, child : path
+        Both exist or are about to.
+    rel : {"child", "item"}
+    title : str, optional
+
+    Returns
+    -------
+    bool
+        Whether the parent was written; ``False`` if it had the link.
+
+    Raises
+    ------
+    StacError
+        If the parent is no catalog or collection.
+    """
+    path = Path(parent)
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise StacError(f"{path}: no STAC catalog can be read there: {exc}") from exc
+    if not isinstance(document, dict) or document.get("type") not in ("Catalog", "Collection"):
+        raise StacError(f"{path}: is no STAC Catalog or Collection")
+    relative = os.path.relpath(child, path.parent).replace(os.sep, "/")
+    href = relative if relative.startswith("../") else f"./{relative}"
+    link = {
+        "rel": rel,
+        "href": href,
+        "type": "application/json" if rel == "child" else "application/geo+json",
+    }
+    if title:
+        link["title"] = title
+    links = document.get("links", [])
+    if link in links:
+        return False
+    kept = [one for one in links if not (one.get("rel") == rel and one.get("href") == href)]
+    # Browsers list links in their order, so a later month goes after an earlier one, whichever came first.
+    before = [at for at, one in enumerate(kept, 1) if one.get("rel") != rel or one.get("href", "") < href]
+    at = max(before, default=0)
+    return write_if_changed(path, to_json({**document, "links": [*kept[:at], link, *kept[at:]]}))

@@ -1,0 +1,134 @@
+"""The items a store was made from: a few links, or one file that lists them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pystac
+import shapely.geometry
+
+from intake_virtualzarr.stac import extensions
+from intake_virtualzarr.stac.extent import iso_time
+from intake_virtualzarr.stac.select import bbox_geometry
+from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.stac.write import write_if_changed
+
+__all__ = ["MAX_LINKS", "derived_from_links", "source_item_documents", "write_source_items"]
+
+MAX_LINKS = 20
+"""Up to this number of items, each gets a link; above it, they go into a file."""
+
+
+def derived_from_links(sources: Sequence[SourceItem]) -> list[pystac.Link]:
+    """Link to every item, if they are few and all say where they are found; else to none."""
+    items = {one.self_href: one for one in sources if one.self_href is not None}
+    if len(items) > MAX_LINKS or any(one.self_href is None for one in sources if one.item_id is not None):
+        return []
+    return [
+        pystac.Link("derived_from", href, media_type="application/geo+json", title=one.item_id)
+        for href, one in items.items()
+        if href is not None
+    ]
+
+
+def source_item_documents(sources: Iterable[SourceItem]) -> list[dict[str, Any]]:
+    """Write sources as STAC items again: what was needed of them, without credentials."""
+    documents: dict[tuple[str | None, str], dict[str, Any]] = {}
+    for one in sources:
+        if one.item_id is None:
+            continue
+        document = documents.setdefault((one.collection, one.item_id), _document(one))
+        document["assets"][one.asset_key or "data"] = _asset(one)
+    return list(documents.values())
+
+
+def _document(one: SourceItem) -> dict[str, Any]:
+    times = {
+        "datetime": one.datetime,
+        "start_datetime": one.start_datetime,
+        "end_datetime": one.end_datetime,
+        "updated": one.updated,
+    }
+    properties: dict[str, Any] = {name: iso_time(time) for name, time in times.items() if time is not None}
+    properties.setdefault("datetime", None)
+    geometry = one.geometry if one.geometry is not None else bbox_geometry(one.bbox) if one.bbox else None
+    document: dict[str, Any] = {
+        "type": "Feature",
+        "stac_version": pystac.get_stac_version(),
+        "stac_extensions": [extensions.FILE] if one.size or one.checksum else [],
+        "id": one.item_id,
+        "geometry": None if geometry is None else shapely.geometry.mapping(geometry),
+        "properties": properties,
+        "links": [],
+        "assets": {},
+    }
+    if one.bbox is not None:
+        document["bbox"] = list(one.bbox)
+    if one.self_href is not None:
+        document["links"].append({"rel": "self", "href": one.self_href, "type": "application/geo+json"})
+    if one.collection is not None and one.collection_href is not None:  # valid together only
+        document["collection"] = one.collection
+        link = {"rel": "collection", "href": one.collection_href, "type": "application/json"}
+        document["links"].append(link)
+    return document
+
+
+def _asset(one: SourceItem) -> dict[str, Any]:
+    fields: Mapping[str, Any] = {
+        "href": one.href,
+        "type": one.media_type,
+        "roles": ["data", "source"],
+        "file:size": one.size,
+        "file:checksum": one.checksum,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def write_source_items(sources: Sequence[SourceItem], directory: Path) -> tuple[bool, pystac.Asset | None]:
+    """Write a file that lists the source items: stac-geoparquet where rustac is installed, else GeoJSON.
+
+    Parameters
+    ----------
+    sources : sequence of SourceItem
+    directory : Path
+
+    Returns
+    -------
+    written : bool
+        ``False`` if the file was up to date, or there are no items.
+    asset : pystac.Asset or None
+        How a collection refers to it; ``None`` if there are no items.
+    """
+    documents = source_item_documents(sources)
+    if not documents:
+        return False, None
+    parquet = find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
+    name = "items.parquet" if parquet else "items.json"
+    content = _as_parquet(documents) if parquet else _as_geojson(documents)
+    written = write_if_changed(directory / name, content)
+    return written, pystac.Asset(
+        f"./{name}",
+        title="Source items",
+        media_type="application/vnd.apache.parquet" if parquet else "application/geo+json",
+        roles=["metadata", "stac-items"],
+        extra_fields={"file:size": len(content)},
+    )
+
+
+def _as_geojson(documents: Sequence[Mapping[str, Any]]) -> bytes:
+    collection = {"type": "FeatureCollection", "features": documents}
+    return json.dumps(collection, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _as_parquet(documents: Sequence[dict[str, Any]]) -> bytes:
+    import rustac
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "items.parquet"
+        rustac.write_sync(str(path), documents)
+        return path.read_bytes()

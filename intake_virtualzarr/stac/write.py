@@ -1,0 +1,42 @@
+"""Writing files whole or not at all, and not at all if nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["to_json", "write_if_changed"]
+
+
+def to_json(document: Mapping[str, Any]) -> bytes:
+    """Encode a document: two spaces, UTF-8, a newline at the end; members keep their order."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Replace a file atomically, unless it has this content already.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+    """
+    try:
+        if path.read_bytes() == content:
+            return False
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return True
