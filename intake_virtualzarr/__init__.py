@@ -1,0 +1,64 @@
+"""Read archives of netCDF4/HDF5 files as Zarr, without copying them.
+
+The public names are imported when they are first used, so that ``import intake_virtualzarr`` costs little.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from intake_virtualzarr._version import __version__
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.array import VirtualZarrArray
+    from intake_virtualzarr.combine import open_virtual_mfdataset
+    from intake_virtualzarr.dataset import open_virtual_dataset, open_virtual_datatree
+    from intake_virtualzarr.ingest import ingest, virtualize
+    from intake_virtualzarr.manifest import ChunkManifest
+    from intake_virtualzarr.readers import Access
+    from intake_virtualzarr.scanning import scan
+    from intake_virtualzarr.store import VirtualZarrStore, open_virtual_store
+    from intake_virtualzarr.threads import set_threads
+
+__all__ = [
+    "Access",
+    "ChunkManifest",
+    "VirtualZarrArray",
+    "VirtualZarrStore",
+    "__version__",
+    "ingest",
+    "open_virtual_dataset",
+    "open_virtual_datatree",
+    "open_virtual_mfdataset",
+    "open_virtual_store",
+    "scan",
+    "set_threads",
+    "virtualize",
+]
+
+_PLACES = {
+    "Access": "readers",
+    "ChunkManifest": "manifest",
+    "VirtualZarrArray": "array",
+    "VirtualZarrStore": "store",
+    "ingest": "ingest",
+    "open_virtual_dataset": "dataset",
+    "open_virtual_datatree": "dataset",
+    "open_virtual_mfdataset": "combine",
+    "open_virtual_store": "store",
+    "scan": "scanning",
+    "set_threads": "threads",
+    "virtualize": "ingest",
+}
+
+
+def __getattr__(name: str) -> Any:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{place}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

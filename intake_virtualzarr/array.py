@@ -97,7 +97,8 @@ class VirtualZarrArray:
         self.shape: Shape = tuple(int(n) for n in shape)
         self.dtype = np.dtype(dtype)
         self.fill_value = _as_scalar(fill_value, self.dtype)
-        self.segments: tuple[Segment, ...] = tuple(segments)
+        # a sequence that opens its members when they are touched is kept as it is
+        self.segments: Sequence[Segment] = segments if isinstance(segments, Sequence) else tuple(segments)
         self.decoded = decoded
         self.mixed = mixed
         self.readers = readers or _DEFAULT_READERS
@@ -184,6 +185,9 @@ class VirtualZarrArray:
         return tuple(tuple(np.diff(cuts).tolist()) or (0,) for cuts in self._cuts())
 
     def _cuts(self) -> list[npt.NDArray[np.int64]]:
+        grid = getattr(self.segments, "grid", None)
+        if grid is not None:
+            return [axis.starts for axis in grid.axes]
         cuts = []
         for axis, extent in enumerate(self.shape):
             points = [np.array([0, extent], dtype=np.int64)]
@@ -251,8 +255,18 @@ class VirtualZarrArray:
                 "or join with intake_virtualzarr.open_virtual_mfdataset"
             )
         out = np.empty(tuple(request_length(request) for request in requests), dtype=self.dtype)
-        read_segments(self.segments, requests, out, self.fill_value, self.readers, decoded=self.decoded, name=name)
+        read_segments(self._touched(requests), requests, out, self.fill_value, self.readers, decoded=self.decoded, name=name)
         return out
+
+    def _touched(self, requests: Sequence[AxisRequest]) -> Sequence[Segment]:
+        """The segments that may hold requested elements; not all members of a concatenation are opened for that."""
+        within = getattr(self.segments, "within", None)
+        if within is None:
+            return self.segments
+        request = requests[self.segments.axis]  # type: ignore[attr-defined]
+        if isinstance(request, Window):
+            return within(*request.bounds())  # type: ignore[no-any-return]
+        return within(int(request.min()), int(request.max()) + 1) if request.size else ()
 
     def decode(self) -> VirtualZarrArray:
         """The array of decoded values: each segment by its own CF packing, in a common data type, missing values NaN."""
@@ -425,12 +439,13 @@ class VirtualZarrArray:
     def __repr__(self) -> str:
         flags = ", mixed" if self.mixed else ", decoded" if self.decoded else ""
         return (
-            f"VirtualZarrArray(shape={self.shape}, dtype={self.dtype}, segments={len(self.segments)}, "
+            f"VirtualZarrArray(shape={self.shape}, dtype={self.dtype}, segments={_segment_count(self)}, "
             f"chunks={_grid_text(self)}{flags})"
         )
 
     def _repr_inline_(self, max_width: int) -> str:
-        text = f"VirtualZarrArray<{len(self.segments)} segment{'s' if len(self.segments) != 1 else ''}, "
+        count = _segment_count(self)
+        text = f"VirtualZarrArray<{count} segment{'s' if count != 1 else ''}, "
         return (text + f"chunks {_grid_text(self)}>")[:max_width]
 
     def _repr_html_(self) -> str:
@@ -441,6 +456,12 @@ class VirtualZarrArray:
 
 def _rebuild(values: dict[str, Any]) -> VirtualZarrArray:
     return VirtualZarrArray(**values, check=False)
+
+
+def _segment_count(array: VirtualZarrArray) -> int:
+    """Number of segments, or of members that are not opened for a repr."""
+    edges = getattr(array.segments, "edges", None)
+    return len(array.segments) if edges is None else len(edges) - 1
 
 
 def _grid_text(array: VirtualZarrArray) -> str:

@@ -36,6 +36,8 @@ class StoredArray:
     """Source table that the manifest points into."""
     alternatives: tuple[Pipeline, ...] = ()
     """Codec pipelines of chunks whose ``codec`` is 1, 2, … (HDF5 skipped a filter)."""
+    origin: str | None = None
+    """URL of the array in the hierarchy that it was opened from; a concatenation can name it instead of copying it."""
 
     def __post_init__(self) -> None:
         if tuple(self.manifest.shape) != self.grid.grid_shape:

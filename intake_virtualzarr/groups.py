@@ -1,0 +1,112 @@
+"""Groups of virtual variables: what archives, our stores, kerchunk references and Icechunk repositories all open to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
+from intake_virtualzarr.readers import ReaderPool
+
+__all__ = ["VirtualGroup", "VirtualTree", "VirtualVariable", "tree_of_scan"]
+
+
+@dataclass(frozen=True, eq=False)
+class VirtualVariable:
+    """One variable of a group: undecoded."""
+
+    dims: tuple[str, ...]
+    """Names of the dimensions."""
+    data: VirtualZarrArray | npt.NDArray[Any]
+    """Values, virtual or (what is kept whole in a store) in memory."""
+    attrs: Mapping[str, Any]
+    """Attributes."""
+
+
+@dataclass(frozen=True, eq=False)
+class VirtualGroup:
+    """One group."""
+
+    path: str
+    """Absolute path, ``"/"`` for the root."""
+    attrs: Mapping[str, Any]
+    """Attributes."""
+    variables: Mapping[str, VirtualVariable]
+    """Variables by name."""
+    unlimited: frozenset[str] = frozenset()
+    """Names of unlimited dimensions."""
+
+
+@dataclass(frozen=True, eq=False)
+class VirtualTree:
+    """All groups of a source, and what was left out."""
+
+    url: str
+    """Where it comes from, for messages and ``encoding["source"]``."""
+    groups: Mapping[str, VirtualGroup]
+    """By absolute path, parents before children."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What has no virtual form: path and reason."""
+
+    def group(self, path: str | None) -> VirtualGroup:
+        """One group.
+
+        Raises
+        ------
+        FormatError
+            If there is none of that path.
+        """
+        absolute = "/" + (path or "").strip("/")
+        try:
+            return self.groups[absolute]
+        except KeyError:
+            known = ", ".join(self.groups)
+            raise FormatError(f"{self.url}: has no group {absolute!r}; there are {known}") from None
+
+
+def tree_of_scan(scanned: ScannedFile, readers: ReaderPool | None = None) -> VirtualTree:
+    """The groups of a scanned archive file."""
+    members: dict[str, dict[str, VirtualVariable]] = {path: {} for path in scanned.groups}
+    for path, array in scanned.arrays.items():
+        parent, _, name = path.rpartition("/")
+        members[parent or "/"][name] = _variable(array, readers)
+    groups = {
+        path: VirtualGroup(path, group.attrs, members[path], _unlimited(scanned, path))
+        for path, group in scanned.groups.items()
+    }
+    return VirtualTree(scanned.source.url, groups, scanned.left_out)
+
+
+def _unlimited(scanned: ScannedFile, path: str) -> frozenset[str]:
+    names = set(scanned.groups[path].unlimited)
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        if path in scanned.groups:
+            names |= scanned.groups[path].unlimited
+    return frozenset(names)
+
+
+def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariable:
+    data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers)
+    return VirtualVariable(tuple(array.dims), data, array.attrs)
+
+
+def chunk_hint(array: VirtualZarrArray) -> tuple[Any, ...]:
+    """Chunk edges per axis in xarray's form: one number where they are regular, else a tuple."""
+    hint: list[Any] = []
+    for edges in array.chunks:
+        first = edges[0]
+        regular = all(edge == first for edge in edges[:-1]) and edges[-1] <= first
+        hint.append(max(first, 1) if regular else edges)
+    return tuple(hint)
+
+
+def is_numeric(dtype: np.dtype[Any]) -> bool:
+    """Whether CF packing can apply."""
+    return dtype.kind in "iufb"

@@ -1,0 +1,250 @@
+"""The members of a virtual concatenation, opened when they are touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.codecs import pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.grid import ChunkGrid, Shape
+from intake_virtualzarr.hierarchy.grids import grid_from_json
+from intake_virtualzarr.hierarchy.source_pages import resolve
+from intake_virtualzarr.hierarchy.types import data_type_from_json
+from intake_virtualzarr.segments import Segment, Window
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.array import VirtualZarrArray
+    from intake_virtualzarr.hierarchy.read import Hierarchy
+
+__all__ = ["MemberSegments", "packing_from_json"]
+
+
+class MemberSegments(Sequence[Segment]):
+    """The segments of a concatenation; a member's documents are fetched when it is first touched.
+
+    Attributes
+    ----------
+    grid : ChunkGrid
+        The chunk grid that the array shows.
+    """
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        path: str,
+        document: Mapping[str, Any],
+        configuration: Mapping[str, Any],
+        shape: Shape,
+        dtype: np.dtype[Any],
+        fill: Any,
+        packing: Packing | None,
+    ) -> None:
+        label = f"{hierarchy.keys.url}/{path}"
+        self._packing = packing
+        self._hierarchy = hierarchy
+        self._path = path
+        self._label = label
+        self._shape = shape
+        self._dtype = dtype
+        self._fill = fill
+        self.axis = int(configuration["axis"])
+        self._members: list[dict[str, Any]] = configuration["members"]
+        self.uniform = bool(configuration.get("uniform"))
+        self.grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
+        self._codecs = pipeline_from_json(document["codecs"])
+        if not 0 <= self.axis < len(shape):
+            raise HierarchyError(f"{label}: concatenation axis {self.axis} for an array of {len(shape)} axes")
+        lengths = [int(member["length"]) for member in self._members]
+        self.edges = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        if int(self.edges[-1]) != shape[self.axis]:
+            raise HierarchyError(
+                f"{label}: members sum to {int(self.edges[-1])} along axis {self.axis}, the array has {shape[self.axis]}"
+            )
+        self._opened: dict[int, tuple[Segment, ...]] = {}
+        self._all: tuple[Segment, ...] | None = None
+
+    # ------------------------------------------------------------------ the sequence
+
+    def _everything(self) -> tuple[Segment, ...]:
+        if self._all is None:
+            self._prefetch(range(len(self._members)))
+            self._all = tuple(s for i in range(len(self._members)) for s in self.member(i))
+        return self._all
+
+    def __len__(self) -> int:
+        return len(self._everything())
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._everything())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._everything()[index]
+
+    def within(self, low: int, high: int) -> tuple[Segment, ...]:
+        """The segments of the members that overlap ``[low, high)`` along the axis."""
+        if high <= low:
+            return ()
+        first = int(np.searchsorted(self.edges, low, side="right")) - 1
+        last = int(np.searchsorted(self.edges, high, side="left"))
+        self._prefetch(range(first, last))
+        return tuple(s for i in range(first, last) for s in self.member(i))
+
+    # ------------------------------------------------------------------ members
+
+    def _prefetch(self, numbers: range) -> None:
+        """Fetch the documents of many members of this hierarchy at once."""
+        paths = []
+        for number in numbers:
+            member = self._members[number]
+            if number in self._opened or "array" not in member:
+                continue
+            path = self._hierarchy.key_of(resolve(f"{self._label}/", member["array"]))
+            if path is not None and path not in self._hierarchy.documents:
+                paths.append(path)
+        if len(paths) < 2:
+            return
+        for path, raw in zip(paths, self._hierarchy.keys.get_many([f"{p}/zarr.json" for p in paths]), strict=True):
+            if raw is not None:
+                self._hierarchy.documents[path] = self._hierarchy._parsed(raw, path)
+
+    def member(self, number: int) -> tuple[Segment, ...]:
+        """The segments of one member, in place."""
+        found = self._opened.get(number)
+        if found is None:
+            found = self._opened[number] = tuple(self._open(number))
+        return found
+
+    def _open(self, number: int) -> list[Segment]:
+        member = self._members[number]
+        start, length = int(self.edges[number]), int(member["length"])
+        if length == 0 or "array" not in member:
+            return []
+        array = self._array(member["array"], number)
+        if not array.decoded:
+            array = array.replace(segments=tuple(replace(s, packing=None) for s in array.segments))
+        self._check(member, array, number, length)
+        segments = list(array.segments)
+        if not _is_covered(array.shape, segments):
+            from intake_virtualzarr.array_functions import filled
+
+            segments = list(filled(array).segments)
+        if "select" in member:
+            array = array.replace(segments=tuple(segments))
+            for axis, (begin, stop, step) in enumerate(member["select"]):
+                array = array.select(axis, [Window(begin, len(range(begin, stop, step)), step)])
+            segments = list(array.segments)
+        if "decode" in member:
+            if any(s.packing is not None for s in segments):
+                raise HierarchyError(f"{self._label}: member {number} is decoded twice")
+            if self._packing is not None:
+                raise HierarchyError(f"{self._label}: has packing attributes and a decoded member {number}")
+            packing = packing_from_json(member["decode"])
+            segments = [replace(s, packing=packing) for s in segments]
+        elif self._packing is not None:
+            segments = [replace(s, packing=self._packing) for s in segments]
+        if "axes" in member:
+            segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
+        return [s.shifted(self.axis, start) for s in segments]
+
+    def _array(self, url: str, number: int) -> VirtualZarrArray:
+        from intake_virtualzarr.hierarchy.read import open_elsewhere
+
+        absolute = resolve(f"{self._label}/", url)
+        path = self._hierarchy.key_of(absolute)
+        if path is not None:
+            array = self._hierarchy.array(path)
+            document = self._hierarchy.document(path)
+        else:
+            other, path = open_elsewhere(absolute, self._hierarchy.keys.access)
+            array = other.array(path)
+            document = other.document(path)
+        if self.uniform:
+            self._keeps_promise(document, array, number)
+        return array
+
+    def _keeps_promise(self, document: Mapping[str, Any], array: VirtualZarrArray, number: int) -> None:
+        """Raise if a member is not what ``uniform`` says of all."""
+        problems = []
+        if pipeline_from_json(document["codecs"]) != self._codecs:
+            problems.append(f"codecs are {document['codecs']!r}")
+        if array.dtype != self._dtype:
+            problems.append(f"data_type is {document['data_type']!r}")
+        if not (array.fill_value == self._fill or (array.fill_value != array.fill_value and self._fill != self._fill)):
+            problems.append(f"fill_value is {document['fill_value']!r}")
+        for segment in array.segments:
+            if segment.stored.alternatives:
+                problems.append("it has codec_alternatives")
+            if not segment.stored.grid.is_whole:
+                problems.append("its chunks are seen in part")
+        if problems:
+            raise HierarchyError(
+                f"{self._label}: promises uniform members, but of member {number} the {'; '.join(problems)}; "
+                "the member was changed after this array was written"
+            )
+
+    def _check(self, member: Mapping[str, Any], array: VirtualZarrArray, number: int, length: int) -> None:
+        shape = array.shape
+        if "select" in member:
+            if len(member["select"]) != len(shape):
+                raise HierarchyError(f"{self._label}: member {number} selects on {len(member['select'])} axes of {len(shape)}")
+            for (begin, stop, step), extent in zip(member["select"], shape, strict=True):
+                chosen = range(begin, stop, step)
+                if len(chosen) and not (0 <= min(chosen[0], chosen[-1]) and max(chosen[0], chosen[-1]) < extent):
+                    raise HierarchyError(
+                        f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}"
+                    )
+            shape = tuple(len(range(*entry)) for entry in member["select"])
+        if "axes" not in member:
+            wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
+            if shape != wanted:
+                raise HierarchyError(f"{self._label}: member {number} has shape {shape}, expected {wanted}")
+        if array.dtype != self._dtype and "decode" not in member:
+            raise HierarchyError(
+                f"{self._label}: member {number} has data type {array.dtype}, the array {self._dtype}; expected 'decode'"
+            )
+
+
+def _is_covered(shape: Shape, segments: Sequence[Segment]) -> bool:
+    from intake_virtualzarr.array import _covers
+
+    return _covers(shape, segments)
+
+
+def _rearranged(segment: Segment, axes: Sequence[int | None], shape: Shape, along: int, length: int) -> Segment:
+    """Axes of a member as axes of the array."""
+    stored_axes: list[int | None] = []
+    offset: list[int] = []
+    extent: list[int] = []
+    for axis, member_axis in enumerate(axes):
+        if member_axis is None:
+            stored_axes.append(None)
+            offset.append(0)
+            extent.append(length if axis == along else shape[axis])
+        else:
+            stored_axes.append(segment.axes[member_axis])
+            offset.append(segment.offset[member_axis])
+            extent.append(segment.shape[member_axis])
+    return Segment(segment.stored, segment.windows, tuple(stored_axes), tuple(offset), tuple(extent), segment.packing)
+
+
+def packing_from_json(document: Mapping[str, Any]) -> Packing:
+    """Read the ``decode`` entry of a member."""
+    mask = tuple(_number(value) for value in document.get("mask", []))
+    return Packing(
+        data_type_from_json(document["dtype"]),
+        document.get("unsigned"),
+        tuple(v for v in mask if v == v),
+        document.get("scale_factor"),
+        document.get("add_offset"),
+    )
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, str):
+        return float(value.lower()) if value in ("NaN", "Infinity", "-Infinity") else int(value)
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,92 @@
+"""Metadata documents: bytes of JSON, groups, ordinary arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numcodecs import VLenUTF8, Zstd
+
+from intake_virtualzarr.hierarchy.types import attributes_to_json, data_type_to_json, fill_value_to_json
+
+__all__ = ["VERSION", "dump", "group_document", "ordinary_array", "ordinary_chunks"]
+
+VERSION = "0.1"
+"""Version of the on-disk format."""
+
+ROWS = 4096
+"""Edge of the chunks of a one-dimensional array [elements]; an append rewrites at most one of them."""
+CHUNK_BYTES = 16 * 1024 * 1024
+
+
+def dump(document: Mapping[str, Any]) -> bytes:
+    """JSON as it lies in the store."""
+    return json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+def group_document(attrs: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Metadata of a group; ``members`` makes it the root that holds all documents."""
+    document: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": attributes_to_json(attrs)}
+    if members is not None:
+        document["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": dict(members)}
+    return document
+
+
+def ordinary_array(values: npt.NDArray[Any], dims: Sequence[str], attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of an array whose values the hierarchy holds itself."""
+    dtype = values.dtype
+    serializer: dict[str, Any] = {"name": "bytes"}
+    if dtype.kind == "O":
+        serializer = {"name": "vlen-utf8"}
+    elif dtype.itemsize > 1 and dtype.kind not in "SV":
+        serializer["configuration"] = {"endian": "little"}
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(values.shape),
+        "data_type": data_type_to_json(dtype),
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(_chunk_shape(values))}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": fill_value_to_json(np.zeros((), dtype)[()] if dtype.kind != "O" else "", dtype),
+        "codecs": [serializer, {"name": "zstd", "configuration": {"level": 5, "checksum": False}}],
+        "attributes": attributes_to_json(attrs, dtype),
+        "dimension_names": list(dims),
+    }
+
+
+def _chunk_shape(values: npt.NDArray[Any]) -> tuple[int, ...]:
+    if values.ndim == 1:
+        return (ROWS,) if values.dtype.kind != "O" else (max(values.size, 1),)
+    if values.nbytes > CHUNK_BYTES and values.ndim:
+        rows = max(1, CHUNK_BYTES * values.shape[0] // values.nbytes)
+        return (rows, *(max(n, 1) for n in values.shape[1:]))
+    return tuple(max(n, 1) for n in values.shape)
+
+
+def ordinary_chunks(
+    values: npt.NDArray[Any], chunk_shape: Sequence[int], first: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Keys (below the array) and bytes of chunks; ``first`` skips leading chunks along the first axis."""
+    grid = tuple(-(-n // c) for n, c in zip(values.shape, chunk_shape, strict=True))
+    for coords in product(*(range(first if axis == 0 else 0, n) for axis, n in enumerate(grid))):
+        box = tuple(slice(i * c, (i + 1) * c) for i, c in zip(coords, chunk_shape, strict=True))
+        part = values[box]
+        if part.shape != tuple(chunk_shape):
+            whole = np.full(tuple(chunk_shape), "" if values.dtype.kind == "O" else np.zeros((), values.dtype)[()], values.dtype)
+            whole[tuple(slice(0, n) for n in part.shape)] = part
+            part = whole
+        yield "/".join(("c", *map(str, coords))), encode_chunk(part)
+
+
+def encode_chunk(part: npt.NDArray[Any]) -> bytes:
+    """A chunk of an ordinary array, encoded."""
+    if part.dtype.kind == "O":
+        raw = bytes(VLenUTF8().encode(part.ravel()))
+    else:
+        little = part.astype(part.dtype.newbyteorder("<"), copy=False) if part.dtype.names is None else part
+        raw = np.ascontiguousarray(little).tobytes()
+    return bytes(Zstd(level=5).encode(raw))

@@ -1,0 +1,105 @@
+"""Ordinary Zarr arrays as stored arrays: each chunk is a source of its own, a whole object of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr.codecs import pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.grid import ChunkGrid, Shape
+from intake_virtualzarr.hierarchy.grids import grid_from_json
+from intake_virtualzarr.hierarchy.keys import Keys
+from intake_virtualzarr.hierarchy.types import data_type_from_json, fill_value_from_json
+from intake_virtualzarr.manifest import ChunkManifest
+from intake_virtualzarr.segments import StoredArray
+from intake_virtualzarr.sources import Source
+
+__all__ = ["ordinary_stored"]
+
+MOST_CHUNKS = 2**32 - 1
+
+
+class ChunkObjects(Sequence[Source]):
+    """The chunks of an ordinary array as sources: row = number of the chunk in C order; bytes are fetched at once."""
+
+    def __init__(self, keys: Keys, prefix: str, separator: str, grid_shape: Shape) -> None:
+        self._keys = keys
+        self._prefix = prefix
+        self._separator = separator
+        self._grid = grid_shape
+        self._count = int(np.prod(grid_shape, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def key(self, row: int) -> str:
+        """The key of a chunk."""
+        coords = np.unravel_index(row, self._grid) if self._grid else ()
+        return self._prefix + self._separator.join(str(int(c)) for c in coords)
+
+    def __getitem__(self, row: Any) -> Any:
+        key = self.key(int(row))
+        content = self._keys.get(key)
+        if content is None:
+            raise HierarchyError(f"{self._keys.url}/{key}: vanished while it was read")
+        return Source(f"{self._keys.url}/{key}", size=len(content), content=content)
+
+
+class ChunkListing:
+    """The manifest of an ordinary array: asks the store for the size of each chunk."""
+
+    def __init__(self, keys: Keys, objects: ChunkObjects, grid_shape: Shape) -> None:
+        self._keys = keys
+        self._objects = objects
+        self.shape = grid_shape
+
+    def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
+        """References of a box of chunks."""
+        spans = [range(*s.indices(n)) for s, n in zip(slices, self.shape, strict=True)]
+        shape = tuple(len(span) for span in spans)
+        rows = np.zeros(shape, np.uint32)
+        lengths = np.zeros(shape, np.uint32)
+        for at in product(*(range(n) for n in shape)):
+            coords = [span[i] for span, i in zip(spans, at, strict=True)]
+            row = int(np.ravel_multi_index(coords, self.shape)) if self.shape else 0
+            rows[at] = row
+            lengths[at] = self._keys.size(self._objects.key(row)) or 0
+        return ChunkManifest(rows, np.zeros(shape, np.uint64), lengths)
+
+    def load(self) -> ChunkManifest:
+        """All references."""
+        return self.region(tuple(slice(0, n) for n in self.shape))
+
+
+def ordinary_stored(keys: Keys, path: str, document: Mapping[str, Any]) -> StoredArray:
+    """An ordinary Zarr v3 array as a stored array.
+
+    Raises
+    ------
+    HierarchyError
+        If it is sharded, or its chunk keys are encoded in an unknown way.
+    """
+    label = f"{keys.url}/{path}"
+    shape = tuple(int(n) for n in document["shape"])
+    dtype = data_type_from_json(document["data_type"])
+    grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
+    codecs = pipeline_from_json(document["codecs"])
+    if any(codec.name == "sharding_indexed" for codec in codecs):
+        raise HierarchyError(f"{label}: is sharded; sharded arrays cannot be members of a virtual concatenation yet")
+    encoding = document.get("chunk_key_encoding", {})
+    separator = (encoding.get("configuration") or {}).get("separator")
+    if encoding.get("name") == "default":
+        separator = separator or "/"
+        prefix = f"{path}/c{separator}" if shape else f"{path}/c"
+    elif encoding.get("name") == "v2":
+        separator = separator or "."
+        prefix = f"{path}/" if shape else f"{path}/0"
+    else:
+        raise HierarchyError(f"{label}: chunk_key_encoding {encoding.get('name')!r} is unknown")
+    objects = ChunkObjects(keys, prefix, separator, grid.grid_shape)
+    fill = fill_value_from_json(document["fill_value"], dtype)
+    return StoredArray(dtype, fill, grid, codecs, ChunkListing(keys, objects, grid.grid_shape), objects, origin=label)

@@ -1,0 +1,321 @@
+"""Reading a hierarchy: from documents to virtual arrays whose manifests are fetched when they are needed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.codecs import pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError, SourceError
+from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
+from intake_virtualzarr.hierarchy.concatenation import MemberSegments
+from intake_virtualzarr.hierarchy.documents import VERSION
+from intake_virtualzarr.hierarchy.grids import grid_from_json
+from intake_virtualzarr.hierarchy.keys import Keys, keys_of
+from intake_virtualzarr.hierarchy.ordinary import ordinary_stored
+from intake_virtualzarr.hierarchy.refs import PagedManifest
+from intake_virtualzarr.hierarchy.source_pages import PagedSources, held, resolve, rows_from_json
+from intake_virtualzarr.hierarchy.types import attributes_from_json, data_type_from_json, fill_value_from_json
+from intake_virtualzarr.manifest import ChunkManifest, Manifest
+from intake_virtualzarr.readers import Access, ReaderPool
+from intake_virtualzarr.segments import StoredArray
+from intake_virtualzarr.sources import Source
+
+__all__ = ["Hierarchy", "is_hierarchy", "read_tree"]
+
+
+def is_hierarchy(target: Any, access: Access) -> bool:
+    """Whether a path, URL or zarr store holds a hierarchy of ours.
+
+    A local path must be a directory. A URL is asked for its ``zarr.json`` unless it ends like a file.
+    """
+    if not isinstance(target, str | os.PathLike):
+        return True
+    text = os.fspath(target)
+    if os.path.isdir(text):
+        return os.path.exists(os.path.join(text, "zarr.json"))
+    tail = text.rstrip("/").rpartition("/")[2]
+    if "://" not in text:
+        return False
+    if text.startswith("file://"):
+        return keys_of(text, access).get("zarr.json") is not None
+    if "." in tail and not tail.endswith((".vzarr", ".zarr")):
+        return False
+    return keys_of(text, access).get("zarr.json") is not None
+
+
+def read_tree(target: Any, access: Access) -> VirtualTree:
+    """All groups of a hierarchy."""
+    hierarchy = Hierarchy(keys_of(target, access))
+    groups = {}
+    for path in hierarchy.groups:
+        variables = {}
+        for name in hierarchy.arrays_of(path):
+            where = f"{path}/{name}".strip("/")
+            document = hierarchy.documents[where]
+            dims = dims_of(document, where)
+            dtype = data_type_from_json(document["data_type"])
+            attrs = attributes_from_json(document.get("attributes", {}), dtype)
+            variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+        attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
+        groups["/" + path] = VirtualGroup("/" + path, attrs, variables)
+    return VirtualTree(hierarchy.keys.url, groups)
+
+
+def dims_of(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Dimension names; those that are absent get names from their place."""
+    names = document.get("dimension_names") or [None] * len(document["shape"])
+    return tuple(name if name is not None else f"{where.rpartition('/')[2]}_dim_{i}" for i, name in enumerate(names))
+
+
+class Hierarchy:
+    """The documents of a hierarchy.
+
+    Attributes
+    ----------
+    keys : Keys
+        Where it is kept.
+    documents : dict
+        Metadata by path (``""`` is the root).
+
+    Raises
+    ------
+    HierarchyError
+        If there is no root document or it is no Zarr v3 group.
+    """
+
+    def __init__(self, keys: Keys, readers: ReaderPool | None = None) -> None:
+        self.keys = keys
+        self.readers = readers or ReaderPool(keys.access)
+        raw = keys.get("zarr.json")
+        if raw is None:
+            raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
+        self.documents: dict[str, dict[str, Any]] = {"": self._parsed(raw, "")}
+        root = self.documents[""]
+        if root.get("zarr_format") != 3:
+            raise HierarchyError(f"{keys.url}: zarr_format is {root.get('zarr_format')!r}, expected 3")
+        if root.get("node_type") != "group":
+            raise HierarchyError(f"{keys.url}: the root is {root.get('node_type')!r}, expected a group")
+        consolidated = root.get("consolidated_metadata")
+        if consolidated is not None:
+            self.documents.update(consolidated["metadata"])
+        else:
+            self._walk("")
+
+    def _parsed(self, raw: bytes, path: str) -> dict[str, Any]:
+        try:
+            document = json.loads(raw)
+        except ValueError as exc:
+            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is no JSON: {exc}") from exc
+        if not isinstance(document, dict):
+            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is {type(document).__name__}, expected an object")
+        return document
+
+    def _walk(self, path: str) -> None:
+        for name in self.keys.names(path):
+            where = f"{path}/{name}" if path else name
+            raw = self.keys.get(f"{where}/zarr.json")
+            if raw is None:
+                continue
+            document = self._parsed(raw, where)
+            self.documents[where] = document
+            if document.get("node_type") == "group":
+                self._walk(where)
+
+    @property
+    def groups(self) -> list[str]:
+        """Paths of groups, parents before children."""
+        return sorted(
+            (p for p, d in self.documents.items() if d.get("node_type") == "group"), key=lambda p: (p.count("/"), p != "", p)
+        )
+
+    def arrays_of(self, group: str) -> list[str]:
+        """Names of the arrays of a group, in the order of the documents."""
+        prefix = f"{group}/" if group else ""
+        return [
+            path[len(prefix) :]
+            for path, document in self.documents.items()
+            if document.get("node_type") == "array" and path.startswith(prefix) and "/" not in path[len(prefix) :]
+        ]
+
+    def data(self, path: str) -> Any:
+        """The virtual array of a path, or its values if the hierarchy holds them itself."""
+        document = self.documents[path]
+        if not is_virtual(document):
+            return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
+        return self.array(path, document)
+
+    def array(self, path: str, document: Mapping[str, Any] | None = None) -> VirtualZarrArray:
+        """The virtual array of a path.
+
+        Raises
+        ------
+        HierarchyError
+            If its document is absent, unknown, or contradicts itself.
+        """
+        document = document if document is not None else self.document(path)
+        label = f"{self.keys.url}/{path}"
+        if not is_virtual(document):
+            return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
+        name, configuration = transformer_of(document, label)
+        shape = tuple(int(n) for n in document["shape"])
+        dtype = data_type_from_json(document["data_type"])
+        fill = fill_value_from_json(document["fill_value"], dtype)
+        packing = Packing.from_attrs(attributes_from_json(document.get("attributes", {}), dtype), dtype)
+        if name == "chunk-manifest":
+            stored = self._stored(path, document, configuration, shape, dtype, fill)
+            return VirtualZarrArray.from_stored(stored, packing, readers=self.readers)
+        segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing)
+        # values of an array without packing attributes are what its members decode to
+        return VirtualZarrArray(
+            shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False
+        )
+
+    def document(self, path: str) -> dict[str, Any]:
+        """The metadata of any array, also one that is private to another.
+
+        Raises
+        ------
+        HierarchyError
+            If it is absent.
+        """
+        if path not in self.documents:
+            raw = self.keys.get(f"{path}/zarr.json")
+            if raw is None:
+                raise HierarchyError(f"{self.keys.url}/{path}/zarr.json is absent; the store is incomplete")
+            return self._parsed(raw, path)
+        return self.documents[path]
+
+    def _stored(
+        self,
+        path: str,
+        document: Mapping[str, Any],
+        configuration: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        fill: Any,
+    ) -> StoredArray:
+        label = f"{self.keys.url}/{path}"
+        grid = grid_from_json(document["chunk_grid"], shape, configuration.get("stored_chunk_shapes"), label)
+        sources, manifest = self._manifest(path, configuration, grid.grid_shape, label)
+        return StoredArray(
+            dtype,
+            fill,
+            grid,
+            pipeline_from_json(document["codecs"]),
+            manifest,
+            sources,
+            tuple(pipeline_from_json(p) for p in configuration.get("codec_alternatives", [])),
+            origin=None if self.keys.url.startswith("memory://") else label,
+        )
+
+    def _manifest(
+        self, path: str, configuration: Mapping[str, Any], grid_shape: tuple[int, ...], label: str
+    ) -> tuple[Sequence[Source], Manifest]:
+        table = configuration.get("sources") or {"list": []}
+        where = f"{self.keys.url}/{path}/zarr.json"
+        if "list" in table:
+            sources: Sequence[Source] = [held(self.keys, row) for row in rows_from_json(table, where)]
+        else:
+            key = self.key_of(resolve(f"{self.keys.url}/{path}/", table["path"]))
+            if key is None:
+                raise HierarchyError(f"{label}: source table {table['path']!r} lies outside the hierarchy")
+            sources = PagedSources(self.keys, key, int(table["page_size"]), int(table["count"]))
+        if "manifest" in configuration:
+            key = self.key_of(resolve(f"{self.keys.url}/{path}/", configuration["manifest"]))
+            if key is None:
+                raise HierarchyError(f"{label}: manifest {configuration['manifest']!r} lies outside the hierarchy")
+            return sources, PagedManifest(self.keys, key, grid_shape, label)
+        chunks = configuration.get("chunks", {})
+        return readable_manifest(chunks, sources, grid_shape, label)
+
+    def key_of(self, url: str) -> str | None:
+        """The key of a URL in this hierarchy, or None if it lies elsewhere."""
+        prefix = self.keys.url + "/"
+        return url[len(prefix) :].rstrip("/") if url.startswith(prefix) else None
+
+
+def is_virtual(document: Mapping[str, Any]) -> bool:
+    """Whether an array's document says that its chunks lie elsewhere."""
+    encoding = document.get("chunk_key_encoding") or {}
+    return bool(document.get("storage_transformers")) or encoding.get("name") == "virtual"
+
+
+def transformer_of(document: Mapping[str, Any], label: str) -> tuple[str, dict[str, Any]]:
+    """Name and configuration of the one storage transformer of a virtual array.
+
+    Raises
+    ------
+    HierarchyError
+        If there is not exactly one that is known here, in a known version.
+    """
+    transformers = document.get("storage_transformers") or []
+    if document.get("chunk_key_encoding", {}).get("name") != "virtual" or len(transformers) != 1:
+        raise HierarchyError(
+            f"{label}: {len(transformers)} storage transformers and chunk_key_encoding "
+            f"{document.get('chunk_key_encoding')!r}; a virtual array has one and 'virtual'"
+        )
+    name, configuration = transformers[0].get("name"), transformers[0].get("configuration") or {}
+    if name not in ("chunk-manifest", "virtual-concatenation"):
+        raise HierarchyError(
+            f"{label}: storage transformer {name!r} is unknown; known are 'chunk-manifest' and 'virtual-concatenation'"
+        )
+    version = configuration.get("version", VERSION)
+    if version != VERSION:
+        raise HierarchyError(f"{label}: format version {version!r}, this package reads {VERSION!r}; upgrade it")
+    return name, configuration
+
+
+def readable_manifest(
+    chunks: Mapping[str, Any], sources: Sequence[Source], grid_shape: tuple[int, ...], label: str
+) -> tuple[Sequence[Source], ChunkManifest]:
+    """A manifest in readable form; inlined chunks become sources with content."""
+    rows = list(sources)
+    source = np.zeros(grid_shape, np.uint32)
+    offset = np.zeros(grid_shape, np.uint64)
+    length = np.zeros(grid_shape, np.uint32)
+    codec = np.zeros(grid_shape, np.uint8)
+    for key, entry in chunks.items():
+        at = _coords(key, grid_shape, label)
+        if "inline" in entry:
+            content = base64.standard_b64decode(entry["inline"])
+            source[at], length[at] = len(rows), len(content)
+            rows.append(Source(f"inline:{label}/{key}", size=len(content), content=content))
+        else:
+            if not 0 <= entry["source"] < len(sources):
+                raise HierarchyError(f"{label}: chunk {key!r} names source {entry['source']}, there are {len(sources)}")
+            source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
+        codec[at] = entry.get("codec", 0)
+    return rows, ChunkManifest(source, offset, length, codec if codec.any() else None)
+
+
+def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...]:
+    at = tuple(int(part) for part in key.split(".")) if grid_shape else ()
+    if len(at) != len(grid_shape) or any(not 0 <= i < n for i, n in zip(at, grid_shape, strict=True)):
+        raise HierarchyError(f"{label}: chunk key {key!r} lies outside chunk grid {grid_shape}")
+    return at
+
+
+def open_elsewhere(url: str, access: Access) -> tuple[Hierarchy, str]:
+    """The hierarchy and path of an array that is named by an absolute URL.
+
+    Its nearest parent with a Zarr v3 group document is taken as the hierarchy.
+    """
+    root, _, name = url.rstrip("/").rpartition("/")
+    path = name
+    for _ in range(16):
+        try:
+            return Hierarchy(keys_of(root, access)), path
+        except (HierarchyError, SourceError):
+            head, _, tail = root.rpartition("/")
+            if head.count("/") < 3:
+                break
+            root, path = head, f"{tail}/{path}"
+    raise HierarchyError(f"{url}: no Zarr v3 group was found above it; is the member's store still there?")

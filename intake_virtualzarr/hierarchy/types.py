@@ -1,0 +1,203 @@
+"""Data types, fill values and attributes in Zarr v3 metadata."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr.errors import HierarchyError
+
+__all__ = [
+    "ATTRIBUTE_TYPES",
+    "attributes_from_json",
+    "attributes_to_json",
+    "data_type_from_json",
+    "data_type_to_json",
+    "fill_value_from_json",
+    "fill_value_to_json",
+]
+
+ATTRIBUTE_TYPES = "_vzarr_types"
+"""Attribute that keeps the data types of other attributes: JSON has one kind of number, and a float32 ``scale_factor``
+decodes other values than a float64 one."""
+
+
+@lru_cache(maxsize=256)
+def _zarr_type(dtype: np.dtype[Any]) -> Any:
+    from zarr.dtype import VariableLengthUTF8, parse_dtype
+
+    if dtype.kind == "O":
+        return VariableLengthUTF8()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return parse_dtype(dtype, zarr_format=3)
+
+
+def data_type_to_json(dtype: np.dtype[Any]) -> Any:
+    """The ``data_type`` of Zarr v3 metadata.
+
+    Raises
+    ------
+    HierarchyError
+        If Zarr has no such type.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _zarr_type(dtype).to_json(zarr_format=3)
+    except (ValueError, TypeError) as exc:
+        raise HierarchyError(f"data type {dtype} has no form in Zarr v3 metadata") from exc
+
+
+def data_type_from_json(document: Any) -> np.dtype[Any]:
+    """The NumPy data type of a ``data_type``; strings become Python objects.
+
+    Raises
+    ------
+    HierarchyError
+        If it is unknown.
+    """
+    from zarr.dtype import parse_dtype
+
+    if document == "string":
+        return np.dtype(object)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            native = parse_dtype(document, zarr_format=3).to_native_dtype()
+    except (ValueError, TypeError, KeyError) as exc:
+        raise HierarchyError(f"data_type {document!r} is unknown") from exc
+    return np.dtype(object) if native.kind == "T" else native
+
+
+def fill_value_to_json(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The ``fill_value`` of Zarr v3 metadata."""
+    if dtype.kind == "O":
+        return value if isinstance(value, str) else ""
+    if dtype.kind == "S":
+        return base64.standard_b64encode(bytes(value)).decode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _zarr_type(dtype).to_json_scalar(value, zarr_format=3)
+
+
+def fill_value_from_json(document: Any, dtype: np.dtype[Any]) -> Any:
+    """The fill value of an array.
+
+    Raises
+    ------
+    HierarchyError
+        If it does not fit the data type.
+    """
+    if dtype.kind == "O":
+        return document if isinstance(document, str) else ""
+    if dtype.kind == "S":
+        return np.bytes_(base64.standard_b64decode(document))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _zarr_type(dtype).from_json_scalar(document, zarr_format=3)
+    except (ValueError, TypeError) as exc:
+        raise HierarchyError(f"fill_value {document!r} does not fit data type {dtype}") from exc
+
+
+# ---------------------------------------------------------------------- attributes
+
+
+def attributes_to_json(attrs: Mapping[str, Any], dtype: np.dtype[Any] | None = None) -> dict[str, Any]:
+    """Attributes as JSON, with a note of the types that JSON would lose.
+
+    ``_FillValue`` takes the form that xarray's Zarr engine reads (base64 of a float64 for floating-point arrays).
+    """
+    out: dict[str, Any] = {}
+    types: dict[str, str] = {}
+    for name, value in attrs.items():
+        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and np.size(value) == 1:
+            number = float(np.asarray(value).reshape(()))
+            out[name] = base64.standard_b64encode(struct.pack("<d", number)).decode()
+            types[name] = str(np.asarray(value).dtype)
+            continue
+        out[str(name)], kind = _to_json(value)
+        if kind is not None:
+            types[str(name)] = kind
+    if types:
+        out[ATTRIBUTE_TYPES] = types
+    return out
+
+
+def _to_json(value: Any) -> tuple[Any, str | None]:
+    if isinstance(value, str | bool) or value is None:
+        return value, None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace"), None
+    if isinstance(value, dict):
+        return {str(k): _to_json(v)[0] for k, v in value.items()}, None
+    if isinstance(value, list | tuple) and not all(isinstance(v, int | float | np.number) for v in value):
+        return [_to_json(v)[0] for v in value], None
+    array = np.asarray(value)
+    if array.dtype.kind in "US":
+        return array.astype(str).tolist(), None
+    if array.dtype.kind == "b":
+        return array.tolist(), str(array.dtype) if isinstance(value, np.generic | np.ndarray) else None
+    if array.dtype.kind not in "iuf":
+        return _odd(array), None
+    plain = isinstance(value, int | float) and not isinstance(value, np.generic)
+    finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    document = array.tolist() if finite else _nonfinite(array.tolist())
+    kind = array.dtype.newbyteorder("=").str[1:]
+    if array.ndim and not isinstance(value, np.ndarray):
+        return document, None if finite else kind
+    return document, None if plain and finite else kind
+
+
+def _odd(array: np.ndarray[Any, Any]) -> Any:
+    if array.dtype.kind == "c":
+        return [[float(v.real), float(v.imag)] for v in array.ravel()]
+    return [str(v) for v in array.ravel()] if array.ndim else str(array[()])
+
+
+def _nonfinite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_nonfinite(v) for v in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return "NaN" if np.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def attributes_from_json(document: Mapping[str, Any], dtype: np.dtype[Any] | None = None) -> dict[str, Any]:
+    """Attributes with the types that they had."""
+    types = document.get(ATTRIBUTE_TYPES) or {}
+    out: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == ATTRIBUTE_TYPES:
+            continue
+        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and isinstance(value, str):
+            out[name] = _fill_attribute(value, types.get(name), dtype)
+        elif name in types:
+            out[name] = _typed(value, types[name])
+        else:
+            out[name] = value
+    return out
+
+
+def _fill_attribute(value: str, kind: str | None, dtype: np.dtype[Any]) -> Any:
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return dtype.type(float(value.lower()))
+    try:
+        number = struct.unpack("<d", base64.standard_b64decode(value))[0]
+    except (ValueError, struct.error) as exc:
+        raise HierarchyError(f"_FillValue {value!r} is no base64 of a float64") from exc
+    return np.dtype(kind or dtype).type(number)
+
+
+def _typed(value: Any, kind: str) -> Any:
+    dtype = np.dtype(kind)
+    if isinstance(value, list):
+        return np.array([float(v.lower()) if isinstance(v, str) else v for v in value], dtype=dtype)
+    return dtype.type(float(value.lower()) if isinstance(value, str) else value)

@@ -1,0 +1,54 @@
+"""From a path or URL to groups of virtual variables, whatever it is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.groups import VirtualTree, tree_of_scan
+from intake_virtualzarr.readers import Access, ReaderPool
+from intake_virtualzarr.scanning import scan
+
+__all__ = ["open_tree"]
+
+
+def open_tree(
+    path: Any,
+    *,
+    storage_options: Any = None,
+    format: str | None = None,  # noqa: A002
+    on_unsupported: str = "skip",
+) -> VirtualTree:
+    """Open an archive file, a hierarchy of ours, kerchunk references or an Icechunk store.
+
+    Parameters
+    ----------
+    path : path, URL or zarr store
+        What to open.
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
+    format : str, optional
+        Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: found by looking.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that have no virtual form.
+    """
+    if on_unsupported not in ("skip", "raise"):
+        raise VirtualZarrError(f"on_unsupported is {on_unsupported!r}, expected 'skip' or 'raise'")
+    access = Access.of(storage_options)
+    tree = _tree(path, access, format)
+    if on_unsupported == "raise":
+        from intake_virtualzarr.virtual_dataset import raise_left_out
+
+        raise_left_out(tree)
+    return tree
+
+
+def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:  # noqa: A002
+    from intake_virtualzarr.hierarchy import is_hierarchy, read_tree
+
+    if format == "vzarr" or (format is None and is_hierarchy(path, access)):
+        return read_tree(path, access)
+    if not isinstance(path, str | os.PathLike):
+        raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
+    return tree_of_scan(scan(path, format=format, storage_options=access), ReaderPool(access))

@@ -1,0 +1,145 @@
+"""Undecoded datasets: virtual arrays for what is large, decoded values for what labels it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES
+from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
+
+__all__ = ["backend_variables", "virtual_dataset", "warn_left_out", "without_packing"]
+
+
+def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
+    """Warn once per file of what has no virtual form (what the caller drops anyway is not named)."""
+    missing = {
+        path: reason
+        for path, reason in tree.left_out.items()
+        if path.rpartition("/")[0] in (group.rstrip("/"),) and path.rpartition("/")[2] not in dropped
+    }
+    if missing:
+        lines = "\n".join(f"  {path}: {reason}" for path, reason in missing.items())
+        warnings.warn(
+            f"{tree.url}: {len(missing)} variable{'s' if len(missing) > 1 else ''} left out:\n{lines}\n"
+            "(drop_variables=… silences this, on_unsupported='raise' makes it an error)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def raise_left_out(tree: VirtualTree) -> None:
+    """Raise if anything has no virtual form."""
+    if tree.left_out:
+        path, reason = next(iter(tree.left_out.items()))
+        more = f" (and {len(tree.left_out) - 1} more)" if len(tree.left_out) > 1 else ""
+        raise UnsupportedError(f"{tree.url}: {path}: {reason}{more}")
+
+
+def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
+    """The variables of a group, undecoded, with the encoding that xarray's engines give."""
+    variables = {}
+    for name, variable in group.variables.items():
+        encoding: dict[str, Any] = {"source": tree.url, "original_shape": variable.data.shape}
+        data = variable.data
+        if isinstance(data, VirtualZarrArray):
+            hint = chunk_hint(data)
+            encoding["preferred_chunks"] = dict(zip(variable.dims, hint, strict=True))
+            if all(isinstance(edge, int) for edge in hint):
+                encoding["chunksizes"] = hint
+        encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
+        variables[name] = xr.Variable(variable.dims, data, dict(variable.attrs), encoding, fastpath=True)
+    return variables
+
+
+def virtual_dataset(
+    tree: VirtualTree,
+    group: VirtualGroup,
+    *,
+    loadable_variables: Iterable[str] | None = None,
+    drop_variables: frozenset[str] = frozenset(),
+    decode_times: bool = True,
+) -> xr.Dataset:
+    """A group with virtual arrays.
+
+    Parameters
+    ----------
+    tree, group : VirtualTree, VirtualGroup
+        What to open.
+    loadable_variables : iterable of str, optional
+        Variables whose values are read now, and decoded; default: one-dimensional coordinates and scalars.
+    drop_variables : frozenset of str
+        Variables to leave away.
+    decode_times : bool
+        Whether loaded time coordinates become dates.
+
+    Returns
+    -------
+    xarray.Dataset
+        Attributes of virtual variables are those of the file. Variables that a ``coordinates`` attribute names are
+        coordinates.
+    """
+    variables = {n: v for n, v in backend_variables(tree, group).items() if n not in drop_variables}
+    attrs = dict(group.attrs)
+    coordinates = _named_coordinates(variables, attrs)
+    load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
+    for name in variables:
+        if name in load:
+            variables[name] = _loaded(name, variables[name], decode_times=decode_times)
+    dataset = xr.Dataset(variables, attrs=attrs)
+    dataset = dataset.set_coords([name for name in coordinates if name in variables])
+    dataset.encoding["source"] = tree.url
+    if group.unlimited:
+        dataset.encoding["unlimited_dims"] = set(group.unlimited)
+    return dataset
+
+
+def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: dict[str, Any]) -> set[str]:
+    """Names in ``coordinates`` attributes; the attribute moves to the encoding, as xarray does it."""
+    names: set[str] = set()
+    for variable in variables.values():
+        text = variable.attrs.get("coordinates")
+        if isinstance(text, str):
+            listed = text.split()
+            if all(name in variables for name in listed):
+                variable.encoding["coordinates"] = variable.attrs.pop("coordinates")
+                names.update(listed)
+    text = attrs.get("coordinates")
+    if isinstance(text, str) and all(name in variables for name in text.split()):
+        names.update(attrs.pop("coordinates").split())
+    return names
+
+
+def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> set[str]:
+    names = set()
+    for name, variable in variables.items():
+        if variable.ndim == 0 or (variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)):
+            names.add(name)
+    return names
+
+
+def _loaded(name: str, variable: xr.Variable, *, decode_times: bool) -> xr.Variable:
+    data = variable._data
+    if isinstance(data, VirtualZarrArray):
+        data = data.read([_all(n) for n in data.shape], name)
+    raw = xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
+    decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
+    return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding)
+
+
+def _all(extent: int) -> Any:
+    from intake_virtualzarr.segments import Window
+
+    return Window(0, extent)
+
+
+def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes without those that say how stored numbers become values (and ranges in stored numbers)."""
+    dropped = {*PACKING_ATTRIBUTES, "valid_range", "valid_min", "valid_max", "actual_range"}
+    return {name: value for name, value in attrs.items() if name not in dropped}
