@@ -43,6 +43,7 @@ def find_sources(
     items: ItemsLike,
     *,
     asset: AssetLike = None,
+    collection_assets: bool = False,
     protocols: Sequence[str] | None = None,
     modifier: Modifier | None = None,
     datetime: str | None = None,
@@ -59,6 +60,8 @@ def find_sources(
         files, or an iterable of these.
     asset : str, sequence of str, or callable, optional
         Which asset to take, see `assets.choose_assets`.
+    collection_assets : bool
+        Take the assets of collections themselves instead of their items.
     protocols : sequence of str, optional
         URL schemes, best first, where a file is to be had in several places.
     modifier : callable, optional
@@ -84,6 +87,7 @@ def find_sources(
     found = iter_sources(
         items,
         asset=asset,
+        collection_assets=collection_assets,
         protocols=protocols,
         modifier=modifier,
         datetime=datetime,
@@ -102,6 +106,7 @@ def iter_sources(
     items: ItemsLike,
     *,
     asset: AssetLike = None,
+    collection_assets: bool = False,
     protocols: Sequence[str] | None = None,
     modifier: Modifier | None = None,
     datetime: str | None = None,
@@ -111,7 +116,7 @@ def iter_sources(
     """Stream source files in the order in which items come; see `find_sources`."""
     asked = queries(items, datetime, bbox, intersects)
     left_out, example = 0, ""
-    for one in iter_items(items):
+    for one in iter_items(items, collection_assets=collection_assets):
         if one.document is not None and not all(query.matches(one.document) for query in asked):
             left_out, example = left_out + 1, example or str(one.document.get("id"))
             continue

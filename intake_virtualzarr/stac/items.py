@@ -43,7 +43,9 @@ class ItemDocument:
     """Where the document was read, which relative hrefs start from; or the data file."""
 
 
-def iter_items(source: ItemsLike, *, stac_io: StacApiIO | None = None) -> Iterator[ItemDocument]:
+def iter_items(
+    source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None
+) -> Iterator[ItemDocument]:
     """Stream items; nothing is held but the page at hand.
 
     Parameters
@@ -52,6 +54,9 @@ def iter_items(source: ItemsLike, *, stac_io: StacApiIO | None = None) -> Iterat
         A pystac-client search; a pystac item, item collection, collection or catalog; one of these as a
         dictionary; a path or URL of one of these (also newline-delimited); a path or URL of a data file,
         which is passed through; or an iterable of any of these.
+    collection_assets : bool
+        Take collections themselves, for the assets that they have, instead of their items. Without it, only a
+        collection without items is taken so.
     stac_io : StacApiIO, optional
         Reads documents over http; by default one that retries.
 
@@ -61,7 +66,9 @@ def iter_items(source: ItemsLike, *, stac_io: StacApiIO | None = None) -> Iterat
         If something is of none of these kinds, or a document cannot be read.
     """
     io = stac_io if stac_io is not None else patient_io()
-    if isinstance(source, ItemSearch):
+    if collection_assets and (own := _own_assets(source, io)) is not None:
+        yield own
+    elif isinstance(source, ItemSearch):
         yield from _from_search(source)
     elif isinstance(source, pystac.Item | pystac.ItemCollection | pystac.Catalog):
         yield from _from_pystac(source)
@@ -71,12 +78,27 @@ def iter_items(source: ItemsLike, *, stac_io: StacApiIO | None = None) -> Iterat
         yield from _from_href(os.fspath(source), io, ())
     elif isinstance(source, Iterable):
         for one in source:
-            yield from iter_items(one, stac_io=io)
+            yield from iter_items(one, collection_assets=collection_assets, stac_io=io)
     else:
         raise StacError(
             f"items cannot be taken from a {type(source).__name__}; expected a pystac-client search, "
             "pystac objects, dictionaries, or paths"
         )
+
+
+def _own_assets(source: ItemsLike, io: StacApiIO) -> ItemDocument | None:
+    """Return a collection as if it were an item; ``None`` for anything else."""
+    if isinstance(source, pystac.Collection):
+        return ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href())
+    if isinstance(source, str | os.PathLike):
+        href = os.fspath(source)
+        if not is_stac_href(href) or is_lines(href):
+            return None
+        document = read_document(href, io)
+        return ItemDocument(document, href) if document.get("type") == "Collection" else None
+    if isinstance(source, Mapping) and source.get("type") == "Collection":
+        return ItemDocument(dict(source))
+    return None
 
 
 def _from_search(search: ItemSearch) -> Iterator[ItemDocument]:

@@ -102,8 +102,9 @@ def _publish(
         if write_if_changed(directory / name, picture):
             written.append(directory / name)
         obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}")))
+    stem = f"{obj.id}-items" if is_item else "items"
     if not any(link.rel == "derived_from" for link in obj.links):
-        changed, asset = write_source_items(publication.source_items, directory)
+        changed, asset = write_source_items(publication.source_items, directory, stem)
         if asset is not None:
             name = asset.href
             if changed:

@@ -89,13 +89,17 @@ def _asset(one: SourceItem) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def write_source_items(sources: Sequence[SourceItem], directory: Path) -> tuple[bool, pystac.Asset | None]:
+def write_source_items(
+    sources: Sequence[SourceItem], directory: Path, stem: str = "items"
+) -> tuple[bool, pystac.Asset | None]:
     """Write a file that lists the source items: stac-geoparquet where rustac is installed, else GeoJSON.
 
     Parameters
     ----------
     sources : sequence of SourceItem
     directory : Path
+    stem : str
+        Name of the file without its suffix.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def write_source_items(sources: Sequence[SourceItem], directory: Path) -> tuple[
     if not documents:
         return False, None
     parquet = find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
-    name = "items.parquet" if parquet else "items.json"
+    name = f"{stem}.parquet" if parquet else f"{stem}.json"
     content = _as_parquet(documents) if parquet else _as_geojson(documents)
     written = write_if_changed(directory / name, content)
     return written, pystac.Asset(
