@@ -20,7 +20,7 @@ from intake_virtualzarr.codecs.hdf5_datatypes import Datatype
 from intake_virtualzarr.formats.hdf5.model import RawDataset, RawFile
 from intake_virtualzarr.grid import Shape
 
-__all__ = ["HIDDEN", "Dimensions", "is_bare_dimension", "name_dimensions", "public_attrs", "public_path"]
+__all__ = ["HIDDEN", "Dimensions", "is_bare_dimension", "name_dimensions", "public_attrs", "public_path", "size_of"]
 
 HIDDEN = frozenset(
     (
@@ -56,6 +56,10 @@ def public_path(path: str) -> str:
     return f"{parent}/{name.removeprefix(NON_COORDINATE)}"
 
 
+def _shown_name(path: str) -> str:
+    return path.rpartition("/")[2].removeprefix(NON_COORDINATE)
+
+
 def parent_of(path: str) -> str:
     """The group that holds an object."""
     return path.rpartition("/")[0] or "/"
@@ -70,6 +74,15 @@ def is_bare_dimension(dataset: RawDataset) -> bool:
     """Whether a dataset stands for a dimension that has no variable."""
     name = dataset.attrs.get("NAME")
     return isinstance(name, str) and name.startswith(NO_VARIABLE) and is_scale(dataset)
+
+
+def size_of(name: str, group: str, groups: Mapping[str, Dimensions]) -> int | None:
+    """Size of a dimension as seen from a group: its own or that of the nearest group above."""
+    while True:
+        size = groups[group].sizes.get(name)
+        if size is not None or group == "/":
+            return size
+        group = parent_of(group)
 
 
 def public_attrs(attrs: Mapping[str, Any], datatype: Datatype | None = None) -> dict[str, Any]:
@@ -119,16 +132,16 @@ class _Naming:
         self.scales: dict[int, tuple[str, str]] = {}
         self.by_id: dict[int, tuple[str, str]] = {}
         for path, dataset in file.datasets.items():
-            if is_scale(dataset) and dataset.shape is not None and dataset.address not in self.scales:
+            if is_scale(dataset) and dataset.shape is not None:
                 self._add_scale(path, dataset)
         self.next_phony = max(self.by_id, default=-1) + 1
 
     def _add_scale(self, path: str, dataset: RawDataset) -> None:
-        group, name = parent_of(path), path.rpartition("/")[2].removeprefix(NON_COORDINATE)
-        self.scales[dataset.address] = (group, name)
+        group, name = parent_of(path), _shown_name(path)
+        self.scales.setdefault(dataset.address, (group, name))
         number = dataset.attrs.get("_Netcdf4Dimid")
         if isinstance(number, np.integer):
-            self.by_id[int(number)] = (group, name)
+            self.by_id.setdefault(int(number), (group, name))
         shape, maxshape = dataset.shape or (), dataset.maxshape or ()
         if shape:
             self.groups[group].sizes[name] = shape[0]
@@ -140,7 +153,7 @@ class _Naming:
         dataset = self.file.datasets[path]
         found: list[tuple[str, str] | None] = [None] * len(shape)
         coordinates = dataset.attrs.get("_Netcdf4Coordinates")
-        own = self.scales.get(dataset.address) if is_scale(dataset) else None
+        own = (parent_of(path), _shown_name(path)) if is_scale(dataset) else None
         if own is not None and coordinates is not None:
             numbers = [int(n) for n in np.ravel(coordinates)]
             if len(numbers) == len(shape):

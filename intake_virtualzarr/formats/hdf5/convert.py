@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -17,11 +18,13 @@ from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGroup
 from intake_virtualzarr.formats.hdf5.conventions import (
+    Dimensions,
     is_bare_dimension,
     name_dimensions,
     parent_of,
     public_attrs,
     public_path,
+    size_of,
 )
 from intake_virtualzarr.formats.hdf5.external import external_array
 from intake_virtualzarr.formats.hdf5.filters import codec_pipeline
@@ -75,7 +78,7 @@ def scanned_file(raw: RawFile, source: Source) -> ScannedFile:
         except VirtualZarrError as exc:
             left_out[path] = reason_of(path, exc)
             continue
-        arrays[array.path] = _fitted(array, dimensions[parent_of(path)].sizes, dataset)
+        arrays[array.path] = _fitted(array, parent_of(path), dimensions, dataset)
     groups = {
         path: ScannedGroup(path, public_attrs(group.attrs), dimensions[path].sizes, frozenset(dimensions[path].unlimited))
         for path, group in raw.groups.items()
@@ -318,15 +321,15 @@ def _inlined(path: str, values: npt.NDArray[Any]) -> StoredArray:
     return _content_array(path, native.tobytes(), values.shape, native.dtype, bytes_codec(native.dtype), fill)
 
 
-def _fitted(array: ScannedArray, sizes: dict[str, int], dataset: RawDataset) -> ScannedArray:
+def _fitted(
+    array: ScannedArray, group: str, dimensions: Mapping[str, Dimensions], dataset: RawDataset
+) -> ScannedArray:
     """Extend a variable that is shorter than an unlimited dimension it has, as netCDF-4 does; the rest is fill."""
     maxshape = dataset.maxshape or ()
     if None not in maxshape:
         return array
     shape = tuple(
-        max(extent, sizes.get(name, 0)) if axis < len(maxshape) and maxshape[axis] is None else extent
+        max(extent, size_of(name, group, dimensions) or 0) if axis < len(maxshape) and maxshape[axis] is None else extent
         for axis, (name, extent) in enumerate(zip(array.dims, array.shape, strict=True))
     )
-    if shape == array.shape:
-        return array
-    return ScannedArray(array.path, array.dims, array.dtype, shape, array.fill_value, array.segments, array.attrs)
+    return array if shape == array.shape else replace(array, shape=shape)

@@ -82,8 +82,12 @@ def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
         state.ready.append(walk.start())
         budget = MAX_METADATA if size is None else min(MAX_METADATA, 4 * size + 1024 * 1024)
         yield from run_tasks(memory, state.ready, budget)
-    except DAMAGE as exc:
+    except FormatError as exc:
+        if str(exc).startswith(url):
+            raise
         raise FormatError(f"{url}: damaged HDF5 file ({exc})") from exc
+    except DAMAGE as exc:
+        raise FormatError(f"{url}: damaged HDF5 file ({type(exc).__name__}: {exc})") from exc
     return walk.links.file(walk.groups, walk.datasets, walk.left_out)
 
 

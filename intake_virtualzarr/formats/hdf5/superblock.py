@@ -60,18 +60,14 @@ def _set_sizes(state: State, offset_size: int, length_size: int) -> None:
     state.undefined = (1 << 8 * offset_size) - 1
 
 
-def _set_base(state: State, at: int, base: int) -> None:
+def _set_base(state: State, at: int, base: int, end: int) -> None:
+    """Take the base address from where the superblock is, and compare the end of the file with the file."""
     # a user block may have been put before the file without a change to the superblock; HDF5 then trusts its place
-    if base != at:
-        base = at
-    state.memory.base = base
-
-
-def _check_end(state: State, end: int) -> None:
+    state.memory.base = at
     size = state.memory.size
-    if size is not None and end != state.undefined and end + state.memory.base > size:
+    if size is not None and end != state.undefined and end - base + at > size:
         raise FormatError(
-            f"{state.url}: truncated: the superblock says that the file has {end + state.memory.base} bytes, it has {size}"
+            f"{state.url}: truncated: the superblock says that the file has {end - base + at} bytes, it has {size}"
         )
 
 
@@ -85,8 +81,7 @@ def _read_old(state: State, at: int, version: int) -> Task[int]:
     data = yield from fetch(state.memory, at, size)
     if version == 1:
         state.chunk_k = int.from_bytes(data[24:26], "little") or 32
-    _set_base(state, at, state.address(data, pos))
-    _check_end(state, state.address(data, pos + 2 * state.offset_size))
+    _set_base(state, at, state.address(data, pos), state.address(data, pos + 2 * state.offset_size))
     driver = state.address(data, pos + 3 * state.offset_size)
     if driver != state.undefined:
         yield from _check_driver(state, driver)
@@ -105,10 +100,9 @@ def _read_new(state: State, at: int) -> Task[int]:
     size = 12 + 4 * state.offset_size + 4
     data = yield from fetch(state.memory, at, size)
     check_sum(data, "superblock", at)
-    _set_base(state, at, state.address(data, 12))
+    _set_base(state, at, state.address(data, 12), state.address(data, 12 + 2 * state.offset_size))
     extension = state.address(data, 12 + state.offset_size)
     root = state.address(data, 12 + 3 * state.offset_size)
-    _check_end(state, state.address(data, 12 + 2 * state.offset_size))
     if extension != state.undefined:
         yield from _read_extension(state, extension)
     return root
