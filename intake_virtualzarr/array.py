@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.cache import ChunkCache
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.errors import ManifestError, UnsupportedError
 from intake_virtualzarr.grid import ChunkGrid, Shape
@@ -231,7 +232,9 @@ class VirtualZarrArray:
         values = self.read(tuple(Window(0, extent) for extent in self.shape))
         return values if dtype is None else values.astype(dtype, copy=False)
 
-    def read(self, requests: Sequence[AxisRequest], name: str = "array") -> npt.NDArray[Any]:
+    def read(
+        self, requests: Sequence[AxisRequest], name: str = "array", cache: ChunkCache | None = None
+    ) -> npt.NDArray[Any]:
         """Read elements into memory.
 
         Parameters
@@ -240,6 +243,8 @@ class VirtualZarrArray:
             Elements along each axis, none of them negative.
         name : str
             For messages.
+        cache : ChunkCache, optional
+            Decoded chunks to use and to keep.
 
         Raises
         ------
@@ -255,7 +260,16 @@ class VirtualZarrArray:
                 "or join with intake_virtualzarr.open_virtual_mfdataset"
             )
         out = np.empty(tuple(request_length(request) for request in requests), dtype=self.dtype)
-        read_segments(self._touched(requests), requests, out, self.fill_value, self.readers, decoded=self.decoded, name=name)
+        read_segments(
+            self._touched(requests),
+            requests,
+            out,
+            self.fill_value,
+            self.readers,
+            decoded=self.decoded,
+            name=name,
+            cache=cache,
+        )
         return out
 
     def _touched(self, requests: Sequence[AxisRequest]) -> Sequence[Segment]:

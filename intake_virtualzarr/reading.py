@@ -7,7 +7,7 @@ pool of threads, and placed. A chunk that several segments use is fetched and de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.cache import ChunkCache
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import compile_pipeline
 from intake_virtualzarr.errors import CodecError, SourceError
@@ -68,6 +69,7 @@ def read_segments(
     *,
     decoded: bool,
     name: str = "array",
+    cache: ChunkCache | None = None,
 ) -> None:
     """Fill ``out`` with the requested elements.
 
@@ -87,6 +89,8 @@ def read_segments(
         Whether each segment's CF packing is undone.
     name : str
         For messages.
+    cache : ChunkCache, optional
+        Decoded chunks to use and to keep.
 
     Raises
     ------
@@ -107,8 +111,19 @@ def read_segments(
         out[...] = fill_value
     for segment, axes in planned:
         _plan(segment, axes, out, tasks, decoded=decoded)
+    if cache is not None:
+        tasks = {key: task for key, task in tasks.items() if not _from_cache(key[1], task, out, cache, decoded=decoded)}
     if tasks:
-        _execute(list(tasks.values()), out, readers, decoded=decoded, name=name)
+        _execute(list(tasks.values()), out, readers, decoded=decoded, name=name, cache=cache)
+
+
+def _from_cache(number: int, task: _Task, out: npt.NDArray[Any], cache: ChunkCache, *, decoded: bool) -> bool:
+    chunk = cache.get(task.stored, number)
+    if chunk is None:
+        return False
+    for placement in task.placements:
+        _place(placement, chunk, out, decoded=decoded)
+    return True
 
 
 def _axes_of(segment: Segment, requests: Sequence[AxisRequest]) -> list[tuple[int | None, list[AxisPick]]] | None:
@@ -210,13 +225,21 @@ def _fill_of(segment: Segment, *, decoded: bool) -> Any:
     return fill
 
 
-def _execute(tasks: list[_Task], out: npt.NDArray[Any], readers: ReaderPool, *, decoded: bool, name: str) -> None:
+def _execute(
+    tasks: list[_Task],
+    out: npt.NDArray[Any],
+    readers: ReaderPool,
+    *,
+    decoded: bool,
+    name: str,
+    cache: ChunkCache | None,
+) -> None:
     local, remote = [], []
     for batch in _batches(tasks):
         (local if _is_near(batch[0], readers) else remote).append(batch)
 
     def work(batch: list[_Task]) -> None:
-        _finish(batch, _fetch(batch, readers, name), out, decoded=decoded, name=name)
+        _finish(batch, _fetch(batch, readers, name), out, decoded=decoded, name=name, cache=cache)
 
     if len(local) == 1 and not remote:
         work(local[0])
@@ -230,7 +253,7 @@ def _execute(tasks: list[_Task], out: npt.NDArray[Any], readers: ReaderPool, *, 
             futures = [decode_pool().submit(work, batch) for batch in local]
     try:
         if remote:
-            run(_remote(remote, out, readers, decoded=decoded, name=name))
+            run(_remote(remote, readers, name, lambda b, blocks: _finish(b, blocks, out, decoded=decoded, name=name, cache=cache)))
         for future in futures:
             future.result()
     except BaseException:
@@ -283,7 +306,10 @@ def _coords(task: _Task) -> str:
 
 
 async def _remote(
-    batches: list[list[_Task]], out: npt.NDArray[Any], readers: ReaderPool, *, decoded: bool, name: str
+    batches: list[list[_Task]],
+    readers: ReaderPool,
+    name: str,
+    finish: Callable[[list[_Task], Sequence[Buffer]], None],
 ) -> None:
     gate = asyncio.Semaphore(REMOTE_IN_FLIGHT)
     loop = asyncio.get_running_loop()
@@ -300,7 +326,7 @@ async def _remote(
                     blocks = await asyncio.to_thread(reader.read, [(t.offset, t.length) for t in batch], source)
             except SourceError as exc:
                 raise type(exc)(f"{name}: chunk {_coords(batch[0])}: {exc}") from exc
-            await loop.run_in_executor(pool, lambda: _finish(batch, blocks, out, decoded=decoded, name=name))
+            await loop.run_in_executor(pool, finish, batch, blocks)
 
     running = [asyncio.ensure_future(one(batch)) for batch in batches]
     try:
@@ -324,7 +350,15 @@ def decode_chunk(stored: StoredArray, coords: tuple[int, ...], codec: int, data:
     return compile_pipeline(pipeline, stored.dtype)(data, stored.grid.stored_shape(coords))
 
 
-def _finish(batch: list[_Task], blocks: Sequence[Buffer], out: npt.NDArray[Any], *, decoded: bool, name: str) -> None:
+def _finish(
+    batch: list[_Task],
+    blocks: Sequence[Buffer],
+    out: npt.NDArray[Any],
+    *,
+    decoded: bool,
+    name: str,
+    cache: ChunkCache | None,
+) -> None:
     for task, block in zip(batch, blocks, strict=True):
         try:
             chunk = decode_chunk(task.stored, task.coords, task.codec, block)
@@ -333,8 +367,17 @@ def _finish(batch: list[_Task], blocks: Sequence[Buffer], out: npt.NDArray[Any],
             raise CodecError(
                 f"{name}: chunk {_coords(task)}: {task.length} bytes at {task.offset} of {url}: {exc}"
             ) from exc
+        if cache is not None:
+            cache.put(task.stored, _number(task), chunk)
         for placement in task.placements:
             _place(placement, chunk, out, decoded=decoded)
+
+
+def _number(task: _Task) -> int:
+    number = 0
+    for c, n in zip(task.coords, task.stored.grid.grid_shape, strict=True):
+        number = number * n + c
+    return number
 
 
 def _place(placement: _Placement, chunk: npt.NDArray[Any], out: npt.NDArray[Any], *, decoded: bool) -> None:

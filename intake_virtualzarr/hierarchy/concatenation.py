@@ -31,6 +31,8 @@ class MemberSegments(Sequence[Segment]):
     ----------
     grid : ChunkGrid
         The chunk grid that the array shows.
+    codecs : tuple of CodecSpec
+        The codec pipeline that the array names.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class MemberSegments(Sequence[Segment]):
         self._members: list[dict[str, Any]] = configuration["members"]
         self.uniform = bool(configuration.get("uniform"))
         self.grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
-        self._codecs = pipeline_from_json(document["codecs"])
+        self.codecs = pipeline_from_json(document["codecs"])
         if not 0 <= self.axis < len(shape):
             raise HierarchyError(f"{label}: concatenation axis {self.axis} for an array of {len(shape)} axes")
         lengths = [int(member["length"]) for member in self._members]
@@ -170,7 +172,7 @@ class MemberSegments(Sequence[Segment]):
     def _keeps_promise(self, document: Mapping[str, Any], array: VirtualZarrArray, number: int) -> None:
         """Raise if a member is not what ``uniform`` says of all."""
         problems = []
-        if pipeline_from_json(document["codecs"]) != self._codecs:
+        if pipeline_from_json(document["codecs"]) != self.codecs:
             problems.append(f"codecs are {document['codecs']!r}")
         if array.dtype != self._dtype:
             problems.append(f"data_type is {document['data_type']!r}")

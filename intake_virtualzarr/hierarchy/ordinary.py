@@ -20,7 +20,8 @@ from intake_virtualzarr.sources import Source
 
 __all__ = ["ordinary_stored"]
 
-MOST_CHUNKS = 2**32 - 1
+FEW = 8
+"""Up to this many chunks are fetched at once instead of being asked for their sizes first."""
 
 
 class ChunkObjects(Sequence[Source]):
@@ -32,6 +33,7 @@ class ChunkObjects(Sequence[Source]):
         self._separator = separator
         self._grid = grid_shape
         self._count = int(np.prod(grid_shape, dtype=np.int64))
+        self._kept: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -41,9 +43,16 @@ class ChunkObjects(Sequence[Source]):
         coords = np.unravel_index(row, self._grid) if self._grid else ()
         return self._prefix + self._separator.join(str(int(c)) for c in coords)
 
+    def fetch(self, rows: Sequence[int]) -> dict[int, int]:
+        """Fetch and keep a few chunks at once; their sizes, 0 for one that is absent."""
+        if not all(row in self._kept for row in rows):
+            blobs = self._keys.get_many([self.key(row) for row in rows])
+            self._kept = {row: blob for row, blob in zip(rows, blobs, strict=True) if blob is not None}
+        return {row: len(self._kept.get(row, b"")) for row in rows}
+
     def __getitem__(self, row: Any) -> Any:
         key = self.key(int(row))
-        content = self._keys.get(key)
+        content = self._kept.get(int(row)) or self._keys.get(key)
         if content is None:
             raise HierarchyError(f"{self._keys.url}/{key}: vanished while it was read")
         return Source(f"{self._keys.url}/{key}", size=len(content), content=content)
@@ -65,9 +74,11 @@ class ChunkListing:
         lengths = np.zeros(shape, np.uint32)
         for at in product(*(range(n) for n in shape)):
             coords = [span[i] for span, i in zip(spans, at, strict=True)]
-            row = int(np.ravel_multi_index(coords, self.shape)) if self.shape else 0
-            rows[at] = row
-            lengths[at] = self._keys.size(self._objects.key(row)) or 0
+            rows[at] = int(np.ravel_multi_index(coords, self.shape)) if self.shape else 0
+        few = self._objects.fetch(rows.ravel().tolist()) if rows.size <= FEW else None
+        for at in product(*(range(n) for n in shape)):
+            row = int(rows[at])
+            lengths[at] = few[row] if few is not None else self._keys.size(self._objects.key(row)) or 0
         return ChunkManifest(rows, np.zeros(shape, np.uint64), lengths)
 
     def load(self) -> ChunkManifest:

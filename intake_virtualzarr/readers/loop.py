@@ -6,9 +6,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any
 
-__all__ = ["run"]
+__all__ = ["run", "submit"]
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -23,6 +24,11 @@ def _running() -> asyncio.AbstractEventLoop:
             _owner = os.getpid()
             threading.Thread(target=_loop.run_forever, name="intake-virtualzarr-io", daemon=True).start()
         return _loop
+
+
+def submit[T](work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine in the reading loop."""
+    return asyncio.run_coroutine_threadsafe(work, _running())
 
 
 def run[T](work: Coroutine[Any, Any, T]) -> T:

@@ -94,6 +94,16 @@ class ObjectReader:
     async def read_async(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
         """As `read`."""
         merged, places = merge_ranges(ranges)
+        return split_merged(ranges, places, await self._read_blocks(merged, expected))
+
+    async def read_merged_async(
+        self, ranges: Sequence[ByteRange], expected: Source | None = None
+    ) -> tuple[list[ByteRange], list[Buffer]]:
+        """Read ranges and what lies between near ones; what was read, and the bytes."""
+        merged, _ = merge_ranges(ranges)
+        return merged, await self._read_blocks(merged, expected)
+
+    async def _read_blocks(self, merged: list[ByteRange], expected: Source | None) -> list[Buffer]:
         gate = asyncio.Semaphore(IN_FLIGHT)
 
         async def fetch(start: int, length: int) -> Buffer:
@@ -101,10 +111,8 @@ class ObjectReader:
                 return (await self._get(start, length, expected))[1]
 
         if len(merged) == 1:
-            blocks = [await fetch(*merged[0])]
-        else:
-            blocks = await _gather([fetch(start, length) for start, length in merged])
-        return split_merged(ranges, places, blocks)
+            return [await fetch(*merged[0])]
+        return await _gather([fetch(start, length) for start, length in merged])
 
     def head(self, size: int) -> tuple[Source, Buffer]:
         """State and first bytes of the object, by one request."""
