@@ -37,7 +37,7 @@ export class Bytes {
     const { url, size } = source;
     if (size !== undefined && offset + length > size) {
       throw new SourceError(
-        `${describeUrl(url)}: the manifest lists ${length} bytes from ${offset}, beyond the file's ${size} bytes; scan the file again`,
+        `${describeUrl(url)}: ${length} bytes from ${offset} lie beyond the file's ${size} bytes; scan it again`,
       );
     }
     const key = this.store && this.root.keyOf(url);

@@ -1,5 +1,6 @@
-import { isAbort } from "./errors.js";
-import { copyBlock, cut, product, sizeOf, stridesOf } from "./region.js";
+import { fillUnits } from "./fill.js";
+import { copyBlock, cut, product } from "./region.js";
+import { sizeOf, stridesOf } from "./shapes.js";
 
 /** @typedef {import("./region.js").Span} Span */
 /** @typedef {import("./pipeline.js").Block} Block */
@@ -36,14 +37,14 @@ function boundary(axis, chunk) {
 /**
  * Read a region of an array that has chunks.
  *
- * @param {{type: any, fill: any, axes: any[], decodedChunk: (coords: number[], signal?: AbortSignal) => Promise<Block | undefined>}} array
+ * @param {{type: any, axes: any[], decodedChunk: (coords: number[], signal?: AbortSignal) => Promise<Block | undefined>}} array
  * @param {Span[]} region
  * @param {AbortSignal} [signal]
  * @returns {Promise<Block>} C-ordered
  */
 export async function readChunked(array, region, signal) {
   const out = emptyBlock(array.type, region.map(({ count }) => count));
-  const fill = constantBlock(array.fill, region.length);
+  const fill = constantBlock(fillUnits(array), region.length);
   const tasks = [];
   for (const { coords, at, inner } of chunksOf(array.axes, region)) {
     tasks.push(
@@ -68,11 +69,4 @@ export function pick({ data, offset, strides }, spans) {
 
 export function shifted({ data, offset, strides }, at) {
   return { data, offset: at.reduce((sum, index, i) => sum + index * strides[i], offset), strides };
-}
-
-/** Put the array and chunk before an error's message, keeping its class. */
-export function located(error, name, coords, signal) {
-  if (isAbort(error, signal) || !(error instanceof Error)) return error;
-  const message = error.message.startsWith(`${name}: chunk `) ? error.message : `${name}: chunk ${coords.join(".") || "0"}: ${error.message}`;
-  return message === error.message ? error : new error.constructor(message, { cause: error });
 }

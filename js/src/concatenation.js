@@ -1,11 +1,14 @@
+import { StoredArray } from "./array.js";
 import { makeMemberDecoder } from "./cf.js";
 import { constantBlock, copyValues, emptyBlock, shifted } from "./chunked.js";
-import { dataType, unitsOf } from "./dtype.js";
 import { FormatError } from "./errors.js";
+import { fillUnits } from "./fill.js";
 import { Axis, gridAxes } from "./grid.js";
-import { sameJson } from "./json.js";
-import { checkMember, plainMember } from "./metadata.js";
-import { cut, span, stridesOf, within } from "./region.js";
+import { checkMember } from "./members.js";
+import { plainMember } from "./metadata.js";
+import { cut, span, within } from "./region.js";
+import { stridesOf } from "./shapes.js";
+import { sameJson } from "./same.js";
 import { checkUniform } from "./uniform.js";
 import { directory, resolveUrl } from "./urls.js";
 
@@ -13,17 +16,9 @@ import { directory, resolveUrl } from "./urls.js";
 const DEEPEST = 32;
 
 /** An array that is other arrays, one after the other. */
-export class ConcatenatedArray {
-  /**
-   * @param {any} metadata its zarr.json
-   * @param {any} config of the transformer
-   * @param {string} url of its zarr.json
-   * @param {string} name for errors
-   * @param {import("./hierarchy.js").Hierarchy} io
-   */
+export class ConcatenatedArray extends StoredArray {
   constructor(metadata, config, url, name, io) {
-    Object.assign(this, { metadata, config, url, name, io });
-    this.shape = metadata.shape;
+    super(metadata, config, url, name, io);
     this.axes = gridAxes(metadata, name);
     this.axis = config.axis;
     if (!Number.isInteger(this.axis) || !(this.axis in this.shape)) {
@@ -36,14 +31,6 @@ export class ConcatenatedArray {
       throw new FormatError(`${name}: its ${config.members.length} members have ${sum} elements along axis ${this.axis}, the array ${this.shape[this.axis]}`);
     }
     this.opened = new Map();
-  }
-
-  get type() {
-    return (this.cachedType ??= dataType(this.metadata.data_type, this.name));
-  }
-
-  get fill() {
-    return (this.cachedFill ??= unitsOf(this.type, this.metadata.fill_value, this.name));
   }
 
   async read(region, signal, depth = 0) {
@@ -69,7 +56,7 @@ export class ConcatenatedArray {
 
   async #readMember(index, part, signal, depth) {
     const member = await this.member(index, signal);
-    if (!member) return constantBlock(this.fill, part.length);
+    if (!member) return constantBlock(fillUnits(this), part.length);
     if (depth > DEEPEST) throw new FormatError(`${this.name}: concatenations nested deeper than ${DEEPEST}; is it a member of itself?`);
     const region = member.regionOf(part);
     const { data } = await member.array.read(region, signal, depth + 1);

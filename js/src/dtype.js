@@ -1,4 +1,4 @@
-import { FormatError, UnsupportedError } from "./errors.js";
+import { UnsupportedError } from "./errors.js";
 
 /**
  * Data types as units: values are moved as unsigned integers of 1, 2 or 4 bytes (`lanes` of them each), so that NaN
@@ -46,23 +46,4 @@ export function dataType(name, array) {
 
 export function isBig({ Values }) {
   return Values === BigInt64Array || Values === BigUint64Array;
-}
-
-/**
- * One value, as JSON states it, in units.
- *
- * @param {DataType} type
- * @param {any} value number, boolean, "NaN", "Infinity", decimal digits, or a float's bits as "0x7fc00000"
- * @param {string} array for errors
- */
-export function unitsOf(type, value, array) {
-  const { Values, Unit, name, lanes } = type;
-  if (/^0x/i.test(value)) return new Unit(BigUint64Array.of(BigInt(value)).buffer).slice(0, lanes);
-  try {
-    const stated = isBig(type) ? BigInt(value) : Number(value);
-    if (!Number.isNaN(stated) || value === "NaN") return new Unit(Values.of(stated).buffer);
-  } catch {
-    // falls through to the one message
-  }
-  throw new FormatError(`${array}: ${JSON.stringify(value)} is no ${name} for fill_value`);
 }

@@ -25,3 +25,11 @@ export class DecodeError extends VirtualZarrError {}
 export function isAbort(error, signal) {
   return error?.name === "AbortError" || (signal?.aborted && error === signal.reason);
 }
+
+/** Put the array and chunk before an error's message, keeping its class. */
+export function located(error, name, coords, signal) {
+  const place = `${name}: chunk ${coords.join(".") || "0"}: `;
+  if (isAbort(error, signal) || error.message.startsWith(place)) return error;
+  const Kind = error instanceof VirtualZarrError ? error.constructor : VirtualZarrError;
+  return new Kind(place + error.message, { cause: error });
+}

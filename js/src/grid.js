@@ -74,56 +74,45 @@ function runningSum(edges) {
  *
  * @param {any} metadata an array's zarr.json
  * @param {string} name the array, for errors
- * @param {any[]} [storedChunkShapes] of a chunk manifest
+ * @param {any[]} [storedShapes] of a chunk manifest
  * @returns {Axis[]}
  */
-export function gridAxes({ shape, chunk_grid: grid }, name, storedChunkShapes) {
+export function gridAxes({ shape, chunk_grid: grid }, name, storedShapes) {
   const edges = gridEdges(grid, name);
-  if (edges.length !== shape.length || (storedChunkShapes ?? edges).length !== shape.length) {
+  if (edges.length !== shape.length || (storedShapes ?? edges).length !== shape.length) {
     throw new FormatError(`${name}: the chunk grid has ${edges.length} axes, the array has ${shape.length}`);
   }
   return shape.map((extent, i) => {
-    const stored = storedChunkShapes && unroll(storedChunkShapes[i], name);
-    const axis = new Axis(extent, edges[i], stored ?? edges[i]);
-    checkAxis(axis, i, name);
+    const axis = new Axis(extent, edges[i], storedShapes ? unroll(storedShapes[i], name) : edges[i]);
+    const fault = faultOf(axis);
+    if (fault) throw new FormatError(`${name}: ${fault} on axis ${i} of ${extent} elements`);
     return axis;
   });
 }
 
 function gridEdges(grid, name) {
-  if (grid?.name === "regular") return grid.configuration.chunk_shape;
-  if (grid?.name !== "rectilinear") {
-    throw new UnsupportedError(`${name}: chunk grid '${grid?.name}' is unknown here, expected regular or rectilinear`);
-  }
-  const { kind, chunk_shapes: shapes } = grid.configuration;
-  if (kind !== "inline") throw new UnsupportedError(`${name}: rectilinear chunk grid of kind '${kind}', expected 'inline'`);
-  return shapes.map((spec) => unroll(spec, name));
+  const { chunk_shape: regular, chunk_shapes: uneven, kind } = grid?.configuration ?? {};
+  if (grid?.name === "regular") return regular;
+  if (grid?.name === "rectilinear" && kind === "inline") return uneven.map((spec) => unroll(spec, name));
+  throw new UnsupportedError(`${name}: chunk grid '${grid?.name}' ${kind ?? ""} is unknown here, expected regular or rectilinear inline`);
 }
 
 /** Expand `[[10, 3], 1]` to `[10, 10, 10, 1]`; a bare integer stays. */
 function unroll(spec, name) {
-  if (Number.isInteger(spec) && spec > 0) return spec;
-  const edges = Array.isArray(spec) ? spec.flatMap((run) => (Array.isArray(run) ? Array(run[1]).fill(run[0]) : run)) : [];
+  const edges = [spec].flat().flatMap((run) => (Array.isArray(run) ? Array(run[1]).fill(run[0]) : run));
   if (!edges.length || !edges.every((edge) => Number.isInteger(edge) && edge > 0)) {
-    throw new FormatError(`${name}: ${JSON.stringify(spec)?.slice(0, 60)} states no chunk edges; expected an integer or a list`);
+    throw new FormatError(`${name}: ${JSON.stringify(spec)} are no chunk edges; expected an integer or a list`);
   }
-  return edges;
+  return Array.isArray(spec) ? edges : spec;
 }
 
-function checkAxis(axis, i, name) {
-  if (axis.count < 0) {
-    throw new FormatError(`${name}: chunk edges of axis ${i} sum to ${axis.starts.at(-1)}, less than its extent ${axis.extent}`);
+function faultOf(axis) {
+  if (axis.count < 0) return `chunk edges sum to ${axis.starts.at(-1)}`;
+  // Equal and regular: nothing to go through, however many chunks there are.
+  if (axis.edge && axis.edge === axis.storedEdges) return undefined;
+  for (let chunk = 0; chunk < axis.count; chunk++) {
+    const [stored, visible] = [axis.stored(chunk), axis.visible(chunk)];
+    if (!(stored >= visible)) return `chunk ${chunk} is stored with edge ${stored} but must cover ${visible}`;
   }
-  const { storedEdges, count } = axis;
-  if (Array.isArray(storedEdges) && storedEdges.length < count) {
-    throw new FormatError(`${name}: ${storedEdges.length} stored edges on axis ${i}, expected ${count} as in the chunk grid`);
-  }
-  if (axis.edge && storedEdges === axis.edge) return;
-  for (let chunk = 0; chunk < count; chunk++) {
-    if (axis.stored(chunk) < axis.visible(chunk)) {
-      throw new FormatError(
-        `${name}: chunk ${chunk} of axis ${i} is stored with edge ${axis.stored(chunk)} but must cover ${axis.visible(chunk)} elements`,
-      );
-    }
-  }
+  return undefined;
 }

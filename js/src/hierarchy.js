@@ -60,7 +60,7 @@ export class Hierarchy {
     return this.arrays.load(url, signal, async (shared) => {
       const metadata = await this.document(url, shared);
       const name = this.nameOf(url);
-      if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}', which the store refers to; was it moved alone?`);
+      if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}'; was the store moved without it?`);
       return this.#make(metadata, url, name);
     });
   }
@@ -77,8 +77,9 @@ export class Hierarchy {
   /** A manifest's array of references; its pages have a cache of their own. */
   async openRefs(url, name, signal) {
     const metadata = await this.document(url, signal);
-    if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}'; was the store copied without it?`);
-    if (classify(metadata, name).kind !== "plain") throw new FormatError(`${name}: expected an ordinary Zarr array`);
+    if (!metadata || classify(metadata, name).kind !== "plain") {
+      throw new FormatError(`${name}: there is no ordinary Zarr array '${describeUrl(url)}'; was the store moved without it?`);
+    }
     return new PlainArray(metadata, url, name, { bytes: this.bytes, chunks: this.manifestPages });
   }
 

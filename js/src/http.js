@@ -11,8 +11,11 @@ import { describeUrl } from "./urls.js";
 
 // More requests than this at once gain nothing from one host, and Node would open a socket for each.
 const AT_ONCE = 16;
-const RETRY_STATUS = new Set([429, 500, 502, 503, 504]);
 const RETRIES = 2;
+const HINTS = {
+  200: "; it ignores ranges, use a server that supports them",
+  416: "; the file was truncated or replaced since it was scanned",
+};
 
 /** HTTP GET with retries, a bound on requests under way, counters, and every answer to a range request checked. */
 export class HttpClient {
@@ -72,7 +75,7 @@ export class HttpClient {
     try {
       for (let attempt = 0; ; attempt++) {
         const response = await this.#send(url, range, signal);
-        if (RETRY_STATUS.has(response.status) && attempt < RETRIES) {
+        if ((response.status === 429 || response.status >= 500) && attempt < RETRIES) {
           this.#count(url, range, response, 0);
           await response.body?.cancel();
           await new Promise((resume) => setTimeout(resume, 100 * 4 ** attempt));
@@ -139,22 +142,12 @@ async function body(response) {
 
 function checkRangeStatus(response, url, offset, length) {
   const wanted = `${length} bytes from ${offset}`;
-  if (response.status === 200) {
-    throw new SourceError(
-      `${describeUrl(url)}: the server ignores ranges (it answered 200 with the whole file to a request for ${wanted}); ` +
-        "serve the file with a server that supports HTTP Range",
-    );
-  }
-  if (response.status === 416) {
-    throw new SourceError(`${describeUrl(url)}: the file is too short for ${wanted}; it was truncated or replaced since it was scanned`);
-  }
-  if (response.status !== 206) {
-    throw new SourceError(`${describeUrl(url)}: the server answered ${response.status} to a request for ${wanted}, expected 206`);
+  const { status } = response;
+  if (status !== 206) {
+    throw new SourceError(`${describeUrl(url)}: the server answered ${status} to a request for ${wanted}, expected 206${HINTS[status] ?? ""}`);
   }
   const span = response.headers.get("Content-Range")?.match(/^bytes (\d+)-(\d+)\//);
   if (span && (Number(span[1]) !== offset || Number(span[2]) !== offset + length - 1)) {
-    throw new SourceError(
-      `${describeUrl(url)}: bytes ${span[1]} to ${span[2]} came for ${wanted}; the file was truncated or the server is at fault`,
-    );
+    throw new SourceError(`${describeUrl(url)}: bytes ${span[1]} to ${span[2]} came for ${wanted}; the file was truncated`);
   }
 }

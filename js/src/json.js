@@ -16,7 +16,7 @@ export function parseJson(bytes, url) {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(`${url}: found ${JSON.stringify(text.slice(0, 40))}, expected a JSON document`, { cause });
+    throw new FormatError(`${url}: expected JSON, found ${JSON.stringify(text.slice(0, 40))}`, { cause });
   }
 }
 
@@ -27,13 +27,4 @@ function quoteIfUnsafe(match, key, colon, digits) {
 /** @param {any} document */
 export function encodeJson(document) {
   return new TextEncoder().encode(JSON.stringify(document));
-}
-
-/** Deep equality of two JSON values, whatever the order of their keys. */
-export function sameJson(a, b) {
-  if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => key in b && sameJson(a[key], b[key]));
 }

@@ -1,5 +1,4 @@
-import { located, readChunked } from "./chunked.js";
-import { dataType, unitsOf } from "./dtype.js";
+import { StoredArray } from "./array.js";
 import { FormatError } from "./errors.js";
 import { gridAxes } from "./grid.js";
 import { makeDecoder } from "./pipeline.js";
@@ -16,17 +15,9 @@ const FIELDS = ["source", "offset", "length", "codec"];
  */
 
 /** An array whose chunks lie in other files. */
-export class ManifestArray {
-  /**
-   * @param {any} metadata its zarr.json
-   * @param {any} config of the transformer
-   * @param {string} url of its zarr.json
-   * @param {string} name for errors
-   * @param {import("./hierarchy.js").Hierarchy} io
-   */
+export class ManifestArray extends StoredArray {
   constructor(metadata, config, url, name, io) {
-    Object.assign(this, { metadata, config, url, name, io });
-    this.shape = metadata.shape;
+    super(metadata, config, url, name, io);
     this.axes = gridAxes(metadata, name, config.stored_chunk_shapes);
     this.sources = new SourceTable(config.sources, url, (page, signal) => io.page(page, signal), name);
     this.decoders = new Map();
@@ -35,27 +26,13 @@ export class ManifestArray {
     }
   }
 
-  get type() {
-    return (this.cachedType ??= dataType(this.metadata.data_type, this.name));
-  }
-
-  get fill() {
-    return (this.cachedFill ??= unitsOf(this.type, this.metadata.fill_value, this.name));
-  }
-
-  read(region, signal) {
-    return readChunked(this, region, signal);
-  }
-
   /** Encoded bytes of a chunk; undefined if the manifest does not list it. */
-  async stored(coords, signal) {
-    try {
+  stored(coords, signal) {
+    return this.located(coords, signal, async () => {
       const ref = await this.lookup(coords, signal);
-      if (ref && ref.codec !== 0) throw this.#noCodec(ref.codec);
-      return ref && (await this.#fetch(ref, 0, ref.length, signal));
-    } catch (error) {
-      throw located(error, this.name, coords, signal);
-    }
+      if (ref?.codec) throw this.#noCodec(ref.codec);
+      return ref && this.#fetch(ref, 0, ref.length, signal);
+    });
   }
 
   /** A part of a chunk's encoded bytes. */
@@ -65,10 +42,6 @@ export class ManifestArray {
     const offset = range.offset ?? Math.max(0, ref.length - range.suffixLength);
     const length = Math.min(range.length ?? range.suffixLength, ref.length - offset);
     return this.#fetch(ref, offset, length, signal);
-  }
-
-  decodedChunk(coords, signal) {
-    return this.io.chunks.load(`${this.url} ${coords}`, signal, (shared) => this.#decode(coords, shared));
   }
 
   /** @returns {Promise<ChunkRef | undefined>} undefined for a chunk that is not listed */
@@ -116,10 +89,10 @@ export class ManifestArray {
     const width = refs.shape.at(-1);
     const fits = refs.shape.length === grid.length + 1 && grid.every((count, i) => count === refs.shape[i]);
     if (!fits || (width !== 3 && width !== 4) || refs.axes.at(-1).count !== 1) {
-      throw new FormatError(`${this.name}: the manifest has shape (${refs.shape}), expected (${grid}, 3 or 4) in pages that hold whole references`);
+      throw new FormatError(`${this.name}: the manifest has shape (${refs.shape}), expected (${grid}, 3 or 4) with whole references in a page`);
     }
     if (refs.metadata.data_type !== "uint64" || !fields.slice(0, width).every((field, i) => field === FIELDS[i])) {
-      throw new FormatError(`${this.name}: the manifest holds ${refs.metadata.data_type} [${fields}], expected uint64 [${FIELDS}]`);
+      throw new FormatError(`${this.name}: the manifest holds ${refs.metadata.data_type} ${fields}, expected uint64 ${FIELDS}`);
     }
     return (this.refs = refs);
   }
@@ -129,16 +102,11 @@ export class ManifestArray {
     return this.io.bytes.getRange(ref.source, ref.offset + offset, length, signal);
   }
 
-  async #decode(coords, signal) {
-    try {
-      const ref = await this.lookup(coords, signal);
-      if (!ref) return undefined;
-      const bytes = await this.#fetch(ref, 0, ref.length, signal);
-      const shape = coords.map((chunk, i) => this.axes[i].stored(chunk));
-      return await this.#decoder(ref.codec)(bytes, shape, ref.kind === "inline" ? "inlined bytes" : ref.source.url);
-    } catch (error) {
-      throw located(error, this.name, coords, signal);
-    }
+  async decode(coords, signal) {
+    const ref = await this.lookup(coords, signal);
+    if (!ref) return undefined;
+    const bytes = await this.#fetch(ref, 0, ref.length, signal);
+    return this.#decoder(ref.codec)(bytes, this.storedShape(coords), ref.source?.url ?? "inlined bytes");
   }
 
   #decoder(codec) {

@@ -1,6 +1,6 @@
 import { registry } from "zarrita";
 import { DecodeError, isAbort, UnsupportedError } from "./errors.js";
-import { sizeOf, stridesOf } from "./region.js";
+import { sizeOf, stridesOf } from "./shapes.js";
 
 /** @typedef {{data: any, offset: number, strides: number[]}} Block values as units, see dtype.js */
 
@@ -9,7 +9,7 @@ export function checkCodecs(codecs, name) {
   for (const codec of codecs) {
     if (codec.name !== "sharding_indexed" && !registry.has(codec.name)) {
       throw new UnsupportedError(
-        `${name}: codec '${codec.name}' has no decoder here; register one in zarrita's registry, or read the array in Python`,
+        `${name}: codec '${codec.name}' has no decoder here; register one with zarrita, or read it in Python`,
       );
     }
   }

@@ -1,4 +1,3 @@
-import { unitsOf } from "./dtype.js";
 import { plainMember } from "./metadata.js";
 import { checkCodecs } from "./pipeline.js";
 
@@ -32,11 +31,10 @@ export function viewShape(array) {
  */
 export function presented(array, mode) {
   const { metadata, name } = array;
-  checkCodecs(metadata.codecs, name);
-  for (const codecs of array.config?.codec_alternatives ?? []) checkCodecs(codecs, name);
+  checkCodecs([metadata.codecs, ...(array.config?.codec_alternatives ?? [])].flat(), name);
+  // Asked here, not at the first chunk: an array that cannot be read does not open. Text is zarrita's business.
+  if (mode === "decoded" || metadata.data_type !== "string") void array.type;
   if (mode === "untouched") return withFill(metadata, array);
-  // Asked here, not at the first chunk: an array that cannot be read does not open.
-  if (mode === "decoded") void array.type;
   return withFill(
     {
       ...metadata,
@@ -49,10 +47,9 @@ export function presented(array, mode) {
   );
 }
 
-// zarrita takes numbers and "NaN", but no hexadecimal bits.
-function withFill(metadata, array) {
-  const { fill_value: fill, data_type: name } = metadata;
-  if (typeof fill !== "string" || !/^0x/i.test(fill) || !["float32", "float64"].includes(name)) return metadata;
-  const [value] = new array.type.Values(unitsOf(array.type, fill, array.name).buffer);
-  return { ...metadata, fill_value: Number.isFinite(value) ? value : String(value) };
+async function withFill(metadata, array) {
+  const { fill_value: fill, data_type: type } = metadata;
+  if (!/^0x/i.test(fill) || !/^float(32|64)$/.test(type)) return metadata;
+  const { fillJson } = await import("./fill.js");
+  return { ...metadata, fill_value: fillJson(array) };
 }

@@ -49,17 +49,6 @@ export function* product(lists) {
   }
 }
 
-/** Strides of a C-ordered array [elements]. */
-export function stridesOf(shape) {
-  const strides = Array(shape.length);
-  for (let axis = shape.length - 1, step = 1; axis >= 0; step *= shape[axis--]) strides[axis] = step;
-  return strides;
-}
-
-export function sizeOf(shape) {
-  return shape.reduce((a, b) => a * b, 1);
-}
-
 /**
  * Copy a block between two strided arrays of the same type.
  *

@@ -40,7 +40,7 @@ export class SourceTable {
     const path = directory(resolveUrl(this.config.path, this.documentUrl, `${this.name}: sources`));
     const url = `${path}${number}.json`;
     const bytes = await this.get(url, signal);
-    if (!bytes) throw new FormatError(`${this.name}: page '${describeUrl(url)}' of the source table is absent; write the store again`);
+    if (!bytes) throw new FormatError(`${this.name}: source page '${describeUrl(url)}' is absent; write the store again`);
     const page = rows(parseJson(bytes, describeUrl(url)), url, this.name);
     this.pages.set(number, page);
     return page;

@@ -38,6 +38,6 @@ function seconds(date) {
 
 function stale(url, found, expected) {
   return new SourceError(
-    `${describeUrl(url)}: the file changed since it was scanned (it is ${found}, the manifest expects ${expected}); scan it again`,
+    `${describeUrl(url)}: the file is ${found}, but ${expected} when it was scanned; scan it again`,
   );
 }

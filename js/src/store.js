@@ -1,7 +1,5 @@
-import { emptyBlock, copyValues } from "./chunked.js";
 import { encodeJson } from "./json.js";
 import { modeOf, presented, viewShape } from "./present.js";
-import { span } from "./region.js";
 
 const CHUNK_KEY = /^(.*)\/c((?:\/\d+)*)$/;
 
@@ -52,7 +50,7 @@ export class VirtualStore {
     if (!document) return undefined;
     if (document.node_type !== "array") return encodeJson(await this.#group(document, url));
     const array = await this.hierarchy.openArray(url, signal);
-    return encodeJson(presented(array, modeOf(array)));
+    return encodeJson(await presented(array, modeOf(array)));
   }
 
   // Consolidated copies are shown like the documents themselves; what cannot be read is left out, so that the group opens.
@@ -83,19 +81,9 @@ export class VirtualStore {
 
   async #chunk({ array, mode, coords }, signal) {
     const shape = viewShape(array);
-    const region = coords.map((at, i) => span(at * shape[i], Math.min(shape[i], array.shape[i] - at * shape[i])));
-    if (region.some(({ count }) => count <= 0)) return undefined;
+    if (coords.some((at, i) => at * shape[i] >= array.shape[i])) return undefined;
     if (mode === "passthrough") return array.stored(coords, signal);
-    const block = await array.read(region, signal);
-    const counts = region.map(({ count }) => count);
-    const whole = counts.every((count, i) => count === shape[i]) ? block : padded(array.type, block, shape, counts);
-    return new Uint8Array(whole.data.buffer, whole.data.byteOffset, whole.data.byteLength);
+    const { assembleChunk } = await import("./assemble.js");
+    return assembleChunk(array, coords, shape, signal);
   }
-}
-
-/** Zarr's regular grids have full chunks at the edges. */
-function padded(type, block, shape, counts) {
-  const out = emptyBlock(type, shape);
-  copyValues(type, out, block, counts);
-  return out;
 }

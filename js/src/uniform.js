@@ -1,5 +1,5 @@
 import { FormatError } from "./errors.js";
-import { sameJson } from "./json.js";
+import { sameJson } from "./same.js";
 
 /**
  * Check the promise `"uniform": true` for one member: this array's codecs, data type and fill value, and whole chunks at

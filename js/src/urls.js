@@ -38,8 +38,7 @@ export class Root {
     if (this.query && url.startsWith(this.href) && !url.includes("?")) return url + this.query;
     if (!this.named && url.startsWith("zarr-store:")) {
       throw new FormatError(
-        `'${describeUrl(url)}' lies outside the store, and the store has no URL to resolve it against; ` +
-          `pass {baseUrl: "https://…"} to openVirtual`,
+        `'${describeUrl(url)}' lies outside the store, which has no URL; pass {baseUrl: "https://…"} to openVirtual`,
       );
     }
     return url;

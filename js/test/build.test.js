@@ -8,7 +8,7 @@ import { build, OUTPUT } from "../preview/build.js";
 
 const LIMIT = 25 * 1000;
 
-test("the reader without zarrita, minified, is below 25 kB", async (t) => {
+test("what the reader loads at first, without zarrita and minified, is below 25 kB", async (t) => {
   const { outputFiles, metafile } = await bundle({
     entryPoints: [fileURLToPath(new URL("../src/index.js", import.meta.url))],
     bundle: true, minify: true, format: "esm", splitting: true, outdir: "out", write: false, metafile: true, external: ["zarrita"],

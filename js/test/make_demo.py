@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import zarr
 
 sys.path.insert(0, str(Path(__file__).parent))
 from make_vectors import ZLIB, Vectors, little, ordinary, rectilinear, regular, shuffle, write_json
@@ -80,6 +81,9 @@ def main(root):
     v.manifest("szip", raw, regular(10, 18, 72), pipeline, FILL, names=names)
     v.nodes["szip"]["codecs"] = [*pipeline, {"name": "hdf5.szip"}]
     v.document("szip", v.nodes["szip"])
+    station = zarr.create_array(v.store / "station", shape=(3,), chunks=(2,), dtype=str)
+    station[:] = np.array(["Bergen", "Cádiz", "<b>Nuuk</b>"])
+    v.nodes["station"] = json.loads((v.store / "station/zarr.json").read_text())
     v.finish()
     root_document = json.loads((v.store / "zarr.json").read_text())
     root_document["attributes"] = {"title": "Daily sea surface temperature", "summary": "Made up for tests, <i>not measured</i>.", "institution": "nobody"}

@@ -1,13 +1,15 @@
 """Write test vectors for readers of the format, byte by byte.
 
 Nothing here uses the Python package: hierarchies are laid out from the format's description with NumPy, numcodecs and
-json alone, so that a mistake that writer and reader share would show. See vectors/README.md for the layout.
+json (zarr writes shards only), so that a mistake that writer and reader share would show. See vectors/README.md for the
+layout.
 
 Usage: make_vectors.py DIR
 """
 
 import base64
 import json
+import shutil
 import sys
 import zlib
 from itertools import product
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import numcodecs
 import numpy as np
+import zarr
 
 BIG_FILL = -9223372036854775806
 RNG = np.random.default_rng(7)
@@ -449,6 +452,29 @@ def concatenations(v):
     v.expect("of_ordinary", both)
 
 
+def shards(v):
+    """Ordinary arrays in shards, written by zarr-python: as members, and as a manifest's references."""
+    for name, dtype in {"h/ints": "i2", "h/bools": "?", "h/big": ">f8"}.items():
+        values = sample((10, 9), np.dtype(dtype).newbyteorder("="))
+        array = zarr.create_array(v.store / name, shape=values.shape, dtype=values.dtype, chunks=(2, 3), shards=(4, 6), fill_value=0)
+        values[:4, :6] = 0
+        array[:] = values
+        v.nodes[name] = json.loads((v.store / name / "zarr.json").read_text())
+        v.expect(name, values)
+        joined = np.concatenate([values, values[::-2]])
+        members = [{"array": f"../../{name}", "length": 10}, {"array": f"../../{name}", "length": 5, "select": [[9, -1, -2], [0, 9, 1]]}]
+        v.concatenate(f"sharded/{name[2:]}", joined, regular(4, 9), 0, members)
+        v.expect(f"sharded/{name[2:]}", joined)
+    temp = sample((31, 6, 8), "f4")
+    seen = v.manifest("sharded/refs", temp, regular(10, 3, 8), [little(), ZLIB], 1.0, form="refs", missing=["1.0.0"])
+    folder = v.store / "sharded/refs/manifest/refs"
+    refs = zarr.open_array(folder)[:]
+    shutil.rmtree(folder)
+    array = zarr.create_array(folder, shape=refs.shape, dtype="u8", chunks=(1, 2, 1, 3), shards=(2, 2, 1, 3), fill_value=0, attributes={"fields": ["source", "offset", "length"]})
+    array[:] = refs
+    v.expect("sharded/refs", seen)
+
+
 def members(v):
     f8 = sample((6, 5, 4), "f8")
     v.manifest("m/cube", f8, regular(4, 2, 3), [little(), ZLIB], 0.0, form="refs")
@@ -596,7 +622,7 @@ Vectors.array = array
 
 def main(root):
     v = Vectors(root)
-    for part in [manifests, codecs, grids, concatenations, members, decoding, failures]:
+    for part in [manifests, codecs, grids, concatenations, shards, members, decoding, failures]:
         part(v)
     v.finish()
 

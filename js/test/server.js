@@ -45,6 +45,8 @@ async function answer(directory, request, { ranges, cors }) {
     "Content-Type": TYPES[extname(path)] ?? "application/octet-stream",
     "Last-Modified": info.mtime.toUTCString(),
     ETag: etagOf(info),
+    // Else browsers guess how long an answer stays fresh, and requests do not get here to be counted.
+    "Cache-Control": "no-cache",
   });
   const match = ranges && request.headers.range?.match(/^bytes=(\d+)-(\d+)$/);
   if (!match) return { status: 200, headers, body: await read(path, 0, info.size) };

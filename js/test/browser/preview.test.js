@@ -140,6 +140,8 @@ describe("the preview page", { skip }, () => {
     await open("flag");
     assert.equal(await text("#stage"), "42.5 K");
     assert.equal(await text("#view-title"), "A single <b>value</b> [K]");
+    await open("station");
+    assert.equal(await text("#stage"), "Bergen\nCádiz\n<b>Nuuk</b>");
     assert.deepEqual(faults, []);
   });
 

@@ -1,0 +1,33 @@
+import { Array as ZarrArray } from "zarrita";
+
+/**
+ * Chunks of an array in shards. Shards are zarrita's business: it reads the index and the inner chunks.
+ *
+ * @param {any} metadata
+ * @param {string} folder URL of the array
+ * @param {import("./bytes.js").Bytes} bytes
+ * @param {import("./dtype.js").DataType} type
+ * @returns {(coords: number[], signal?: AbortSignal) => Promise<import("./pipeline.js").Block>} coords of inner chunks
+ */
+export function openSharded(metadata, folder, bytes, { name, Unit, lanes }) {
+  // zarrita packs booleans in a class of its own; their bytes are what is wanted.
+  const plain = name === "bool" ? { ...metadata, data_type: "uint8", fill_value: Number(metadata.fill_value) } : metadata;
+  const array = new ZarrArray(storeAt(folder, bytes), "/", plain);
+  return async (coords, signal) => {
+    const { data, stride } = await array.getChunk(coords, { signal });
+    const units = new Unit(data.buffer, data.byteOffset, data.byteLength / Unit.BYTES_PER_ELEMENT);
+    return { data: units, offset: 0, strides: stride.map((step) => step * lanes) };
+  };
+}
+
+function storeAt(folder, bytes) {
+  const url = (key) => folder + key.slice(1);
+  return {
+    get: (key, { signal } = {}) => bytes.get(url(key), signal),
+    async getRange(key, range, { signal } = {}) {
+      if ("offset" in range) return bytes.getRange({ url: url(key) }, range.offset, range.length, signal);
+      const whole = await bytes.get(url(key), signal);
+      return whole?.subarray(whole.length - range.suffixLength);
+    },
+  };
+}
