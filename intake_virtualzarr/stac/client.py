@@ -110,9 +110,14 @@ def search(client: Client, *, allow_unfiltered: bool = False, **parameters: Any)
     StacError
         If the server does not conform to what a parameter needs.
     """
+    methods = {link.extra_fields.get("method", "GET") for link in client.get_links("search")}
+    parameters.setdefault("method", "GET" if methods == {"GET"} else "POST")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found: ItemSearch = client.search(**parameters)
+        try:
+            found: ItemSearch = client.search(**parameters)
+        except DoesNotConformTo as exc:  # pystac-client raises it where there is no search at all
+            raise StacError(f"{client.get_self_href()}: the server offers no item search: {exc}") from exc
     lacking = {
         str(name) for one in caught if isinstance(one.message, DoesNotConformTo) for name in one.message.args
     } - HARMLESS

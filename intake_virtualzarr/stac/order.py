@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Hashable, Iterable
+from itertools import groupby
 from typing import Literal, get_args
 
 from intake_virtualzarr.errors import StacError
@@ -39,7 +40,7 @@ def order_sources(
         What to do with several sources of one `key`: refuse, keep the first in the order given, or keep
         the latest by ``version``, then ``updated``, then ``created``.
     key : callable, optional
-        What makes two sources the same data; default `duplicate_key`. A key of ``None`` is never a duplicate.
+        What makes two sources of one time the same data; default `duplicate_key`.
 
     Raises
     ------
@@ -53,13 +54,22 @@ def order_sources(
     """
     if duplicates not in get_args(Duplicates):
         raise StacError(f"duplicates={duplicates!r}; expected one of {', '.join(get_args(Duplicates))}")
-    kept = _without_duplicates(list(sources), duplicates, key or duplicate_key)
-    timed = sorted((one for one in kept if one.time is not None), key=_sort_key)
-    return (*timed, *(one for one in kept if one.time is None))
+    given = list(sources)
+    timed = sorted((one for one in given if one.time is not None), key=_time)  # stable: the given order stays
+    kept = [
+        one
+        for _, group in groupby(timed, key=_time)
+        for one in sorted(_without_duplicates(list(group), duplicates, key or duplicate_key), key=_sort_key)
+    ]
+    return (*kept, *(one for one in given if one.time is None))
 
 
-def _sort_key(source: SourceItem) -> tuple[dt.datetime, str, str, str]:
-    return source.time or EPOCH, source.item_id or "", source.asset_key or "", source.href
+def _time(source: SourceItem) -> dt.datetime:
+    return source.time or EPOCH
+
+
+def _sort_key(source: SourceItem) -> tuple[str, str, str]:
+    return source.item_id or "", source.asset_key or "", source.href
 
 
 def duplicate_key(source: SourceItem) -> Hashable:
@@ -67,11 +77,9 @@ def duplicate_key(source: SourceItem) -> Hashable:
 
     Returns
     -------
-    hashable or None
-        ``None`` for a source without a time: nothing is known about it.
+    hashable
+        Sources with a time only are asked for theirs: nothing is known of others.
     """
-    if source.time is None:
-        return None
     place = None if source.bbox is None else tuple(round(value, 6) for value in source.bbox)
     identity = tuple(
         sorted((name, repr(value)) for name, value in source.properties.items() if name not in NOT_IDENTITY)
@@ -83,10 +91,11 @@ def duplicate_key(source: SourceItem) -> Hashable:
 def _without_duplicates(
     sources: list[SourceItem], policy: Duplicates, key: Callable[[SourceItem], Hashable]
 ) -> list[SourceItem]:
+    if len(sources) == 1:
+        return sources
     groups: dict[Hashable, list[SourceItem]] = {}
-    for number, source in enumerate(sources):
-        name = key(source)
-        groups.setdefault(("alone", number) if name is None else ("key", name), []).append(source)
+    for source in sources:
+        groups.setdefault(key(source), []).append(source)
     return [_pick(group, policy) for group in groups.values()]
 
 
