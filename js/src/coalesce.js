@@ -20,7 +20,7 @@ export class RangeBatcher {
     this.fetchRange = fetchRange;
   }
 
-  /** @returns {Promise<Uint8Array>} the bytes asked for; a view that may share its buffer with neighbours */
+  /** @returns {Promise<Uint8Array>} the bytes asked for, in a buffer of their own */
   read(url, offset, length, signal, source) {
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -50,7 +50,9 @@ export class RangeBatcher {
     const forget = members.map((member) => onAbort(member, () => --waiting || controller.abort(member.signal.reason)));
     try {
       const bytes = await this.fetchRange(url, start, stop - start, controller.signal, members[0].source);
-      for (const { offset, length, resolve } of members) resolve(bytes.subarray(offset - start, offset - start + length));
+      // Copies, where there are several: a cached chunk must not keep its neighbours' bytes alive.
+      const part = members.length > 1 ? "slice" : "subarray";
+      for (const { offset, length, resolve } of members) resolve(bytes[part](offset - start, offset - start + length));
     } catch (error) {
       for (const { reject } of members) reject(error);
     } finally {

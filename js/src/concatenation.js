@@ -88,7 +88,7 @@ export class ConcatenatedArray extends StoredArray {
   async member(index, signal) {
     const entry = this.config.members[index];
     if (entry.array === undefined) return undefined;
-    const url = `${directory(resolveUrl(entry.array, this.url, this.#label(index)))}zarr.json`;
+    const url = `${directory(resolveUrl(entry.array, this.url))}zarr.json`;
     const array = await this.io.openArray(url, signal);
     // Checked once per member as long as the same array object lives; a bounded cache may have opened it anew.
     const known = this.opened.get(index);

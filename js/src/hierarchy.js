@@ -5,10 +5,12 @@ import { ManifestArray } from "./manifest.js";
 import { classify } from "./metadata.js";
 import { PlainArray } from "./plain.js";
 import { modeOf, presented } from "./present.js";
+import { resolveRows } from "./sources.js";
 import { describeUrl } from "./urls.js";
 
 const DOCUMENTS = 1000;
 const MB = 1 << 20;
+const ROW_BYTES = 400; // roughly, of a source
 
 /** Opens the arrays of a hierarchy and of others that it refers to, by the URL of their zarr.json. */
 export class Hierarchy {
@@ -22,7 +24,7 @@ export class Hierarchy {
     this.manifestPages = new LoadCache(pageCacheBytes, blockBytes);
     this.documents = new LoadCache(DOCUMENTS);
     this.arrays = new LoadCache(DOCUMENTS);
-    this.sourcePages = new LoadCache(pageCacheBytes, (page) => page?.length ?? 0);
+    this.sourcePages = new LoadCache(pageCacheBytes, (page) => ROW_BYTES * (page?.length ?? 0));
     /** Documents that came with the root's, by URL. @type {Map<string, any>} */
     this.consolidated = new Map();
   }
@@ -31,10 +33,12 @@ export class Hierarchy {
   async document(url, signal) {
     const known = this.consolidated.get(url);
     if (known) return known;
-    return this.documents.load(url, signal, async (shared) => {
-      const bytes = await this.bytes.get(url, shared);
-      return bytes && parseJson(bytes, describeUrl(url));
-    });
+    return this.documents.load(url, signal, (shared) => this.#json(url, shared));
+  }
+
+  async #json(url, signal) {
+    const bytes = await this.bytes.get(url, signal);
+    return bytes && parseJson(bytes, describeUrl(url));
   }
 
   /** Take over the documents that the root's consolidated metadata holds. */
@@ -83,9 +87,12 @@ export class Hierarchy {
     return new PlainArray(metadata, url, name, { bytes: this.bytes, chunks: this.manifestPages });
   }
 
-  /** A page of a source table, kept as bytes. */
-  page(url, signal) {
-    return this.sourcePages.load(url, signal, (shared) => this.bytes.get(url, shared));
+  /** A page of a source table. */
+  sourcePage(url, signal) {
+    return this.sourcePages.load(url, signal, async (shared) => {
+      const page = await this.#json(url, shared);
+      return page && resolveRows(page, url);
+    });
   }
 
   /** The name of an array in errors: its path in the hierarchy, or its URL. */

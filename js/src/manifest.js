@@ -2,7 +2,7 @@ import { StoredArray } from "./array.js";
 import { FormatError } from "./errors.js";
 import { gridAxes } from "./grid.js";
 import { makeDecoder } from "./pipeline.js";
-import { SourceTable } from "./sources.js";
+import { sourceTable } from "./sources.js";
 import { directory, resolveUrl } from "./urls.js";
 
 const FIELDS = ["source", "offset", "length", "codec"];
@@ -19,7 +19,7 @@ export class ManifestArray extends StoredArray {
   constructor(metadata, config, url, name, io) {
     super(metadata, config, url, name, io);
     this.axes = gridAxes(metadata, name, config.stored_chunk_shapes);
-    this.sources = new SourceTable(config.sources, url, (page, signal) => io.page(page, signal), name);
+    this.source = sourceTable(config.sources, url, (page, signal) => io.sourcePage(page, signal), name);
     this.decoders = new Map();
     if (config.manifest !== undefined && config.chunks !== undefined) {
       throw new FormatError(`${name}: has both 'manifest' and 'chunks', expected one of them`);
@@ -28,20 +28,18 @@ export class ManifestArray extends StoredArray {
 
   /** Encoded bytes of a chunk; undefined if the manifest does not list it. */
   stored(coords, signal) {
-    return this.located(coords, signal, async () => {
-      const ref = await this.lookup(coords, signal);
-      if (ref?.codec) throw this.#noCodec(ref.codec);
-      return ref && this.#fetch(ref, 0, ref.length, signal);
-    });
+    return this.storedRange(coords, { offset: 0, length: Infinity }, signal);
   }
 
   /** A part of a chunk's encoded bytes. */
-  async storedRange(coords, range, signal) {
-    const ref = await this.lookup(coords, signal);
-    if (!ref) return undefined;
-    const offset = range.offset ?? Math.max(0, ref.length - range.suffixLength);
-    const length = Math.min(range.length ?? range.suffixLength, ref.length - offset);
-    return this.#fetch(ref, offset, length, signal);
+  storedRange(coords, range, signal) {
+    return this.located(coords, signal, async () => {
+      const ref = await this.lookup(coords, signal);
+      if (!ref) return undefined;
+      if (ref.codec) throw this.#noCodec(ref.codec);
+      const offset = range.offset ?? Math.max(0, ref.length - range.suffixLength);
+      return this.#fetch(ref, offset, Math.min(range.length ?? Infinity, ref.length - offset), signal);
+    });
   }
 
   /** @returns {Promise<ChunkRef | undefined>} undefined for a chunk that is not listed */
@@ -77,12 +75,12 @@ export class ManifestArray extends StoredArray {
     if (![row, offset, length, codec].every((value) => Number.isSafeInteger(value) && value >= 0)) {
       throw new FormatError(`${this.name}: source ${row}, offset ${offset}, length ${length} is no chunk reference`);
     }
-    return { kind: "stored", source: await this.sources.source(row, signal), offset, length, codec };
+    return { kind: "stored", source: await this.source(row, signal), offset, length, codec };
   }
 
   async #openRefs(signal) {
     if (this.refs) return this.refs;
-    const folder = directory(resolveUrl(this.config.manifest, this.url, `${this.name}: manifest`));
+    const folder = directory(resolveUrl(this.config.manifest, this.url));
     const refs = await this.io.openRefs(`${folder}zarr.json`, `${this.name}: manifest`, signal);
     const grid = this.axes.map(({ count }) => count);
     const fields = refs.metadata.attributes?.fields ?? FIELDS;

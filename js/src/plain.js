@@ -9,7 +9,8 @@ export class PlainArray extends StoredArray {
   constructor(metadata, url, name, io) {
     super(metadata, undefined, url, name, io);
     this.folder = directory(url.replace(/zarr\.json$/, ""));
-    this.axes = gridAxes(metadata, name);
+    /** Chunks as they are stored: shards, if there are any. `axes` has the chunks within. */
+    this.grid = this.axes = gridAxes(metadata, name);
     this.chunkUrl = keyEncoder(metadata.chunk_key_encoding, this.folder, name);
     this.shards = metadata.codecs.find((codec) => codec.name === "sharding_indexed");
     if (!this.shards) return;

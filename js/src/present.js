@@ -10,6 +10,10 @@ import { checkCodecs } from "./pipeline.js";
 
 /** @returns {Mode} */
 export function modeOf(array) {
+  return (array.mode ??= decideMode(array));
+}
+
+function decideMode(array) {
   const { metadata, config } = array;
   const regular = array.axes.every((axis) => axis.regularEdge() !== undefined);
   if (!config) return metadata.chunk_grid.name === "regular" ? "untouched" : regular ? "passthrough" : "decoded";
@@ -20,7 +24,7 @@ export function modeOf(array) {
 
 /** Chunk shape of the plain array that zarrita sees. */
 export function viewShape(array) {
-  return array.axes.map((axis) => axis.regularEdge() ?? axis.viewEdge());
+  return (array.view ??= array.axes.map((axis) => axis.regularEdge() ?? axis.viewEdge()));
 }
 
 /**

@@ -1,5 +1,4 @@
 import { FormatError } from "./errors.js";
-import { parseJson } from "./json.js";
 import { describeUrl, directory, resolveUrl } from "./urls.js";
 
 /**
@@ -10,65 +9,36 @@ import { describeUrl, directory, resolveUrl } from "./urls.js";
  * @property {string} [last_modified]
  */
 
-/** The table of files that a manifest refers to by row number: in the array's document, or in shared pages. */
-export class SourceTable {
-  /**
-   * @param {any} config the `sources` of a chunk manifest
-   * @param {string} documentUrl URL of the document that holds it
-   * @param {(url: string, signal?: AbortSignal) => Promise<Uint8Array | undefined>} get cached: pages are shared by arrays
-   * @param {string} name the array, for errors
-   */
-  constructor(config, documentUrl, get, name) {
-    this.config = config;
-    this.documentUrl = documentUrl;
-    this.get = get;
-    this.name = name;
-    this.pages = new Map();
-  }
-
-  /** @returns {Promise<Source>} */
-  async source(row, signal) {
-    const { list, page_size: pageSize, count } = this.config ?? {};
-    if (list) return this.#pick(rows(this.config, this.documentUrl, this.name), row);
-    if (!pageSize || row >= (count ?? Infinity)) throw this.#absent(row, count);
-    return this.#pick(await this.#page(Math.floor(row / pageSize), signal), row % pageSize, row);
-  }
-
-  async #page(number, signal) {
-    const parsed = this.pages.get(number);
-    if (parsed) return parsed;
-    const path = directory(resolveUrl(this.config.path, this.documentUrl, `${this.name}: sources`));
-    const url = `${path}${number}.json`;
-    const bytes = await this.get(url, signal);
-    if (!bytes) throw new FormatError(`${this.name}: source page '${describeUrl(url)}' is absent; write the store again`);
-    const page = rows(parseJson(bytes, describeUrl(url)), url, this.name);
-    this.pages.set(number, page);
-    return page;
-  }
-
-  #pick(page, index, row = index) {
-    const source = page[index];
-    if (!source) throw this.#absent(row, page.length);
+/**
+ * The table of files that a manifest refers to by row number: in the array's document, or in pages that arrays share.
+ *
+ * @param {any} config the `sources` of a chunk manifest
+ * @param {string} documentUrl URL of the document that holds it
+ * @param {(url: string, signal?: AbortSignal) => Promise<Source[] | undefined>} openPage
+ * @param {string} name the array, for errors
+ * @returns {(row: number, signal?: AbortSignal) => Promise<Source>}
+ */
+export function sourceTable(config = {}, documentUrl, openPage, name) {
+  const { list, path, page_size: pageSize, count = list?.length ?? 0 } = config;
+  const rows = list && resolveRows(config, documentUrl);
+  return async (row, signal) => {
+    const page = rows ?? (row < count ? await pageOf(Math.floor(row / pageSize), signal) : []);
+    const source = page[rows ? row : row % pageSize];
+    if (!source) throw new FormatError(`${name}: the manifest names source ${row}, but the table has ${count}; write the store again`);
     return source;
-  }
+  };
 
-  #absent(row, count) {
-    return new FormatError(`${this.name}: the manifest names source ${row}, but the table has ${count ?? 0}; write the store again`);
+  async function pageOf(number, signal) {
+    const url = `${directory(resolveUrl(path, documentUrl))}${number}.json`;
+    const page = await openPage(url, signal);
+    if (!page) throw new FormatError(`${name}: source page '${describeUrl(url)}' is absent; write the store again`);
+    return page;
   }
 }
 
-const tables = new WeakMap();
-
-/** @returns {Source[]} */
-function rows(page, documentUrl, name) {
-  const known = tables.get(page);
-  if (known) return known;
-  if (!Array.isArray(page.list)) throw new FormatError(`${name}: '${describeUrl(documentUrl)}' has no 'list' of sources`);
-  const base = resolveUrl(page.base ?? "", documentUrl, `${name}: sources.base`);
-  const resolved = page.list.map((row) => {
-    if (typeof row?.url !== "string") throw new FormatError(`${name}: a source without 'url' in '${describeUrl(documentUrl)}'`);
-    return { ...row, url: resolveUrl(row.url, base, `${name}: source`) };
-  });
-  tables.set(page, resolved);
-  return resolved;
+/** @returns {Source[]} rows with absolute URLs */
+export function resolveRows({ base = "", list }, documentUrl) {
+  if (!Array.isArray(list)) throw new FormatError(`'${describeUrl(documentUrl)}' has no list of sources`);
+  const from = resolveUrl(base, documentUrl);
+  return list.map((row) => ({ ...row, url: resolveUrl(row.url, from) }));
 }

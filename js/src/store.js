@@ -26,6 +26,8 @@ export class VirtualStore {
    */
   async get(key, { signal } = {}) {
     if (/(^|\/)zarr\.json$/.test(key)) return this.#metadata(key, signal);
+    // zarrita asks for Zarr v2 first; there is none here, and no need to ask a server.
+    if (/\/\.z\w+$/.test(key)) return undefined;
     const chunk = await this.#virtualChunk(key, signal);
     return chunk ? this.#chunk(chunk, signal) : this.bytes.get(this.root.urlOf(key), signal);
   }

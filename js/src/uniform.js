@@ -21,7 +21,7 @@ export function checkUniform(array, index, member, what) {
   if (member.config?.codec_alternatives?.length) throw broken("codec_alternatives", "none");
   array.axes.forEach((axis, i) => {
     const start = i === array.axis ? array.members.start(index) : 0;
-    const fault = misplaced(axis, member.axes[i], start);
+    const fault = misplaced(axis, (member.grid ?? member.axes)[i], start);
     if (fault) throw broken(`${fault} on axis ${i}`, "whole chunks at the array's grid positions");
   });
 }

@@ -50,13 +50,12 @@ export class Root {
  *
  * @param {string} reference
  * @param {string} base URL of the document that holds the reference
- * @param {string} what named in errors
  */
-export function resolveUrl(reference, base, what) {
+export function resolveUrl(reference, base) {
   try {
     return new URL(reference, base).href;
   } catch (cause) {
-    throw new FormatError(`${what}: '${reference}' is no URL relative to '${describeUrl(base)}'`, { cause });
+    throw new FormatError(`'${describeUrl(base)}' refers to '${reference}', which is no URL`, { cause });
   }
 }
 

@@ -461,6 +461,14 @@ def shards(v):
         array[:] = values
         v.nodes[name] = json.loads((v.store / name / "zarr.json").read_text())
         v.expect(name, values)
+        if name == "h/ints":
+            twice = np.concatenate([values[:8], values[:8]])
+            short = zarr.create_array(v.store / "h/short", shape=(8, 9), dtype="i2", chunks=(2, 3), shards=(4, 6), fill_value=0)
+            short[:] = values[:8]
+            document = json.loads((v.store / "h/short/zarr.json").read_text())
+            members = [{"array": "../../h/short", "length": 8}] * 2
+            v.concatenate("sharded/uniform", twice, regular(4, 6), 0, members, 0, document["codecs"], uniform=True)
+            v.expect("sharded/uniform", twice)
         joined = np.concatenate([values, values[::-2]])
         members = [{"array": f"../../{name}", "length": 10}, {"array": f"../../{name}", "length": 5, "select": [[9, -1, -2], [0, 9, 1]]}]
         v.concatenate(f"sharded/{name[2:]}", joined, regular(4, 9), 0, members)

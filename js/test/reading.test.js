@@ -127,6 +127,12 @@ describe("requests", () => {
     assert.equal(await store.getRange("/types/float64_little/c/1/1", { offset: 0, length: 4 }), undefined);
   });
 
+  test("zarrita's search for Zarr v2 costs no request", async () => {
+    const store = await openVirtual(vectors.store);
+    await zarr.open(zarr.root(store).resolve("regular"), { kind: "array" });
+    assert.equal(vectors.main.log.length, 1);
+  });
+
   test("onRequest is told of every request, and fetch makes them", async () => {
     const records = [];
     let fetched = 0;
