@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,7 @@ def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DType
     UnsupportedError
         If strings or structures are joined with numbers.
     """
-    items = [a if isinstance(a, VirtualZarrArray) else as_virtual(a) for a in arrays]
+    items = _as_items(arrays)
     if not items:
         raise ValueError("need at least one array to concatenate")
     if axis is None:
@@ -139,6 +140,32 @@ def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DType
     if len(items) == 1:
         return items[0] if dtype is None else items[0].astype(dtype)
     return _join(_harmonized(items), axis, dtype)
+
+
+def _as_items(arrays: Iterable[Any]) -> list[VirtualZarrArray]:
+    """All as virtual arrays. Numbers in memory are taken as stored ones if the virtual arrays beside them are raw.
+
+    xarray loads a variable to compare it and then joins the loaded values with virtual arrays of other files.
+    """
+    given = list(arrays)
+    raw = [a for a in given if isinstance(a, VirtualZarrArray) and not a.decoded]
+    packings = {s.packing for a in raw for s in a.segments if not is_fill(s)}
+    items = []
+    for a in given:
+        if isinstance(a, VirtualZarrArray):
+            items.append(a)
+            continue
+        item = as_virtual(a)
+        if packings - {None}:
+            if len(packings) > 1:
+                raise UnsupportedError(
+                    "values in memory cannot be joined with virtual arrays that are packed in different ways; "
+                    "decode these first (ds.vzarr.decode()), or join with intake_virtualzarr.open_virtual_mfdataset"
+                )
+            packing = next(iter(packings))
+            item = item.replace(segments=tuple(replace(s, packing=packing) for s in item.segments))
+        items.append(item)
+    return items
 
 
 def _same_other_axes(items: Sequence[VirtualZarrArray], axis: int) -> None:
@@ -247,7 +274,7 @@ def _minus(box: _Box, hole: _Box) -> list[_Box]:
 @_implements(np.stack)
 def stack(arrays: Iterable[Any], axis: int = 0, **kwargs: Any) -> Any:
     """Join arrays along a new axis."""
-    items = [a if isinstance(a, VirtualZarrArray) else as_virtual(a) for a in arrays]
+    items = _as_items(arrays)
     if not items:
         raise ValueError("need at least one array to stack")
     if len({a.shape for a in items}) != 1:

@@ -1,0 +1,289 @@
+"""open_virtual_mfdataset: many files as one virtual dataset."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import xarray as xr
+
+import intake_virtualzarr.xarray  # noqa: F401 - registers the accessor
+from intake_virtualzarr.errors import IngestError, NothingFoundError, VirtualZarrError
+from intake_virtualzarr.fanout import scan_paths
+from intake_virtualzarr.groups import VirtualTree, tree_of_scan
+from intake_virtualzarr.harmonize import common_time_encoding, harmonize
+from intake_virtualzarr.readers import Access, ReaderPool
+from intake_virtualzarr.readers.urls import absolute_url, is_url
+from intake_virtualzarr.virtual_dataset import raise_left_out, virtual_dataset, warn_left_out
+
+__all__ = ["expand_paths", "join_datasets", "open_virtual_mfdataset"]
+
+type Paths = str | os.PathLike[str] | Sequence[Any]
+
+
+def open_virtual_mfdataset(
+    paths: Paths,
+    *,
+    combine: str = "by_coords",
+    concat_dim: Any = None,
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    join: str = "outer",
+    compat: str = "no_conflicts",
+    data_vars: Any = "all",
+    coords: Any = "different",
+    combine_attrs: Any = "override",
+    loadable_variables: Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    decode_times: bool = True,
+    encoding_mismatch: str = "decode",
+    on_error: str = "raise",
+    on_unsupported: str = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Any = None,
+    format: str | None = None,  # noqa: A002
+) -> xr.Dataset:
+    """Open many archive files as one virtual dataset.
+
+    Files are scanned in parallel (threads, or a dask cluster), once each; values are not read, except one-dimensional
+    coordinates and scalars. The join is that of ``xarray.open_mfdataset``, with its defaults.
+
+    Parameters
+    ----------
+    paths : str, path or (nested) sequence of these
+        Files; a string with ``*`` is expanded and sorted.
+    combine : {"by_coords", "nested"}
+        Order by the values of coordinates, or as given.
+    concat_dim : str or sequence of str, optional
+        Dimension(s) along which nested files are joined.
+    preprocess : callable, optional
+        Called with the virtual dataset of each file; returns one.
+    join, compat, data_vars, coords, combine_attrs
+        As in ``xarray.combine_by_coords``. ``coords="minimal", compat="override"`` compares nothing and reads nothing.
+    loadable_variables : iterable of str, optional
+        Variables whose values are read now; default: one-dimensional coordinates and scalars.
+    drop_variables : str or iterable of str, optional
+        Variables to leave away.
+    group : str, optional
+        Path of the group in each file.
+    decode_times : bool
+        Whether loaded time coordinates become dates.
+    encoding_mismatch : {"decode", "raise"}
+        Variables that files pack differently (scale_factor, add_offset, _FillValue, missing_value, _Unsigned, data type) are
+        joined as decoded values, or refused.
+    on_error : {"raise", "skip"}
+        What to do about files that cannot be scanned. Skipped ones are warned of, and listed with the reasons in
+        ``ds.encoding["skipped"]``.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that have no virtual form.
+    client : dask.distributed.Client, optional
+        Cluster that scans.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
+    format : str, optional
+        Name of the format; default: found by looking.
+
+    Returns
+    -------
+    xarray.Dataset
+        Virtual arrays, undecoded unless files differ in packing.
+
+    Raises
+    ------
+    NothingFoundError
+        If no path is given or matched.
+    IngestError
+        If files cannot be scanned, all named.
+    EncodingMismatchError
+        If calendars differ, or packing differs and ``encoding_mismatch="raise"``.
+    """
+    if on_error not in ("raise", "skip"):
+        raise VirtualZarrError(f"on_error is {on_error!r}, expected 'raise' or 'skip'")
+    access = Access.of(storage_options)
+    nested = expand_paths(paths, access)
+    flat = list(_flat(nested))
+    if not flat:
+        raise NothingFoundError(f"no file matches {paths!r}")
+    scans = scan_paths(flat, format=format, access=access, client=client, progress=progress)
+    skipped = {path: str(result) for path, result in zip(flat, scans, strict=True) if isinstance(result, Exception)}
+    if skipped and (on_error == "raise" or len(skipped) == len(flat)):
+        raise scan_failure(skipped, len(flat), next(r for r in scans if isinstance(r, Exception)))
+    readers = ReaderPool(access)
+    dropped = _names(drop_variables)
+
+    def opened(scanned: Any) -> xr.Dataset:
+        tree = tree_of_scan(scanned, readers)
+        return _dataset(tree, group, dropped, loadable_variables, decode_times, on_unsupported, preprocess)
+
+    datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
+    if skipped:
+        lines = "\n".join(f"  {reason}" for reason in skipped.values())
+        warnings.warn(f"{len(skipped)} of {len(flat)} files skipped:\n{lines}", UserWarning, stacklevel=2)
+    joined = join_datasets(
+        _shaped(nested, datasets),
+        combine=combine,
+        concat_dim=concat_dim,
+        join=join,
+        compat=compat,
+        data_vars=data_vars,
+        coords=coords,
+        combine_attrs=combine_attrs,
+        encoding_mismatch=encoding_mismatch,
+    )
+    if skipped:
+        joined.encoding["skipped"] = skipped
+    return joined
+
+
+def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> VirtualZarrError:
+    """One error for all files that could not be scanned."""
+    if total == 1 and isinstance(first, VirtualZarrError):
+        return first
+    lines = "\n".join(f"  {reason}" for reason in list(failures.values())[:20])
+    more = f"\n  … and {len(failures) - 20} more" if len(failures) > 20 else ""
+    error = IngestError(
+        f"{len(failures)} of {total} files cannot be scanned:\n{lines}{more}\n(on_error='skip' leaves them out)"
+    )
+    error.__cause__ = first
+    return error
+
+
+def _dataset(
+    tree: VirtualTree,
+    group: str | None,
+    dropped: frozenset[str],
+    loadable: Iterable[str] | None,
+    decode_times: bool,
+    on_unsupported: str,
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None,
+) -> xr.Dataset:
+    node = tree.group(group)
+    if on_unsupported == "raise":
+        raise_left_out(tree)
+    else:
+        warn_left_out(tree, node.path, dropped)
+    dataset = virtual_dataset(
+        tree, node, loadable_variables=loadable, drop_variables=dropped, decode_times=decode_times
+    )
+    if preprocess is None:
+        return dataset
+    changed = preprocess(dataset)
+    if not isinstance(changed, xr.Dataset):
+        raise VirtualZarrError(f"preprocess gave {type(changed).__name__} for {tree.url}, expected an xarray.Dataset")
+    changed.encoding.setdefault("source", tree.url)
+    return changed
+
+
+def join_datasets(
+    datasets: Any,
+    *,
+    combine: str = "by_coords",
+    concat_dim: Any = None,
+    join: str = "outer",
+    compat: str = "no_conflicts",
+    data_vars: Any = "all",
+    coords: Any = "different",
+    combine_attrs: Any = "override",
+    encoding_mismatch: str = "decode",
+) -> xr.Dataset:
+    """Join virtual datasets as ``xarray.open_mfdataset`` does, each decoded by its own packing where these differ."""
+    flat = list(_flat(datasets))
+    ready = harmonize(flat, encoding_mismatch)
+    options: dict[str, Any] = {
+        "compat": compat,
+        "data_vars": data_vars,
+        "coords": coords,
+        "join": join,
+        "combine_attrs": combine_attrs,
+    }
+    if combine == "by_coords":
+        if concat_dim is not None:
+            raise VirtualZarrError("concat_dim goes with combine='nested'; combine='by_coords' finds it itself")
+        if len(ready) == 1:
+            joined = ready[0]
+        else:
+            joined = xr.combine_by_coords(ready, **options)
+    elif combine == "nested":
+        if concat_dim is None and len(ready) > 1:
+            raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
+        joined = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=concat_dim, **options)
+    else:
+        raise VirtualZarrError(f"combine is {combine!r}, expected 'by_coords' or 'nested'")
+    if not isinstance(joined, xr.Dataset):
+        raise VirtualZarrError(f"the join gave {type(joined).__name__}, expected an xarray.Dataset")
+    joined = joined.copy(deep=False)
+    joined.attrs = joined.attrs or dict(flat[0].attrs)
+    unlimited = {d for ds in flat for d in ds.encoding.get("unlimited_dims", ())}
+    joined.encoding = {"source": flat[0].encoding.get("source"), **({"unlimited_dims": unlimited} if unlimited else {})}
+    return common_time_encoding(joined, flat)
+
+
+# ---------------------------------------------------------------------- paths
+
+
+def expand_paths(paths: Paths, access: Access) -> list[Any]:
+    """Paths as a (nested) list of absolute URLs; patterns are expanded and sorted.
+
+    Raises
+    ------
+    NothingFoundError
+        If a pattern matches nothing.
+    """
+    if isinstance(paths, str | os.PathLike):
+        text = os.fspath(paths)
+        if any(c in text for c in "*?[") and not os.path.exists(text):
+            found = _glob(text, access)
+            if not found:
+                raise NothingFoundError(f"no file matches {text!r}")
+            return found
+        return [absolute_url(text)]
+    out: list[Any] = []
+    for part in paths:
+        expanded = expand_paths(part, access)
+        if isinstance(part, str | os.PathLike):
+            out.extend(expanded)
+        else:
+            out.append(expanded)
+    return out
+
+
+def _glob(text: str, access: Access) -> list[str]:
+    if not is_url(text) or text.startswith("file://"):
+        pattern = text.removeprefix("file://")
+        return [absolute_url(path) for path in sorted(glob.glob(os.path.expanduser(pattern), recursive=True))]
+    import fsspec
+
+    fs, _ = fsspec.core.url_to_fs(text, **access.options(text))
+    return sorted(str(fs.unstrip_protocol(path)) for path in fs.glob(text))
+
+
+def _flat(nested: Any) -> Iterable[Any]:
+    if isinstance(nested, list | tuple):
+        for part in nested:
+            yield from _flat(part)
+    else:
+        yield nested
+
+
+def _shaped(nested: Any, datasets: dict[str, xr.Dataset]) -> Any:
+    """The nested list with datasets in place of paths; skipped ones are gone."""
+    if isinstance(nested, list):
+        parts = [_shaped(part, datasets) for part in nested]
+        return [part for part in parts if part is not None]
+    return datasets.get(nested)
+
+
+def _regrouped(nested: Any, ready: Any) -> Any:
+    if isinstance(nested, list):
+        return [_regrouped(part, ready) for part in nested]
+    return next(ready)
+
+
+def _names(value: str | Iterable[Hashable] | None) -> frozenset[Any]:
+    return frozenset() if value is None else frozenset([value]) if isinstance(value, str) else frozenset(value)
