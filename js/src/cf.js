@@ -18,13 +18,15 @@ export function makeMemberDecoder(decode, from, to, what) {
   if (!floats && (mask.size || decode.scale_factor !== undefined || decode.add_offset !== undefined)) {
     throw new FormatError(`${what}: decode to ${working.name} with mask, scale_factor or add_offset; expected float32 or float64`);
   }
+  const [scale, offset] = floats ? working.Values.of(decode.scale_factor ?? 1, decode.add_offset ?? 0) : [];
   return (units) => {
     const raw = viewAs(stored.Values, units);
     const values = cast(raw, working);
     for (let i = 0; mask.size && i < raw.length; i++) if (mask.has(raw[i])) values[i] = NaN;
-    // Float32Array rounds on assignment: each step is rounded to the working type, as NumPy does.
-    if (decode.scale_factor !== undefined) for (let i = 0; i < values.length; i++) values[i] *= decode.scale_factor;
-    if (decode.add_offset !== undefined) for (let i = 0; i < values.length; i++) values[i] += decode.add_offset;
+    // All in the working type, operands and results: a Float32Array rounds on assignment, and the product or sum of two
+    // float32 in double precision rounds to the float32 that single precision gives.
+    if (decode.scale_factor !== undefined) for (let i = 0; i < values.length; i++) values[i] *= scale;
+    if (decode.add_offset !== undefined) for (let i = 0; i < values.length; i++) values[i] += offset;
     return viewAs(to.Unit, cast(values, to));
   };
 }

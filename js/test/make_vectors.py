@@ -530,9 +530,9 @@ def decoding(v):
         values = raw.astype(dtype)
         values[np.isin(raw, np.array(list(mask), raw.dtype))] = np.nan
         if scale is not None:
-            values = (values.astype("f8") * scale).astype(dtype)
+            values = values * np.dtype(dtype).type(scale)
         if offset is not None:
-            values = (values.astype("f8") + offset).astype(dtype)
+            values = values + np.dtype(dtype).type(offset)
         return values
 
     for out in ["f4", "f8"]:
