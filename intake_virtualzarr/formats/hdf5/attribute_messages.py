@@ -7,14 +7,18 @@ HDF5 File Format Specification 3.0, IV.A.2.m "The Attribute Message", IV.A.2.v "
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from math import prod
 from struct import Struct
 from struct import error as StructError
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, parse_datatype
 from intake_virtualzarr.errors import FormatError, UnsupportedError
-from intake_virtualzarr.formats.hdf5.attributes import attribute_value, decode_text, texts_value
+from intake_virtualzarr.formats.hdf5.attributes import attribute_reader, decode_text, texts_value
 from intake_virtualzarr.formats.hdf5.btree2 import read_records
 from intake_virtualzarr.formats.hdf5.fractal import open_heap
 from intake_virtualzarr.formats.hdf5.global_heap import HeapRef, parse_refs, read_heap
@@ -28,7 +32,6 @@ __all__ = ["Attributes", "read_attributes"]
 
 ATTRIBUTE, ATTRIBUTE_INFO = 0x0C, 0x15
 SIZES = Struct("<BBHHH")
-MAX_ATTRIBUTE = 64 * 1024 * 1024
 DIMENSION_LIST = "DIMENSION_LIST"
 
 
@@ -44,34 +47,81 @@ class Attributes(NamedTuple):
 
 
 class _Raw(NamedTuple):
+    """An attribute whose value lies in the global heap."""
+
     name: str
     datatype: Datatype
     shape: Shape | None
     data: bytes
 
 
+class _Kind(NamedTuple):
+    """What the datatype and dataspace of an attribute say of it."""
+
+    datatype: Datatype
+    shape: Shape | None
+    size: int
+    """Stored size [bytes]."""
+    points: bool
+    """Whether the value lies elsewhere in the file."""
+    read: Callable[[bytes], Any] | None
+    """Function from the stored bytes to the value, unless it points."""
+
+
+@lru_cache(maxsize=2048)
+def _kind_of(encoded: bytes, space: bytes, length_size: int) -> _Kind:
+    datatype = parse_datatype(encoded)
+    shape = parse_dataspace(space, length_size)[0]
+    size = 0 if shape is None else datatype.size * prod(shape)
+    points = datatype.has_references
+    return _Kind(datatype, shape, size, points, None if points else attribute_reader(datatype, shape))
+
+
+_KNOWN: dict[bytes, tuple[str, Any]] = {}
+"""Attributes seen lately, by their message: the files of an archive repeat theirs. Only what cannot be changed."""
+MOST_KNOWN, MAX_KNOWN = 8192, 1024
+
+
+def _remember(blob: bytes, name: str, value: Any) -> None:
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[blob] = (name, value)
+
+
 def read_attributes(state: State, messages: Sequence[Message]) -> Task[Attributes]:
     """Read all attributes of an object."""
     blobs: list[bytes] = []
     for message in messages:
-        if message.type == ATTRIBUTE:
-            blobs.append(message.data if not message.flags & SHARED else (yield from resolve_shared(state, message)))
-        elif message.type == ATTRIBUTE_INFO:
-            blobs += yield from _read_dense(state, message.data)
+        number, flags, data = message
+        if number == ATTRIBUTE:
+            blobs.append((yield from resolve_shared(state, message)) if flags & SHARED else data)
+        elif number == ATTRIBUTE_INFO:
+            blobs += yield from _read_dense(state, data)
     values: dict[str, Any] = {}
     damaged: dict[str, str] = {}
     pointing: list[_Raw] = []
     for number, blob in enumerate(blobs):
+        known = _KNOWN.get(blob)
+        if known is not None:
+            values[known[0]] = known[1]
+            continue
         try:
-            raw = _parse_attribute(state, blob)
-            if raw is None:
-                raw = yield from _parse_shared(state, blob)
-            if raw.datatype.has_references:
-                if raw.datatype.kind in ("vlen-string", "vlen"):
-                    values[raw.name] = None  # keeps its place
-                    pointing.append(raw)
-            else:
-                values[raw.name] = attribute_value(raw.datatype, raw.shape, raw.data)
+            parts = _split(blob)
+            shared_parts = parts is None
+            if parts is None:
+                parts = yield from _split_shared(state, blob)
+            name, encoded, space, pos = parts
+            kind = _kind_of(encoded, space, state.length_size)
+            data = blob[pos : pos + kind.size]
+            if len(data) < kind.size:
+                raise FormatError(f"attribute {name!r} of {kind.size} bytes leaves its message of {len(blob)}")
+            if kind.read is not None:
+                value = values[name] = kind.read(data)
+                if isinstance(value, str | np.generic) and not (shared_parts or len(blob) > MAX_KNOWN):
+                    _remember(blob, name, value)
+            elif kind.datatype.kind in ("vlen-string", "vlen"):
+                values[name] = None  # keeps its place
+                pointing.append(_Raw(name, kind.datatype, kind.shape, data))
         except UnsupportedError:
             continue
         except (FormatError, StructError, IndexError, ValueError) as exc:
@@ -121,29 +171,34 @@ def _addresses(state: State, blob: bytes, count: int) -> tuple[int, ...]:
     return tuple(state.address(blob, i * size) for i in range(count))
 
 
-def _parse_attribute(state: State, data: bytes) -> _Raw | None:
-    """Read an attribute message; None if parts of it lie elsewhere."""
+type _Parts = tuple[str, bytes, bytes, int]
+"""Name, datatype, dataspace, place of the value."""
+
+
+def _split(data: bytes) -> _Parts | None:
+    """Split an attribute message; None if parts of it lie elsewhere."""
     version, flags, name_size, type_size, space_size = SIZES.unpack_from(data)
-    if version == 1:
-        pos = 8
-        step = 8
-    elif version in (2, 3):
-        if flags & 3:
-            return None
-        pos = 8 if version == 2 else 9
-        step = 1
+    if version == 3:
+        pos, step = 9, 1
+    elif version == 1:
+        pos, step, flags = 8, 8, 0
+    elif version == 2:
+        pos, step = 8, 1
     else:
         raise FormatError(f"attribute message of version {version}, expected 1 to 3")
-    name = data[pos : pos + name_size].partition(b"\0")[0]
-    pos += -(-name_size // step) * step
-    encoded = data[pos : pos + type_size]
-    pos += -(-type_size // step) * step
-    space = data[pos : pos + space_size]
-    pos += -(-space_size // step) * step
-    return _make(state, decode_text(name), encoded, space, data, pos)
+    if flags & 3:
+        return None
+    name = decode_text(data[pos : pos + name_size].partition(b"\0")[0])
+    if step == 1:
+        types = pos + name_size
+        spaces = types + type_size
+        return name, data[types:spaces], data[spaces : spaces + space_size], spaces + space_size
+    types = pos + -(-name_size // 8) * 8
+    spaces = types + -(-type_size // 8) * 8
+    return name, data[types : types + type_size], data[spaces : spaces + space_size], spaces + -(-space_size // 8) * 8
 
 
-def _parse_shared(state: State, data: bytes) -> Task[_Raw]:
+def _split_shared(state: State, data: bytes) -> Task[_Parts]:
     version, flags, name_size, type_size, space_size = SIZES.unpack_from(data)
     pos = 8 if version == 2 else 9
     name, pos = data[pos : pos + name_size].partition(b"\0")[0], pos + name_size
@@ -153,20 +208,7 @@ def _parse_shared(state: State, data: bytes) -> Task[_Raw]:
         encoded = yield from read_shared(state, 0x03, encoded)
     if flags & 2:
         space = yield from read_shared(state, 0x01, space)
-    return _make(state, decode_text(name), encoded, space, data, pos)
-
-
-def _make(state: State, name: str, encoded: bytes, space: bytes, data: bytes, pos: int) -> _Raw:
-    datatype = parse_datatype(encoded)
-    shape = parse_dataspace(space, state.length_size)[0]
-    if shape is None:
-        return _Raw(name, datatype, None, b"")
-    size = datatype.size
-    for n in shape:
-        size *= n
-    if size > MAX_ATTRIBUTE or pos + size > len(data):
-        raise FormatError(f"attribute {name!r} of {size} bytes leaves its message of {len(data)}")
-    return _Raw(name, datatype, shape, data[pos : pos + size])
+    return decode_text(name), encoded, space, pos
 
 
 def _read_dense(state: State, data: bytes) -> Task[list[bytes]]:

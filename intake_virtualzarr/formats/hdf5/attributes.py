@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype
-from intake_virtualzarr.codecs.hdf5_values import convert
+from intake_virtualzarr.codecs.hdf5_values import convert, storage_of
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
 
-__all__ = ["attribute_value", "decode_text", "fixed_text", "texts_value"]
+__all__ = ["attribute_reader", "attribute_value", "decode_text", "fixed_text", "texts_value"]
 
 
 def decode_text(raw: bytes) -> str:
@@ -40,6 +41,22 @@ def texts_value(texts: Sequence[str], shape: Shape) -> Any:
     if len(texts) == 1:
         return texts[0]
     return list(texts) if texts else ""
+
+
+@lru_cache(maxsize=1024)
+def attribute_reader(datatype: Datatype, shape: Shape | None) -> Callable[[bytes], Any]:
+    """A function from stored bytes to the value of an attribute: files have few kinds of attributes, but many of them."""
+    if datatype.kind == "string" and shape == ():
+        padding = datatype.padding
+        return lambda raw: fixed_text(raw, padding)
+    if datatype.kind in ("integer", "float") and shape is not None and all(n == 1 for n in shape):
+        storage = storage_of(datatype)
+        if storage.codec.name == "bytes":
+            stored = storage.dtype.newbyteorder(">" if datatype.big else "<")
+            if stored.isnative:
+                return lambda raw: np.frombuffer(raw, stored)[0]
+            return lambda raw: np.frombuffer(raw, stored).astype(storage.dtype)[0]
+    return lambda raw: attribute_value(datatype, shape, raw)
 
 
 def attribute_value(datatype: Datatype, shape: Shape | None, raw: bytes) -> Any:

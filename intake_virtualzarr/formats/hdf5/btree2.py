@@ -65,6 +65,8 @@ def read_record_blocks(state: State, address: int, types: tuple[int, ...]) -> Ta
     state.memory.check(0, total)
     if root == state.undefined or total == 0:
         return kind, record_size, []
+    if depth == 0:
+        return kind, record_size, [(yield from _read_leaf(state, root, count, node_size, record_size, kind, total))]
     widths = _widths(state, node_size, record_size, depth)
     blocks: list[bytes] = []
     level = np.array([[root, count]], np.uint64)
@@ -73,6 +75,20 @@ def read_record_blocks(state: State, address: int, types: tuple[int, ...]) -> Ta
     if sum(len(block) for block in blocks) != total * record_size:
         raise FormatError(f"B-tree at address {address:#x} does not hold the {total} records that it claims")
     return kind, record_size, blocks
+
+
+def _read_leaf(
+    state: State, address: int, count: int, node_size: int, record_size: int, kind: int, total: int
+) -> Task[bytes]:
+    """The records of a tree that has only one node, as most have."""
+    size = 6 + count * record_size + 4
+    if size > node_size or count != total:
+        raise FormatError(f"B-tree node at address {address:#x} has {count} records of {total}")
+    node = state.memory.get(address, size) or (yield from fetch(state.memory, address, size))
+    if node[:4] != b"BTLF" or node[5] != kind:
+        raise FormatError(f"no B-tree node of type {kind} at address {address:#x}")
+    check_sum(node, "B-tree node", address)
+    return node[6:-4]
 
 
 def _widths(state: State, node_size: int, record_size: int, depth: int) -> tuple[int, list[int]]:

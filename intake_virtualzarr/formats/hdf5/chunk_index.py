@@ -10,6 +10,7 @@ HDF5 File Format Specification 3.0, III.A.1 (B-tree of version 1), IV.A.2.i (lay
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -99,14 +100,7 @@ def _none(rank: int) -> Entries:
 def _read_btree1(state: State, layout: Layout, geometry: Geometry) -> Task[Entries]:
     o, rank = state.offset_size, len(geometry.shape)
     key = 8 + 8 * (rank + 1)
-    entry = np.dtype(
-        {
-            "names": ["size", "mask", "at", "child"],
-            "formats": ["<u4", "<u4", ("<u8", (rank,)), f"V{o}"],
-            "offsets": [0, 4, 8, key],
-            "itemsize": key + o,
-        }
-    )
+    entry = _btree1_entry(rank, o)
     head = 8 + 2 * o
     most = 2 * state.chunk_k
     node_size = head + most * (key + o) + key
@@ -119,7 +113,7 @@ def _read_btree1(state: State, layout: Layout, geometry: Geometry) -> Task[Entri
             if level > MAX_LEVELS:
                 raise FormatError(f"chunk B-tree at address {layout.address:#x} has {level} levels")
         rows = _level_rows(nodes, addresses, level, most, head, entry)
-        children = _numbers(rows["child"])
+        children = rows["child"].astype(np.uint64)
         if level == 0:
             return _btree1_entries(rows, children, geometry)
         if np.unique(children).size != children.size:
@@ -127,10 +121,30 @@ def _read_btree1(state: State, layout: Layout, geometry: Geometry) -> Task[Entri
         level, addresses = level - 1, children
 
 
+@lru_cache(maxsize=256)
+def _btree1_entry(rank: int, offset_size: int) -> np.dtype[np.void]:
+    """Key and child of a node; the key's offset along the axis of bytes is not looked at."""
+    key = 8 + 8 * (rank + 1)
+    return np.dtype(
+        {
+            "names": ["size", "mask", "at", "child"],
+            "formats": ["<u4", "<u4", ("<u8", (rank,)), f"<u{offset_size}"],
+            "offsets": [0, 4, 8, key],
+            "itemsize": key + offset_size,
+        }
+    )
+
+
 def _level_rows(
     nodes: list[bytes], addresses: npt.NDArray[np.uint64], level: int, most: int, head: int, entry: np.dtype[np.void]
 ) -> npt.NDArray[np.void]:
     """Entries of all nodes of a level."""
+    if len(nodes) == 1:  # most datasets: no need to mask anything
+        node = nodes[0]
+        count = node[6] | node[7] << 8
+        if node[:6] != b"TREE\x01" + bytes((level,)) or count > most:
+            raise FormatError(f"no chunk B-tree node of level {level} at address {int(addresses[0]):#x}")
+        return np.frombuffer(node, entry, count, head)
     joined = np.frombuffer(b"".join(nodes), np.uint8).reshape(len(nodes), -1)
     prefix = joined[:, :8].copy()
     used = prefix[:, 6:8].copy().view("<u2")[:, 0].astype(np.int64)
@@ -142,20 +156,15 @@ def _level_rows(
     return rows[np.arange(most) < used[:, None]]
 
 
-def _numbers(raw: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
-    """Fields of 2, 4 or 8 bytes as numbers."""
-    return np.ascontiguousarray(raw).view(f"<u{raw.dtype.itemsize}").astype(np.uint64)
-
-
 def _btree1_entries(
     rows: npt.NDArray[np.void], children: npt.NDArray[np.uint64], geometry: Geometry
 ) -> Entries:
     starts = rows["at"]
     edges = np.array(geometry.chunk_shape, np.uint64)
     coords = starts // edges
-    if (coords * edges != starts).any() or (starts > np.uint64(1 << 62)).any():
+    if (coords * edges != starts).any() or starts.max(initial=0) > 1 << 62:
         raise FormatError(f"a chunk of shape {geometry.chunk_shape} starts between chunks of the grid")
-    return Entries(coords.astype(np.int64), children, rows["size"].astype(np.uint64), rows["mask"].copy())
+    return Entries(coords.astype(np.int64), children, rows["size"].copy(), rows["mask"].copy())
 
 
 # ---------------------------------------------------------------- layout version 4

@@ -39,7 +39,7 @@ from intake_virtualzarr.formats.hdf5.model import (
     RawFile,
     Values,
 )
-from intake_virtualzarr.formats.hdf5.pieces import contiguous_grid
+from intake_virtualzarr.formats.hdf5.pieces import PIECE, contiguous_grid
 from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.manifest import MAX_CHUNK, ChunkManifest
 from intake_virtualzarr.segments import Segment, StoredArray, Window
@@ -194,25 +194,23 @@ def _chunked(
 ) -> StoredArray:
     assert dataset.shape is not None
     shape, chunk_shape = dataset.shape + storage.inner, layout.chunk_shape + storage.inner
-    grid = ChunkGrid.regular(shape, chunk_shape)
-    counts = grid.grid_shape
+    grid, counts, strides = _regular_grid(shape, chunk_shape)
     nbytes = prod(chunk_shape) * storage.itemsize
     if nbytes > MAX_CHUNK:
         raise UnsupportedError(f"chunks of {nbytes} bytes; readers hold less than {MAX_CHUNK}")
     rank, total = len(layout.chunk_shape), prod(counts)
     coords, offset, size, mask = layout.coords, layout.offset, layout.size, layout.mask
     limits = np.array(counts[:rank], dtype=np.int64)
-    if coords.size and (coords >= limits).any():  # a shrunk dataset may keep chunks outside
-        inside = (coords < limits).all(axis=1)
+    outside = coords >= limits
+    if outside.any():  # a shrunk dataset may keep chunks outside
+        inside = ~outside.any(axis=1)
         coords, offset, size, mask = coords[inside], offset[inside], size[inside], mask[inside]
     itemsize = storage.itemsize * prod(storage.inner)
     masks = _masks(dataset, layout, coords, mask)
-    numbers = [int(masks)] if isinstance(masks, int) else _by_frequency(masks)
-    pipelines = tuple(codec_pipeline(storage.codec, itemsize, nbytes, dataset.filters, m) for m in numbers)
+    numbers = [masks] if isinstance(masks, int) else _by_frequency(masks)
+    pipelines = tuple([codec_pipeline(storage.codec, itemsize, nbytes, dataset.filters, m) for m in numbers])
     if not len(coords):
-        return StoredArray(
-            storage.dtype, fill, grid, pipelines[0], ChunkManifest.empty(counts), sources
-        )
+        return StoredArray(storage.dtype, fill, grid, pipelines[0], ChunkManifest.empty(counts), sources)
     if total > max(MAX_SPARSE_GRID, MAX_SPARSENESS * len(coords)):
         raise UnsupportedError(
             f"{len(coords)} chunks of a grid of {total} are stored; such a sparse dataset has no manifest here, "
@@ -220,9 +218,9 @@ def _chunked(
         )
     if not dataset.filters and (size != nbytes).any():
         raise FormatError(f"a chunk without filters has {int(size[size != nbytes][0])} bytes, expected {nbytes}")
-    if int(size.max()) > MAX_CHUNK or int(size.min()) == 0:
+    if not size.all() or (size.dtype.itemsize > 4 and int(size.max()) > MAX_CHUNK):
         raise FormatError(f"encoded chunk sizes run from {int(size.min())} to {int(size.max())} bytes")
-    flat = np.ravel_multi_index(tuple(coords.T), counts[:rank]) if rank else np.zeros(len(coords), np.int64)
+    flat = coords @ strides[:rank]
     codec = None
     if not isinstance(masks, int) and len(numbers) > 1:
         index = np.zeros(len(masks), np.uint8)
@@ -230,12 +228,20 @@ def _chunked(
             index[masks == m] = number
         codec = _spread(flat, index, total, np.uint8, counts)
     manifest = ChunkManifest(
-        np.broadcast_to(np.uint32(0), counts),
+        np.zeros(counts, np.uint32),
         _spread(flat, offset, total, np.uint64, counts),
         _spread(flat, size, total, np.uint32, counts),
         codec,
     )
     return StoredArray(storage.dtype, fill, grid, pipelines[0], manifest, sources, pipelines[1:])
+
+
+@lru_cache(maxsize=1024)
+def _regular_grid(shape: Shape, chunk_shape: Shape) -> tuple[ChunkGrid, Shape, npt.NDArray[np.int64]]:
+    """A regular grid, its shape, and how far apart neighbours along each axis lie in C order."""
+    grid = ChunkGrid.regular(shape, chunk_shape)
+    counts = grid.grid_shape
+    return grid, counts, np.array([prod(counts[axis + 1 :]) for axis in range(len(counts))], np.int64)
 
 
 def _spread(
@@ -277,12 +283,17 @@ def _contiguous(
     assert dataset.shape is not None
     shape = dataset.shape + storage.inner
     nbytes = prod(shape) * storage.itemsize
-    grid, offsets, lengths = contiguous_grid(shape, storage.itemsize)
     if layout.offset is None or nbytes == 0:
+        grid = contiguous_grid(shape, storage.itemsize)[0]
         manifest = ChunkManifest.empty(grid.grid_shape)
     elif layout.size < nbytes:
         raise FormatError(f"{layout.size} bytes are stored, expected {nbytes}")
+    elif nbytes <= PIECE:
+        grid, counts, _ = _regular_grid(shape, shape)
+        column = np.zeros(counts, np.uint32)
+        manifest = ChunkManifest(column, np.full(counts, layout.offset, np.uint64), column + np.uint32(nbytes))
     else:
+        grid, offsets, lengths = contiguous_grid(shape, storage.itemsize)
         manifest = ChunkManifest.from_columns(grid.grid_shape, offsets + np.uint64(layout.offset), lengths)
     return StoredArray(storage.dtype, fill, grid, (storage.codec,), manifest, sources)
 

@@ -68,6 +68,8 @@ class FractalHeap:
         FormatError
             If an id leads nowhere.
         """
+        if self.rows == 0 and not self.filters and all(i[0] & 0x30 == 0 for i in heap_ids):
+            return (yield from self._read_single_block(state, heap_ids))
         places: list[tuple[int, int, int]] = []
         found: dict[int, bytes] = {}
         for index, heap_id in enumerate(heap_ids):
@@ -117,6 +119,21 @@ class FractalHeap:
                 found[index] = raw
             else:
                 found[index] = self._unfilter(raw, blocks[address][1], blocks[address][2])[at : at + size]
+
+    def _read_single_block(self, state: State, heap_ids: Sequence[bytes]) -> Task[list[bytes]]:
+        """Managed objects of a heap that has only one block, as most have."""
+        if not heap_ids:
+            return []
+        size, at = self.start_size, 1 + self.offset_bytes
+        block = state.memory.get(self.root, size) or (yield from fetch(state.memory, self.root, size))
+        found: list[bytes] = []
+        for heap_id in heap_ids:
+            offset = int.from_bytes(heap_id[1:at], "little")
+            length = int.from_bytes(heap_id[at : at + self.length_bytes], "little")
+            if not 0 < length <= size - offset:
+                raise FormatError(f"object of {length} bytes at {offset} leaves the heap at address {self.address:#x}")
+            found.append(block[offset : offset + length])
+        return found
 
     def _unfilter(self, raw: bytes, mask: int, size: int) -> bytes:
         for number, (filter_id, _) in reversed(list(enumerate(parse_heap_filters(self.filters)))):
@@ -241,7 +258,7 @@ def open_heap(state: State, address: int) -> Task[FractalHeap]:
         return heap
     o, n = state.offset_size, state.length_size
     size = 26 + 12 * n + 3 * o
-    data = yield from fetch(state.memory, address, size)
+    data = state.memory.get(address, size) or (yield from fetch(state.memory, address, size))
     if data[:4] != b"FRHP":
         raise FormatError(f"no fractal heap at address {address:#x}")
     filter_size = int.from_bytes(data[7:9], "little")

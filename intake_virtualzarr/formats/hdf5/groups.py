@@ -14,7 +14,7 @@ from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.hdf5.attributes import decode_text
 from intake_virtualzarr.formats.hdf5.btree2 import read_records
 from intake_virtualzarr.formats.hdf5.fractal import open_heap
-from intake_virtualzarr.formats.hdf5.header import Message, resolve_shared
+from intake_virtualzarr.formats.hdf5.header import SHARED, Message, resolve_shared
 from intake_virtualzarr.formats.hdf5.memory import Task, fetch, fetch_many
 from intake_virtualzarr.formats.hdf5.state import State
 
@@ -45,13 +45,15 @@ def read_links(state: State, messages: list[Message]) -> Task[list[Link]]:
     """Read all links of a group, in creation order if the file tracks it, else by name."""
     links: list[Link] = []
     for message in messages:
-        if message.type == LINK:
-            data = message.data if not message.flags & 2 else (yield from resolve_shared(state, message))
+        number, flags, data = message
+        if number == LINK:
+            if flags & SHARED:
+                data = yield from resolve_shared(state, message)
             links.append(parse_link(state, data))
-        elif message.type == SYMBOL_TABLE:
-            links += yield from _read_table(state, message.data)
-        elif message.type == LINK_INFO:
-            links += yield from _read_dense(state, message.data)
+        elif number == SYMBOL_TABLE:
+            links += yield from _read_table(state, data)
+        elif number == LINK_INFO:
+            links += yield from _read_dense(state, data)
     tracked = links and all(link.order >= 0 for link in links)
     links.sort(key=(lambda link: link.order) if tracked else (lambda link: link.name.encode()))  # type: ignore[arg-type,return-value]
     return links

@@ -8,7 +8,6 @@ HDF5 File Format Specification 3.0, IV.A.1 "Disk Format: Level 2A1 - Data Object
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 from numcodecs.jenkins import jenkins_lookup3
 
@@ -26,19 +25,17 @@ GUESS = 512
 MAX_BLOCKS = 4096
 """Continuation blocks of one header."""
 MAX_TYPE = 0x18
-CONTINUATION, NIL, DATATYPE = 0x10, 0x00, 0x03
+CONTINUATION = 0x10
 SHARED, FAIL_IF_UNKNOWN = 0x02, 0x80
+SKIPPED = frozenset((0x00, 0x0A, 0x0D, 0x0E, 0x12, 0x16, 0x17))
+"""Messages that tell a reader nothing: padding, group info, comment, times, reference count, free space."""
 
 
-class Message(NamedTuple):
-    """One header message."""
+type Message = tuple[int, int, bytes]
+"""Number in the specification, flags (bit 1: the data says where the message is; see `resolve_shared`), data.
 
-    type: int
-    """Its number in the specification."""
-    flags: int
-    """Bit 1: the data says where the message is; see `resolve_shared`."""
-    data: bytes
-    """Its bytes."""
+A plain tuple: a file has thousands, and a class of its own would make each three times as slow.
+"""
 
 
 def check_sum(data: bytes, what: str, address: int) -> None:
@@ -64,7 +61,7 @@ def read_header(state: State, address: int) -> Task[list[Message]]:
     memory = state.memory
     memory.check(address, 16)
     size = 16 if memory.size is None else min(GUESS, memory.size - memory.base - address)
-    data = yield from fetch(memory, address, size)
+    data = memory.get(address, size) or (yield from fetch(memory, address, size))
     if data[:4] == b"OHDR":
         return (yield from _read_v2(state, address, data))
     if data[0] == 1:
@@ -89,17 +86,32 @@ def _read_v1(state: State, address: int, data: bytes) -> Task[list[Message]]:
 
 
 def _v1_messages(state: State, block: bytes, messages: list[Message], blocks: list[tuple[int, int]]) -> None:
-    pos, end = 0, len(block)
-    while pos + 8 <= end:
-        number, size, flags = V1_MESSAGE.unpack_from(block, pos)
-        pos += 8
-        if pos + size > end:
+    _scan_messages(state, block, V1_MESSAGE, 8, messages, blocks)
+
+
+def _scan_messages(
+    state: State,
+    block: bytes,
+    head: Struct,
+    head_size: int,
+    messages: list[Message],
+    blocks: list[tuple[int, int]],
+) -> None:
+    pos, end, unpack = 0, len(block), head.unpack_from
+    while pos + head_size <= end:
+        number, size, flags = unpack(block, pos)
+        pos += head_size
+        stop = pos + size
+        if stop > end:
             raise FormatError(f"header message {number:#x} of {size} bytes leaves its block of {end}")
         if number == CONTINUATION:
             blocks.append((state.address(block, pos), state.length(block, pos + state.offset_size)))
-        elif number != NIL:
-            _keep(messages, number, flags, block[pos : pos + size])
-        pos += size
+        elif number > MAX_TYPE:
+            if flags & FAIL_IF_UNKNOWN:
+                raise DeclinedError(f"header message {number:#x} is unknown here, yet the file says it matters")
+        elif number not in SKIPPED:
+            messages.append((number, flags, block[pos:stop]))
+        pos = stop
 
 
 def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
@@ -123,7 +135,7 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
         if at in seen or len(blocks) > MAX_BLOCKS:
             raise FormatError(f"object header at address {address:#x} continues in circles, at {at:#x}")
         seen.add(at)
-        block = yield from fetch(state.memory, at, length)
+        block = state.memory.get(at, length) or (yield from fetch(state.memory, at, length))
         if block[:4] != b"OCHK" or length < 8:
             raise FormatError(f"no continuation of an object header at address {at:#x}")
         check_sum(block, "object header continuation", at)
@@ -134,33 +146,13 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
 def _v2_messages(
     state: State, block: bytes, header_flags: int, messages: list[Message], blocks: list[tuple[int, int]]
 ) -> None:
-    extra = 2 if header_flags & 4 else 0
-    pos, end = 0, len(block)
-    while pos + 4 + extra <= end:
-        number, size, flags = V2_MESSAGE.unpack_from(block, pos)
-        pos += 4 + extra
-        if pos + size > end:
-            raise FormatError(f"header message {number:#x} of {size} bytes leaves its block of {end}")
-        if number == CONTINUATION:
-            blocks.append((state.address(block, pos), state.length(block, pos + state.offset_size)))
-        elif number != NIL:
-            _keep(messages, number, flags, block[pos : pos + size])
-        pos += size
-
-
-def _keep(messages: list[Message], number: int, flags: int, data: bytes) -> None:
-    if number > MAX_TYPE:
-        if flags & FAIL_IF_UNKNOWN:
-            raise DeclinedError(f"header message {number:#x} is unknown here, and the file says it must be understood")
-        return
-    messages.append(Message(number, flags, data))
+    _scan_messages(state, block, V2_MESSAGE, 6 if header_flags & 4 else 4, messages, blocks)
 
 
 def resolve_shared(state: State, message: Message) -> Task[bytes]:
     """The data of a message that may lie elsewhere: in a committed datatype, or in a heap of shared messages."""
-    if not message.flags & SHARED:
-        return message.data
-    return (yield from read_shared(state, message.type, message.data))
+    number, flags, data = message
+    return (yield from read_shared(state, number, data)) if flags & SHARED else data
 
 
 def read_shared(state: State, number: int, data: bytes) -> Task[bytes]:
@@ -183,7 +175,7 @@ def read_shared(state: State, number: int, data: bytes) -> Task[bytes]:
     # version 1 puts the offset of a name before the address, as entries of symbol tables do
     pos = 8 + state.length_size if version == 1 else 2
     address = state.address(data, pos)
-    for message in (yield from read_header(state, address)):
-        if message.type == number and not message.flags & SHARED:
-            return message.data
+    for found, flags, content in (yield from read_header(state, address)):
+        if found == number and not flags & SHARED:
+            return content
     raise FormatError(f"header message {number:#x} is shared with address {address:#x}, which has none")

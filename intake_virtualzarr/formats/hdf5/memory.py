@@ -43,7 +43,7 @@ class Memory:
         self.size = size
         self.base = 0
         self.starts: list[int] = []
-        self.blocks: list[Buffer] = []
+        self.blocks: list[bytes] = []
 
     def add(self, start: int, block: Buffer) -> None:
         """Keep a block, given by its place in the file. No block ever lies within another."""
@@ -55,18 +55,19 @@ class Memory:
         while end < len(self.starts) and self.starts[end] + len(self.blocks[end]) <= stop:
             end += 1
         self.starts[at:end] = [start]
-        self.blocks[at:end] = [block]
+        self.blocks[at:end] = [bytes(block)]
 
     def get(self, address: int, size: int) -> bytes | None:
         """The bytes at an address, or None if they have not been read (all of them)."""
         at = address + self.base
-        index = bisect_right(self.starts, at) - 1
-        if index < 0:
+        index = bisect_right(self.starts, at) - 1 if len(self.starts) > 1 else 0
+        if at < 0 or index < 0 or at < self.starts[index]:
             return None
         # blocks that start later also end later, so the last one that starts in time reaches furthest
         start = at - self.starts[index]
         block = self.blocks[index]
-        return bytes(block[start : start + size]) if start + size <= len(block) else None
+        stop = start + size
+        return block[start:stop] if stop <= len(block) else None
 
     def check(self, address: int, size: int) -> None:
         """Refuse a range that leaves the file, before anybody allocates memory for it."""

@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RawFilter:
-    """One filter of a pipeline."""
+    """One filter of a pipeline. Compared by identity, so that it is a cheap key."""
 
     id: int
     """Number registered with The HDF Group."""
@@ -63,7 +63,7 @@ class Chunked:
     """Chunk coordinates in the grid, shape (chunks, rank)."""
     offset: npt.NDArray[np.uint64]
     """First byte of each chunk in the file [bytes]."""
-    size: npt.NDArray[np.uint64]
+    size: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
     """Encoded size of each chunk [bytes]."""
     mask: npt.NDArray[np.uint32]
     """Filter mask of each chunk: bit m set means that filter m was skipped."""

@@ -11,7 +11,7 @@ from intake_virtualzarr.formats.hdf5.attribute_messages import Attributes, read_
 from intake_virtualzarr.formats.hdf5.chunk_index import read_chunks
 from intake_virtualzarr.formats.hdf5.convert import reason_of
 from intake_virtualzarr.formats.hdf5.groups import Link, read_links, read_local_names
-from intake_virtualzarr.formats.hdf5.header import Message, read_header, resolve_shared
+from intake_virtualzarr.formats.hdf5.header import SHARED, Message, read_header, resolve_shared
 from intake_virtualzarr.formats.hdf5.links import Links
 from intake_virtualzarr.formats.hdf5.memory import HEAD, WHOLE, Memory, Rounds, Task, run_tasks
 from intake_virtualzarr.formats.hdf5.messages import (
@@ -43,7 +43,7 @@ from intake_virtualzarr.grid import Shape
 __all__ = ["parse_file"]
 
 DATASPACE, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0B
-GROUP_MESSAGES = {0x02, 0x06, 0x0A, 0x11}
+GROUP_MESSAGES = {0x02, 0x06, 0x11}
 MAX_PATHS = 1_000_000
 MAX_VISITS = 64
 """Times that one group may be reached by hard links."""
@@ -130,7 +130,7 @@ class _Walk:
         """Read one object; what is wrong with it stays with it."""
         try:
             messages = yield from read_header(self.state, address)
-            kinds = {message.type for message in messages}
+            kinds = {message[0] for message in messages}
             if LAYOUT in kinds:
                 self.datasets[path] = yield from self._dataset(path, address, messages)
             elif kinds & GROUP_MESSAGES:
@@ -187,9 +187,9 @@ class _Walk:
         state = self.state
         found: dict[int, bytes] = {}
         for message in messages:
-            if message.type in _DATASET_MESSAGES:
-                data = message.data if not message.flags & 2 else (yield from resolve_shared(state, message))
-                found.setdefault(message.type, data)
+            number, flags, content = message
+            if number in _DATASET_MESSAGES and number not in found:
+                found[number] = (yield from resolve_shared(state, message)) if flags & SHARED else content
         if DATASPACE not in found or DATATYPE not in found:
             raise FormatError("has no dataspace or datatype")
         encoded = found[DATATYPE]

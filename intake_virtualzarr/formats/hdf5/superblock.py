@@ -109,18 +109,17 @@ def _read_new(state: State, at: int) -> Task[int]:
 
 
 def _read_extension(state: State, address: int) -> Task[None]:
-    for message in (yield from read_header(state, address)):
-        data = message.data
-        if message.type == BTREE_K and len(data) >= 7:
+    for number, _, data in (yield from read_header(state, address)):
+        if number == BTREE_K and len(data) >= 7:
             state.chunk_k, state.group_k, state.group_leaf_k = (
                 int.from_bytes(data[i : i + 2], "little") or k for i, k in ((1, 32), (3, 16), (5, 4))
             )
-        elif message.type == SHARED_TABLE:
+        elif number == SHARED_TABLE:
             table, count = state.address(data, 1), data[1 + state.offset_size]
             yield from _read_shared_table(state, table, count)
-        elif message.type == DRIVER:
+        elif number == DRIVER:
             raise DeclinedError("the file is one part of a file family or split file")
-        elif message.type == CACHE_IMAGE:
+        elif number == CACHE_IMAGE:
             raise DeclinedError("the file holds an image of HDF5's metadata cache")
 
 
