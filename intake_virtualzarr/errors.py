@@ -1,6 +1,8 @@
 """The exception tree. Every error that the package raises on purpose derives from `VirtualZarrError`."""
 
 __all__ = [
+    "ArgumentError",
+    "CatalogError",
     "ChunkGridError",
     "CodecError",
     "EncodingMismatchError",
@@ -69,6 +71,14 @@ class StacError(VirtualZarrError, ValueError):
 
 class NothingFoundError(StacError):
     """A search or a list of sources is empty."""
+
+
+class CatalogError(VirtualZarrError, ValueError):
+    """An Intake catalog file, or a call of one of its entries, is wrong."""
+
+
+class ArgumentError(CatalogError, TypeError):
+    """A catalog entry was given an argument that it does not know."""
 
 
 class IngestError(VirtualZarrError, RuntimeError):
