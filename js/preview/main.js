@@ -135,8 +135,9 @@ globalThis.__preview = {
   get variable() {
     return page.variable?.path;
   },
+  /** Indices of the slice that is shown. */
   get indices() {
-    return [...page.view.indices];
+    return page.view.plane ? [...page.view.plane.indices] : [];
   },
   get series() {
     return page.view.seriesValues;

@@ -22,11 +22,14 @@ function typeName(type) {
   return typeof type === "string" ? type : (type?.name ?? "unknown type");
 }
 
+// Keeps the number types of other attributes for Python; no one wrote it to be read.
+const TYPES = "_vzarr_types";
+
 /** Attributes as a table. */
 export function attributeTable(groups) {
   const rows = groups.flatMap(([what, attributes]) => [
     h("tr", {}, h("th", { scope: "rowgroup", colspan: "2" }, what)),
-    ...Object.entries(attributes).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, asText(value)))),
+    ...Object.entries(attributes).filter(([name]) => name !== TYPES).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, asText(value)))),
     ...(Object.keys(attributes).length ? [] : [h("tr", {}, h("td", { colspan: "2" }, "none"))]),
   ]);
   return h("div", { className: "scroll" }, h("table", { className: "list" }, h("tbody", {}, ...rows)));

@@ -51,7 +51,6 @@ describe("the preview page", { skip }, () => {
   async function slide(axis, index) {
     await page.locator(`input[data-axis="${axis}"]`).fill(String(index));
     await page.waitForFunction((want) => globalThis.__preview.indices[0] === want && globalThis.__preview.state === "ready", index);
-    await page.waitForFunction(() => !document.querySelector("#stage[aria-busy]"));
   }
 
   test("shows the main variable of a joined store with the values of its files", async () => {
@@ -60,8 +59,6 @@ describe("the preview page", { skip }, () => {
     for (const [y, x] of [[10, 20], [18, 40], [30, 3], [0, 0]]) assert.equal(await value(y, x) ?? "NaN", at("sst", 0, y, x), `${y} ${x}`);
     for (const t of [30, 31, 58, 89]) {
       await slide("time", t);
-      await page.waitForTimeout(120);
-      await page.waitForFunction(() => globalThis.__preview.state === "ready");
       for (const [y, x] of [[10, 20], [18, 40], [30, 3]]) assert.equal(await value(y, x) ?? "NaN", at("sst", t, y, x), `${t} ${y} ${x}`);
     }
     assert.match(await text("#controls"), /2026-03-31T12:00/);
@@ -93,10 +90,8 @@ describe("the preview page", { skip }, () => {
     assert.ok(Math.abs((await value(10, 20)) - (raw * 0.01 + 10)) < 1e-9);
     assert.equal(await value(0, 0), null);
     await slide("time31", 25);
-    await page.waitForTimeout(120);
     assert.equal(await value(10, 20), null, "a hole");
     await slide("time31", 30);
-    await page.waitForTimeout(120);
     assert.ok(Math.abs((await value(30, 20)) - (at("packed", 30, 30, 20) * 0.01 + 10)) < 1e-9, "an inlined chunk");
     assert.deepEqual(faults, []);
   });
