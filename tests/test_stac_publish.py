@@ -20,11 +20,13 @@ from stac.local_schemas import validator
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.build import build_collection, build_item
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
+from intake_virtualzarr.stac.describe import summarize
 from intake_virtualzarr.stac.extent import dataset_bbox, dataset_interval, longitude_interval
 from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import add_child, publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.source_list import source_item_documents
+from intake_virtualzarr.stac.storage import storage_schemes
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from stac_ext import SourcePrefix, VirtualZarrExtension
 
@@ -556,6 +558,49 @@ def test_local_sources_are_relative_to_the_published_directory():
     assert [one.href for one in source_prefixes(files, relative_to="/d")] == ["./data/"]
 
 
+# Storage
+
+
+def test_buckets_are_described_as_far_as_they_are_known():
+    hrefs = [
+        "s3://a/x.nc",
+        "s3://b/x.nc",
+        "s3://c/x.nc",
+        "abfs://d@acc.dfs.core.windows.net/x.nc",
+        "https://h/x.nc",
+    ]
+    schemes, refs = storage_schemes(
+        hrefs, regions={"a": "eu-west-1"}, endpoints={"b": "http://127.0.0.1:8333"}
+    )
+    assert {key: one["type"] for key, one in schemes.items()} == {
+        "abfs-d": "ms-azure",
+        "s3-a": "aws-s3",
+        "s3-b": "custom-s3",
+    }
+    assert refs["s3://b"] == ("s3-b",)
+    assert schemes["abfs-d"]["account"] == "acc"
+    fields = publication(storage_schemes=schemes, storage_refs=("s3-a",))
+    collection = build_collection(dataset(), fields)
+    validate_dict(collection.to_dict(include_self_link=False), validator=VALIDATOR)
+    with pytest.raises(StacError, match="its endpoint holds credentials"):
+        storage_schemes(["s3://b/x"], endpoints={"b": "https://key:secret@host"})
+
+
+# What was found
+
+
+def test_sources_are_summed_up_in_a_few_lines():
+    text = str(summarize([source(0), source(1)]))
+    assert text.splitlines() == [
+        "2 files, 180 kB",
+        "from sst",
+        "2024-01-01T12:00:00Z to 2024-01-02T12:00:00Z",
+        "west -180, south -90, east 180, north 90",
+        "2 at https://data.example.com",
+    ]
+    assert str(summarize([SourceItem(href="/a.nc")])) == "1 file\n1 at local paths"
+
+
 # Thumbnails
 
 
@@ -593,6 +638,17 @@ def test_a_thumbnail_of_a_region_across_the_antimeridian_is_in_one_piece(turn):
 def test_a_thumbnail_is_small_and_the_same_each_time():
     assert max(picture(dataset(), size=64).shape) <= 64
     assert make_thumbnail(dataset()) == make_thumbnail(dataset())
+
+
+def test_only_the_pixels_that_are_drawn_are_taken_from_the_first_step():
+    pixels = picture(dataset().isel(lat=slice(None, None, -1)), size=60)
+    assert pixels.shape == (30, 60, 4)
+    assert pixels[0, 0, 0] < pixels[-1, 0, 0]
+
+
+def test_a_slice_that_is_too_large_to_fetch_has_no_thumbnail(monkeypatch):
+    monkeypatch.setattr("intake_virtualzarr.stac.thumbnail.MAX_CELLS", 1000)
+    assert make_thumbnail(dataset()) is None
 
 
 def test_a_projected_grid_has_no_thumbnail(tmp_path):

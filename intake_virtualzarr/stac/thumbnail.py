@@ -8,9 +8,13 @@ import xarray as xr
 
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.axes import find_axis
+from intake_virtualzarr.stac.extent import longitude_interval
 from intake_virtualzarr.stac.png import encode_png
 
 __all__ = ["make_thumbnail", "thumbnail_variable"]
+
+MAX_CELLS = 100_000_000
+"""Cells of a slice that are read for a picture at most: every chunk of the slice must be fetched whole."""
 
 # Ten points of a perceptually even scale from dark blue over green to yellow; what lies between is
 # interpolated.
@@ -74,16 +78,16 @@ def make_thumbnail(dataset: xr.Dataset, *, variable: str | None = None, size: in
     lat, lon = grid
     if name not in dataset or not {lat.name, lon.name} <= set(dataset[name].dims):
         raise StacError(f"{name}: no thumbnail, it does not lie along {lat.name!r} and {lon.name!r}")
-    rows, columns = _places(lat, lon, size)
-    first = {dim: 0 for dim in dataset[name].dims if dim not in (lat.name, lon.name)}
-    step_rows, step_columns = _step(rows), _step(columns)
-    field = (
-        dataset[name]
-        .isel(first)
-        .isel({lat.name: slice(None, None, step_rows), lon.name: slice(None, None, step_columns)})
-    )
+    if lat.size * lon.size > MAX_CELLS:
+        return None
+    step = max(1, -(-max(lat.size, lon.size) // size))
+    every = slice(None, None, step)
+    others = {dim: 0 for dim in dataset[name].dims if dim not in (lat.name, lon.name)}
+    field = dataset[name].isel(others).isel({lat.name: every, lon.name: every})
     values = np.asarray(field.transpose(lat.name, lon.name).values, dtype=np.float64)
-    return encode_png(_paint(values[np.ix_(rows // step_rows, columns // step_columns)]))
+    rows = np.argsort(-np.asarray(lat.values[every], dtype=np.float64), kind="stable")
+    columns = _west_to_east(np.asarray(lon.values, dtype=np.float64), every)
+    return encode_png(_paint(values[np.ix_(rows, columns)]))
 
 
 def _grid(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
@@ -94,26 +98,11 @@ def _grid(dataset: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray] | None:
     return (lat, lon) if lat.size > 1 and lon.size > 1 else None
 
 
-def _places(
-    lat: xr.DataArray, lon: xr.DataArray, size: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Choose the nearest row and column for each pixel, top to bottom and west to east as the bbox runs."""
-    lats = np.asarray(lat.values, dtype=np.float64)
-    lons = np.asarray(lon.values, dtype=np.float64)
-    turned = np.mod(lons, 360.0)
-    gaps = np.diff(np.append(np.sort(turned), np.sort(turned)[0] + 360.0))
-    widest = int(np.argmax(gaps))
-    whole_circle = gaps[widest] <= 1.5 * float(np.median(gaps))
-    start = -180.0 if whole_circle else float(np.sort(turned)[(widest + 1) % turned.size])
-    columns = np.argsort(np.mod(lons - start, 360.0), kind="stable")
-    rows = np.argsort(-lats, kind="stable")
-    factor = max(1, -(-max(rows.size, columns.size) // size))
-    return rows[::factor], columns[::factor]
-
-
-def _step(places: npt.NDArray[np.intp]) -> int:
-    """Largest common stride of the places, so that no more is read than drawn."""
-    return max(1, int(np.gcd.reduce(places)))
+def _west_to_east(lons: npt.NDArray[np.float64], every: slice) -> npt.NDArray[np.intp]:
+    """Order columns as the bounding box runs: from its western edge, across the antimeridian if it does."""
+    west, east = longitude_interval(lons, float(np.median(np.abs(np.diff(lons)))) / 2)
+    start = -180.0 if (west, east) == (-180.0, 180.0) else west
+    return np.argsort(np.mod(lons[every] - start, 360.0), kind="stable")
 
 
 def _paint(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
