@@ -42,7 +42,7 @@ def array_html(array: VirtualZarrArray) -> str:
         "Fill value": repr(array.fill_value),
         "Chunk shape": _chunk_text(array.chunks),
         "Segments": _segment_text(array),
-        "References": str(array.references),
+        "References": _references(array),
         "Sources": _sources(array),
     }
     return table_html("VirtualZarrArray", rows)
@@ -94,6 +94,11 @@ def _edges_text(edges: tuple[int, ...]) -> str:
 def _segment_text(array: VirtualZarrArray) -> str:
     kind = " (decoded, each by its own packing)" if array.decoded else " (their packing differs)" if array.mixed else ""
     return f"{len(array.segments)}{kind}"
+
+
+def _references(array: VirtualZarrArray) -> str:
+    # segments of a concatenation on disk are opened when they are touched; counting would open all of them
+    return str(array.references) if isinstance(array.segments, tuple) else "not counted yet"
 
 
 def _sources(array: VirtualZarrArray) -> tuple[str, ...]:

@@ -1,0 +1,257 @@
+"""Intake 1: the driver ``virtualzarr_stac``, STAC documents and APIs as catalogs of their virtual assets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from intake.catalog.base import Catalog
+from intake.catalog.entry import CatalogEntry
+from pystac.utils import make_absolute_href
+
+from intake_virtualzarr import catalog_file
+from intake_virtualzarr.errors import ArgumentError, NothingFoundError
+from intake_virtualzarr.intake.source import VirtualZarrSource
+from intake_virtualzarr.intake.virtual_assets import VirtualAsset, virtual_assets
+
+__all__ = ["StacEntry", "VirtualZarrStacCatalog"]
+
+ADDED_METADATA = ("title", "license", "keywords", "datetime", "start_datetime", "end_datetime", "bbox", "extent")
+"""Fields of a document that its entries carry as metadata."""
+
+CHILDREN = ("child", "item", "items", "data")
+
+
+class StacEntry(CatalogEntry):  # type: ignore[misc]
+    """An entry that is made without templates.
+
+    Intake renders the arguments of entries in files as Jinja templates. What a STAC document says is not ours, and must not
+    run here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        driver: Callable[..., Any],
+        args: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self._name = name
+        self._description = description
+        self._driver = driver
+        self._args = dict(args)
+        self._metadata = dict(metadata or {})
+        self._user_parameters: list[Any] = []
+        self._catalog: Any = None
+        self._container = driver.container  # type: ignore[attr-defined]
+
+    @property
+    def name(self) -> str:
+        """Name in the catalog."""
+        return self._name
+
+    def describe(self) -> dict[str, Any]:
+        """Basic information, in the form of other entries."""
+        driver = self._driver.name  # type: ignore[attr-defined]
+        return {
+            "name": self._name,
+            "container": self._container,
+            "plugin": [driver],
+            "driver": [driver],
+            "description": self._description,
+            "direct_access": True,
+            "user_parameters": [],
+            "metadata": self._metadata,
+            "args": {name: value for name, value in self._args.items() if name != "storage_options"},
+        }
+
+    def get(self, **arguments: Any) -> Any:
+        """Make the source, or the nested catalog."""
+        metadata = {} if self._container == "catalog" else {"metadata": dict(self._metadata)}
+        source = self._driver(**{**metadata, **self._args, **arguments})
+        source.name, source.description = self._name, self._description
+        source.cat = source.catalog_object = self._catalog
+        return source
+
+
+class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
+    """A STAC catalog, collection, item or API as a catalog of its virtual assets.
+
+    Parameters
+    ----------
+    urlpath : path or URL
+        A STAC document, or the landing page of an API.
+    search : mapping, optional
+        Parameters of an item search, as for `pystac_client.Client.search`; only for an API.
+    storage_options : mapping, optional
+        Options for opening the stores and their sources, by URL prefix.
+    name, description, metadata : optional
+        As for any Intake catalog.
+
+    Raises
+    ------
+    NothingFoundError
+        If nothing there is virtual: a catalog is never empty without a word.
+
+    Notes
+    -----
+    An item or collection with one virtual asset gives an entry of its own id; one with several gives ``id_key`` for each.
+    Children that have children themselves are nested catalogs, read when they are opened.
+    """
+
+    name = "virtualzarr_stac"
+    container = "catalog"
+
+    def __init__(
+        self,
+        urlpath: str | os.PathLike[str],
+        search: Mapping[str, Any] | None = None,
+        storage_options: Any = None,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            known = "urlpath, search, storage_options, name, description, metadata"
+            raise ArgumentError(f"driver 'virtualzarr_stac' has no argument {sorted(unknown)[0]!r}; known are {known}")
+        self.urlpath = os.fspath(urlpath)
+        self.search_parameters = dict(search) if search is not None else None
+        self._options = storage_options
+        # a STAC document is read once, and again only by force_reload(): items are not fetched every minute
+        super().__init__(name=name, description=description, metadata=metadata, ttl=None, storage_options=storage_options)
+
+    def _load(self) -> None:
+        entries: dict[str, StacEntry] = {}
+        found = _search(self.urlpath, self.search_parameters) if self.search_parameters is not None else None
+        if found is None:
+            document, io = _read(self.urlpath)
+            self.name = self.name or str(document.get("id") or "stac")
+            self.description = self.description or str(document.get("description") or "")
+            self.metadata = {**_metadata(document), **self.metadata}
+            for entry in self._entries_of(document, self.urlpath, io):
+                entries[_free(entry.name, entries)] = entry
+        else:
+            self.name = self.name or "search"
+            for document, base in found:
+                for entry in self._own_entries(document, base):
+                    entries[_free(entry.name, entries)] = entry
+        if not entries:
+            what = "no item of the search" if found is not None else "nothing there"
+            raise NothingFoundError(
+                f"{self.urlpath}: {what} has a virtual asset (field vzarr:manifest_format, role 'virtual' or suffix .vzarr)"
+            )
+        self._entries = entries
+
+    def _entries_of(self, document: Mapping[str, Any], base: str, io: Any) -> Iterator[StacEntry]:
+        if document.get("type") == "FeatureCollection":
+            for item in document.get("features") or ():
+                yield from self._own_entries(item, base)
+            return
+        yield from self._own_entries(document, base)
+        for child, href in _children(document, base, io):
+            if any(link.get("rel") in CHILDREN for link in child.get("links") or ()) and child.get("type") != "Feature":
+                yield from self._nested(child, href)
+            else:
+                yield from self._own_entries(child, href)
+
+    def _nested(self, child: Mapping[str, Any], href: str) -> Iterator[StacEntry]:
+        items = [link for link in child.get("links") or () if link.get("rel") == "items"]
+        if items and virtual_assets(child, href):  # a collection of an API: its own asset, not those of all its items
+            yield from self._own_entries(child, href)
+            return
+        args = {"urlpath": href, "storage_options": self._options}
+        yield StacEntry(str(child.get("id")), _title(child), VirtualZarrStacCatalog, args, _metadata(child))
+
+    def _own_entries(self, document: Mapping[str, Any], base: str) -> Iterator[StacEntry]:
+        own = next((str(one["href"]) for one in document.get("links") or () if one.get("rel") == "self"), base)
+        assets = virtual_assets(document, own if "://" in own or os.path.isabs(own) else base)
+        name = str(document.get("id"))
+        for asset in assets:
+            yield self._entry(name if len(assets) == 1 else f"{name}_{asset.key}", asset, document)
+
+    def _entry(self, name: str, asset: VirtualAsset, document: Mapping[str, Any]) -> StacEntry:
+        args = {"urlpath": asset.href, **asset.arguments}
+        if self._options:
+            args["storage_options"] = self._options
+        return StacEntry(name, _title(document), VirtualZarrSource, args, _metadata(document))
+
+    def serialize(self) -> str:
+        """Write the entries as a catalog file, which opens without the STAC documents.
+
+        Returns
+        -------
+        str
+            YAML; paths are absolute, options for opening are left out.
+        """
+        entries = {}
+        for name, entry in self._entries.items():
+            args = {key: value for key, value in entry._args.items() if key not in ("urlpath", "storage_options")}
+            driver = entry._driver.name
+            href = entry._args["urlpath"]
+            href = href if "::/" in href or "://" in href else os.path.abspath(href)
+            entries[name] = catalog_file.CatalogEntry(href, entry._description, entry._metadata, args, driver)
+        return catalog_file.catalog_yaml(entries)
+
+
+def _read(urlpath: str) -> tuple[dict[str, Any], Any]:
+    from intake_virtualzarr.stac.client import patient_io
+    from intake_virtualzarr.stac.documents import read_document
+
+    io = patient_io()
+    return read_document(urlpath, io), io
+
+
+def _search(urlpath: str, parameters: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    from intake_virtualzarr.stac.client import open_client, search
+    from intake_virtualzarr.stac.items import iter_items
+
+    for one in iter_items(search(open_client(urlpath), **parameters)):
+        if one.document is not None:
+            yield one.document, one.href or urlpath
+
+
+def _children(document: Mapping[str, Any], base: str, io: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read the documents that a catalog links to; of an API's collection its items."""
+    from intake_virtualzarr.stac.documents import read_document
+    from intake_virtualzarr.stac.pages import iter_pages
+
+    links = [link for link in document.get("links") or () if isinstance(link.get("href"), str)]
+    own = next((link["href"] for link in links if link.get("rel") == "self" and "://" in link["href"]), base)
+    hrefs = {rel: [make_absolute_href(one["href"], own) for one in links if one.get("rel") == rel] for rel in CHILDREN}
+    if hrefs["data"] and document.get("type") == "Catalog":  # the collections of an API
+        for page in iter_pages(io, hrefs["data"][0]):
+            yield from ((one, _self_href(one, hrefs["data"][0])) for one in page.get("collections") or ())
+        return
+    if hrefs["items"]:
+        for page in iter_pages(io, hrefs["items"][0]):
+            yield from ((one, _self_href(one, hrefs["items"][0])) for one in page.get("features") or ())
+        return
+    for href in (*hrefs["item"], *hrefs["child"]):
+        yield read_document(href, io), href
+
+
+def _self_href(document: Mapping[str, Any], otherwise: str) -> str:
+    return next((str(one["href"]) for one in document.get("links") or () if one.get("rel") == "self"), otherwise)
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    properties = document.get("properties") or {}
+    text = document.get("title") or properties.get("title") or document.get("description") or document.get("id")
+    return str(text).strip().partition("\n")[0]
+
+
+def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {**(document.get("properties") or {}), **document}
+    return {name: fields[name] for name in ADDED_METADATA if fields.get(name) is not None}
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """Give a name that is not taken: two collections may hold items of one id."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
