@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+import pickle
 from pathlib import Path
 
 import cftime
@@ -206,6 +207,18 @@ def test_an_update_changes_what_is_new_and_keeps_what_others_added(tmp_path):
     assert publish_collection(dataset(days=5), publication(5), tmp_path) == []
 
 
+def test_an_update_leaves_a_collection_in_the_catalog_that_took_it_in(tmp_path):
+    publish_collection(dataset(), publication(), tmp_path)
+    path = tmp_path / "collection.json"
+    document = json.loads(path.read_text())
+    document["links"][0]["href"] = "../catalog.json"
+    document["links"].append({"rel": "parent", "href": "../catalog.json"})
+    path.write_text(json.dumps(document))
+    publish_collection(dataset(days=4), publication(4), tmp_path)
+    assert links_of(path)["root"]["href"] == links_of(path)["parent"]["href"] == "../catalog.json"
+    assert publish_collection(dataset(days=4), publication(4), tmp_path) == []
+
+
 def test_another_collection_is_not_overwritten(tmp_path):
     publish_collection(dataset(), publication(), tmp_path)
     with pytest.raises(StacError, match="holds 'sst', not 'chl'; publish 'chl' in a directory of its own"):
@@ -273,6 +286,26 @@ def test_many_source_items_are_listed_in_a_file(tmp_path, monkeypatch, parquet):
     assert not any(link.rel == "derived_from" for link in build_collection(dataset(), publication(21)).links)
 
 
+@pytest.mark.parametrize("count", [2, 30])
+def test_local_source_items_are_relative_to_the_published_directory(tmp_path, monkeypatch, count):
+    monkeypatch.setattr("intake_virtualzarr.stac.source_list.find_spec", lambda name: None)
+    items = tuple(
+        SourceItem(
+            href=f"{tmp_path}/data/{n}.nc",
+            self_href=f"{tmp_path}/items/{n}.json",
+            item_id=f"i{n}",
+            asset_key="data",
+            datetime=dt.datetime(2024, 1, 1, n % 24, n, tzinfo=dt.UTC),
+        )
+        for n in range(count)
+    )
+    directory = tmp_path / "catalog"
+    publish_collection(dataset(), publication(source_items=items, sources=()), directory)
+    text = "".join(path.read_text() for path in directory.glob("*.json"))
+    assert str(tmp_path) not in text
+    assert ("../items/1.json" if count == 2 else "../data/1.nc") in text
+
+
 def test_listed_source_items_are_valid():
     for document in source_item_documents([source(0), source(1)]):
         validate_dict(document, validator=VALIDATOR)
@@ -285,6 +318,11 @@ def test_assets_of_one_item_are_listed_together():
     assert list(document["assets"]) == ["netcdf", "b"]
 
 
+def test_a_publication_and_its_sources_can_be_pickled():
+    whole = publication(30)
+    assert pickle.loads(pickle.dumps(whole)) == whole
+
+
 # Credentials
 
 
@@ -293,6 +331,13 @@ def test_no_signature_is_written(tmp_path):
     publish_item(dataset(), publication(3, id="one"), tmp_path)
     for path in tmp_path.iterdir():
         assert b"SECRET" not in path.read_bytes()
+
+
+def test_a_signature_left_in_a_source_is_taken_out_when_it_is_written():
+    one = SourceItem(href="https://h/a.nc?sig=SECRET", self_href="https://h/i?token=SECRET", item_id="i")
+    assert "SECRET" not in json.dumps(source_item_documents([one]))
+    links = build_collection(dataset(), publication(source_items=(one,))).links
+    assert not any("SECRET" in link.href for link in links)
 
 
 @pytest.mark.parametrize(

@@ -391,6 +391,24 @@ def test_what_an_item_does_not_say_is_no_reason_to_drop_it():
     assert not query.matches({"type": "Feature", "id": "x", "collection": "b", "properties": {}})
 
 
+def test_an_uncut_geometry_across_the_antimeridian_is_found_where_it_is():
+    ring = [[170, 0], [-170, 0], [-170, 10], [170, 10], [170, 0]]
+    one = item(bbox=(170.0, 0.0, -170.0, 10.0)) | {"geometry": {"type": "Polygon", "coordinates": [ring]}}
+    assert Query.from_parameters({"bbox": [175, 1, 178, 2]}).matches(one)
+    assert not Query.from_parameters({"bbox": [0, 1, 10, 2]}).matches(one)
+
+
+@pytest.mark.parametrize("geometry", [{"type": "Polygon"}, {"type": "Nothing", "coordinates": []}, [1], "x"])
+def test_a_geometry_that_is_none_is_named(geometry):
+    with pytest.raises(StacError, match="item 'a': its geometry is not GeoJSON"):
+        find_sources(item() | {"geometry": geometry})
+
+
+def test_a_time_that_is_none_is_named():
+    with pytest.raises(StacError, match="item 'a': datetime: 'yesterday' is no RFC 3339 time"):
+        find_sources(item(time="yesterday"), datetime="2024")
+
+
 # Order and duplicates
 
 

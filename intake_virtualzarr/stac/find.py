@@ -6,11 +6,9 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import shapely
-import shapely.geometry
 from pystac.utils import make_absolute_href
 from pystac_client import ItemSearch
 
@@ -18,7 +16,7 @@ from intake_virtualzarr.errors import NothingFoundError, StacError
 from intake_virtualzarr.stac.assets import AssetLike, choose_assets
 from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
 from intake_virtualzarr.stac.order import Duplicates, order_sources
-from intake_virtualzarr.stac.select import Query, bbox_geometry
+from intake_virtualzarr.stac.select import Query, bbox_geometry, read_geometry
 from intake_virtualzarr.stac.signing import Modifier, sign_href, strip_signature
 from intake_virtualzarr.stac.source_item import NO_PROPERTIES, BBox, SourceItem, parse_time
 
@@ -195,7 +193,7 @@ def _item_fields(document: Mapping[str, Any], href: str | None) -> dict[str, Any
         "start_datetime": parse_time(properties.get("start_datetime", start), f"{name}: start_datetime"),
         "end_datetime": parse_time(properties.get("end_datetime", end), f"{name}: end_datetime"),
         "bbox": bbox,
-        "geometry_wkb": _geometry_wkb(document.get("geometry"), bbox),
+        "geometry_wkb": _geometry_wkb(document.get("geometry"), bbox, name),
         "properties": _kept(properties),
         "updated": parse_time(properties.get("updated"), f"{name}: updated"),
         "self_href": _public(own, None),
@@ -226,10 +224,10 @@ def _bbox(document: Mapping[str, Any]) -> BBox | None:
     return float(bbox[0]), float(bbox[1]), float(bbox[half]), float(bbox[half + 1])
 
 
-def _geometry_wkb(geometry: Any, bbox: BBox | None) -> bytes | None:
+def _geometry_wkb(geometry: Any, bbox: BBox | None, name: str) -> bytes | None:
     if not geometry:
         return None
-    shape = shapely.geometry.shape(geometry)
+    shape = read_geometry(geometry, name)
     if bbox is not None and bbox[0] <= bbox[2] and shape.equals(bbox_geometry(bbox)):
         return None
     return bytes(shapely.to_wkb(shape))
@@ -244,7 +242,7 @@ def _kept(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     variables = properties.get("cube:variables")
     if isinstance(variables, Mapping):
         kept["cube:variables"] = tuple(variables)
-    return MappingProxyType(kept) if kept else NO_PROPERTIES
+    return kept or NO_PROPERTIES
 
 
 def _asset_fields(key: str, asset: Mapping[str, Any], updated: Any) -> dict[str, Any]:

@@ -26,8 +26,6 @@ MEDIA_TYPES: Mapping[ManifestFormat, str] = MappingProxyType(
 )
 """Media type of a store by manifest format."""
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
@@ -69,9 +67,9 @@ class Publication:
     """STAC Provider Objects."""
     keywords: tuple[str, ...] = ()
     """Of a collection."""
-    software: Mapping[str, str] = field(default=NOTHING)
+    software: Mapping[str, str] = field(default_factory=dict)
     """Name and version of what wrote the store (``processing:software``)."""
-    storage_schemes: Mapping[str, Mapping[str, Any]] = field(default=NOTHING)
+    storage_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``storage:schemes`` of the store and of the sources."""
     storage_refs: tuple[str, ...] = ()
     """Schemes by which the store itself is opened."""

@@ -15,7 +15,7 @@ from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.build import build_collection, build_item
 from intake_virtualzarr.stac.publication import Publication
-from intake_virtualzarr.stac.source_list import write_source_items
+from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from intake_virtualzarr.stac.write import to_json, write_if_changed
 
@@ -76,7 +76,7 @@ def publish_item(
         (path for name in ("collection.json", "catalog.json") if (path := directory / name).exists()), None
     )
     if parent is not None:
-        _link_up(item, parent)
+        _link_up(item, parent, publication)
     written = _publish(item, dataset, publication, directory, thumbnail)
     if parent is not None and add_child(
         parent, directory / f"{item.id}.json", rel="item", title=item.properties["title"]
@@ -112,6 +112,9 @@ def _publish(
             asset.href = publication.href(name)
             obj.add_asset("source-items", asset)
             obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
+    for link in obj.links:
+        if link.rel == "derived_from":
+            link.target = relative_to(str(link.target), directory)
     document = _with_place(obj, path.name, publication)
     if write_if_changed(path, to_json(_merged(existing, document))):
         written.append(path)
@@ -161,8 +164,7 @@ def _merged(existing: Mapping[str, Any] | None, new: dict[str, Any]) -> dict[str
         **{name: kept[name] for name in kept if name not in new},
     }
     merged["stac_extensions"] = sorted({*new["stac_extensions"], *_foreign_extensions(existing)})
-    old_links = [link for link in existing.get("links", []) if link.get("rel") not in OWN_RELS]
-    merged["links"] = [*new["links"], *(link for link in old_links if link not in new["links"])]
+    merged["links"] = _merged_links(existing.get("links") or [], new["links"])
     old_assets = {key: one for key, one in (existing.get("assets") or {}).items() if key not in OWN_ASSETS}
     merged["assets"] = {
         **new["assets"],
@@ -177,6 +179,20 @@ def _merged(existing: Mapping[str, Any] | None, new: dict[str, Any]) -> dict[str
     return merged
 
 
+def _merged_links(existing: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = [link for link in existing if link.get("rel") not in OWN_RELS]
+    if "parent" in _rels(kept) and "parent" not in _rels(
+        new
+    ):  # it was taken into a larger catalog since, whose root is not ours
+        kept = [*(link for link in existing if link.get("rel") == "root"), *kept]
+        new = [link for link in new if link.get("rel") != "root"]
+    return [*new, *(link for link in kept if link not in new)]
+
+
+def _rels(links: list[dict[str, Any]]) -> set[object]:
+    return {link.get("rel") for link in links}
+
+
 def _foreign_extensions(existing: Mapping[str, Any]) -> list[str]:
     """Extensions that somebody else added: not an older version of one of ours."""
     own = {uri.rsplit("/", 2)[0] for name, uri in vars(extensions).items() if name.isupper()}
@@ -187,15 +203,15 @@ def _foreign_extensions(existing: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _link_up(item: pystac.Item, parent: Path) -> None:
+def _link_up(item: pystac.Item, parent: Path, publication: Publication) -> None:
     document = json.loads(parent.read_bytes())
-    root = next((link for link in document.get("links", []) if link.get("rel") == "root"), None)
-    media_type = "application/json"
-    item.add_link(pystac.Link("root", root["href"] if root else f"./{parent.name}", media_type=media_type))
-    item.add_link(pystac.Link("parent", f"./{parent.name}", media_type=media_type))
+    href = publication.href(f"./{parent.name}")
+    root = next((link["href"] for link in document.get("links", []) if link.get("rel") == "root"), href)
+    rels = {"root": root, "parent": href}
     if document.get("type") == "Collection":
         item.collection_id = document["id"]
-        item.add_link(pystac.Link("collection", f"./{parent.name}", media_type=media_type))
+        rels["collection"] = href
+    item.add_links([pystac.Link(rel, target, media_type="application/json") for rel, target in rels.items()])
 
 
 def add_child(

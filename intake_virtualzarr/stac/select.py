@@ -54,15 +54,18 @@ class Query:
             return False
         if self.collections is not None and document.get("collection", None) not in (*self.collections, None):
             return False
-        return self._matches_time(document.get("properties") or {}) and self._matches_place(document)
+        return self._matches_time(document) and self._matches_place(document)
 
-    def _matches_time(self, properties: Mapping[str, Any]) -> bool:
+    def _matches_time(self, document: Mapping[str, Any]) -> bool:
         if self.interval is None:
             return True
         first, last = self.interval
-        nominal = parse_time(properties.get("datetime"), "datetime")
-        start = parse_time(properties.get("start_datetime"), "start_datetime") or nominal
-        end = parse_time(properties.get("end_datetime"), "end_datetime") or nominal or start
+        properties = document.get("properties") or {}
+        nominal, start, end = (
+            parse_time(properties.get(name), f"item {document.get('id')!r}: {name}")
+            for name in ("datetime", "start_datetime", "end_datetime")
+        )
+        start, end = start or nominal, end or nominal or start
         if start is None or end is None:
             return True
         # Servers differ on items with both: some test the nominal time, others the interval; either is a
@@ -72,13 +75,27 @@ class Query:
     def _matches_place(self, document: Mapping[str, Any]) -> bool:
         if self.geometry is None:
             return True
-        if document.get("geometry"):
-            footprint = shapely.geometry.shape(document["geometry"])
-        elif document.get("bbox"):
-            footprint = bbox_geometry(document["bbox"])
-        else:
-            return True
-        return bool(footprint.intersects(self.geometry))
+        geometry, bbox = document.get("geometry"), document.get("bbox")
+        # A geometry that is not cut at the antimeridian covers the wrong side of the globe; the bbox tells.
+        if bbox and (not geometry or bbox[0] > bbox[len(bbox) // 2]):
+            return bool(bbox_geometry(bbox).intersects(self.geometry))
+        if geometry:
+            return bool(read_geometry(geometry, f"item {document.get('id')!r}").intersects(self.geometry))
+        return True
+
+
+def read_geometry(geojson: Any, what: str) -> BaseGeometry:
+    """Read a GeoJSON geometry.
+
+    Raises
+    ------
+    StacError
+        If it is none.
+    """
+    try:
+        return shapely.make_valid(shapely.geometry.shape(geojson))
+    except (shapely.errors.ShapelyError, AttributeError, KeyError, TypeError, ValueError, IndexError) as exc:
+        raise StacError(f"{what}: its geometry is not GeoJSON: {exc}") from exc
 
 
 def bbox_geometry(bbox: Sequence[float]) -> BaseGeometry:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import shapely
@@ -17,7 +16,8 @@ __all__ = ["BBox", "SourceItem", "parse_time"]
 
 type BBox = tuple[float, float, float, float]
 
-NO_PROPERTIES: Mapping[str, Any] = MappingProxyType({})
+NO_PROPERTIES: Mapping[str, Any] = {}
+"""Shared by all sources without properties; a plain dictionary, so that sources can be pickled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class SourceItem:
     """West, south, east, north [degrees]; west > east across the antimeridian."""
     geometry_wkb: bytes | None = field(default=None, repr=False)
     """Footprint as well-known binary: a tenth of the size of GeoJSON in memory."""
-    properties: Mapping[str, Any] = field(default=NO_PROPERTIES, hash=False)
+    properties: Mapping[str, Any] = field(default_factory=lambda: NO_PROPERTIES, hash=False)
     """The item properties that are kept (see `assets.KEPT_PROPERTIES`)."""
     media_type: str | None = None
     """Media type of the asset, as given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
@@ -15,13 +16,23 @@ import shapely.geometry
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.select import bbox_geometry
+from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.write import write_if_changed
 
-__all__ = ["MAX_LINKS", "derived_from_links", "source_item_documents", "write_source_items"]
+__all__ = ["MAX_LINKS", "derived_from_links", "relative_to", "source_item_documents", "write_source_items"]
 
 MAX_LINKS = 20
 """Up to this number of items, each gets a link; above it, they go into a file."""
+
+
+def relative_to(href: str, directory: str | os.PathLike[str] | None) -> str:
+    """Make a local path relative to a directory, so that both can be moved; URLs stay; credentials go."""
+    clean = strip_signature(href)
+    if directory is None or not os.path.isabs(clean):
+        return clean
+    relative = os.path.relpath(clean, os.path.abspath(directory)).replace(os.sep, "/")
+    return relative if relative.startswith("../") else f"./{relative}"
 
 
 def derived_from_links(sources: Sequence[SourceItem]) -> list[pystac.Link]:
@@ -30,20 +41,31 @@ def derived_from_links(sources: Sequence[SourceItem]) -> list[pystac.Link]:
     if len(items) > MAX_LINKS or any(one.self_href is None for one in sources if one.item_id is not None):
         return []
     return [
-        pystac.Link("derived_from", href, media_type="application/geo+json", title=one.item_id)
+        pystac.Link(
+            "derived_from", strip_signature(href), media_type="application/geo+json", title=one.item_id
+        )
         for href, one in items.items()
         if href is not None
     ]
 
 
-def source_item_documents(sources: Iterable[SourceItem]) -> list[dict[str, Any]]:
-    """Write sources as STAC items again: what was needed of them, without credentials."""
+def source_item_documents(
+    sources: Iterable[SourceItem], directory: str | os.PathLike[str] | None = None
+) -> list[dict[str, Any]]:
+    """Write sources as STAC items again: what was needed of them, without credentials.
+
+    Parameters
+    ----------
+    sources : iterable of SourceItem
+    directory : path, optional
+        Local files become relative to it.
+    """
     documents: dict[tuple[str | None, str], dict[str, Any]] = {}
     for one in sources:
         if one.item_id is None:
             continue
         document = documents.setdefault((one.collection, one.item_id), _document(one))
-        document["assets"][one.asset_key or "data"] = _asset(one)
+        document["assets"][one.asset_key or "data"] = _asset(one, directory)
     return list(documents.values())
 
 
@@ -69,8 +91,10 @@ def _document(one: SourceItem) -> dict[str, Any]:
     }
     if one.bbox is not None:
         document["bbox"] = list(one.bbox)
-    if one.self_href is not None:
-        document["links"].append({"rel": "self", "href": one.self_href, "type": "application/geo+json"})
+    if one.self_href is not None and "://" in one.self_href:  # a self link is absolute or absent
+        document["links"].append(
+            {"rel": "self", "href": strip_signature(one.self_href), "type": "application/geo+json"}
+        )
     if one.collection is not None and one.collection_href is not None:  # valid together only
         document["collection"] = one.collection
         link = {"rel": "collection", "href": one.collection_href, "type": "application/json"}
@@ -78,9 +102,9 @@ def _document(one: SourceItem) -> dict[str, Any]:
     return document
 
 
-def _asset(one: SourceItem) -> dict[str, Any]:
+def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> dict[str, Any]:
     fields: Mapping[str, Any] = {
-        "href": one.href,
+        "href": relative_to(one.href, directory),
         "type": one.media_type,
         "roles": ["data", "source"],
         "file:size": one.size,
@@ -108,7 +132,7 @@ def write_source_items(
     asset : pystac.Asset or None
         How a collection refers to it; ``None`` if there are no items.
     """
-    documents = source_item_documents(sources)
+    documents = source_item_documents(sources, directory)
     if not documents:
         return False, None
     parquet = find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
