@@ -33,7 +33,8 @@ def open_reader(url: str, access: Access | None = None) -> AnyReader:
     if is_local(url):
         return LocalReader(url)
     parts = urlsplit(url)
-    if parts.scheme in OBJECT_SCHEMES and "::" not in url and not (parts.query or parts.fragment):
+    plain = not parts.query or parts.scheme in ("http", "https")
+    if parts.scheme in OBJECT_SCHEMES and "::" not in url and plain and not parts.fragment:
         from intake_virtualzarr.readers.objects import ObjectReader
 
         return ObjectReader(url, access)

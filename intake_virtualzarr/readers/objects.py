@@ -30,6 +30,8 @@ def make_store(url: str, options: dict[str, Any]) -> tuple[Any, str]:
     """The obstore store of an URL's host or bucket, and the path in it."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
+    if parts.query and parts.scheme.startswith("http"):  # a signature: sent with every request
+        root += f"/?{parts.query}"
     path = unquote(parts.path.lstrip("/"))
     return _store(root, _frozen(options)), path
 

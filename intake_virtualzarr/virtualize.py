@@ -1,0 +1,270 @@
+"""From a search to one virtual dataset: find sources, scan, give time axes, join."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from intake_virtualzarr.combine import join_datasets, scan_failure
+from intake_virtualzarr.errors import IngestError
+from intake_virtualzarr.fanout import scan_paths
+from intake_virtualzarr.groups import tree_of_scan
+from intake_virtualzarr.readers import Access, ReaderPool
+from intake_virtualzarr.sources import Source
+from intake_virtualzarr.stac.find import find_sources
+from intake_virtualzarr.stac.signing import sign_href
+from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.virtual_dataset import raise_left_out, virtual_dataset, warn_left_out
+
+__all__ = ["Cube", "build_cube", "virtualize"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """A joined dataset, and what it was joined from."""
+
+    dataset: xr.Dataset
+    """Virtual dataset."""
+    items: tuple[SourceItem, ...]
+    """Sources that are in it, in order."""
+    sources: tuple[Source, ...]
+    """The files, as they were when scanned."""
+    skipped: dict[str, str]
+    """Sources that are not in it, and why."""
+
+
+def virtualize(items: Any, **options: Any) -> xr.Dataset:
+    """Turn search results into one virtual dataset.
+
+    Parameters
+    ----------
+    items : pystac_client.ItemSearch, pystac.ItemCollection, iterable of items or dicts, or paths
+        Where the files are.
+    **options
+        See `build_cube`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Virtual arrays in order of time; write it with ``.vzarr.to_zarr``, or open it decoded with ``.vzarr.decode()``.
+
+    Examples
+    --------
+    >>> cube = virtualize(client.search(collections=["sst"], datetime="2024-01"))  # doctest: +SKIP
+    """
+    return build_cube(items, **options).dataset
+
+
+def build_cube(
+    items: Any,
+    *,
+    asset: Any = None,
+    collection_assets: bool = False,
+    protocols: Sequence[str] | None = None,
+    modifier: Any = None,
+    datetime: str | None = None,
+    bbox: Sequence[float] | None = None,
+    intersects: Any = None,
+    duplicates: Any = "error",
+    time_dim: str = "time",
+    combine: str | None = None,
+    concat_dim: str | None = None,
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    join: str = "outer",
+    compat: str = "no_conflicts",
+    data_vars: Any = "minimal",
+    coords: Any = "minimal",
+    combine_attrs: Any = "override",
+    loadable_variables: Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    encoding_mismatch: str = "decode",
+    on_error: str = "raise",
+    on_unsupported: str = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Any = None,
+    format: str | None = None,  # noqa: A002
+) -> Cube:
+    """Find, scan and join the files of a search.
+
+    Parameters
+    ----------
+    items
+        As `virtualize`.
+    asset, collection_assets, protocols, modifier, datetime, bbox, intersects, duplicates
+        Which files to take: see `intake_virtualzarr.stac.find.find_sources`.
+    time_dim : str
+        Name of the time axis that files without one get from their items.
+    combine, concat_dim
+        ``"by_coords"`` (default where the files have coordinates along what differs) or ``"nested"`` along ``concat_dim``
+        in the order of the items.
+    preprocess, join, compat, data_vars, coords, combine_attrs, loadable_variables, drop_variables, group, encoding_mismatch, \
+on_error, on_unsupported, client, progress, storage_options, format
+        As `open_virtual_mfdataset`; here variables without the joined dimension are taken once and must agree.
+
+    Raises
+    ------
+    NothingFoundError
+        If the search is empty.
+    StacError
+        If an item has no usable asset, or several.
+    IngestError
+        If files cannot be scanned, or the joined coordinates are not unique and in order.
+    """
+    sources = find_sources(
+        items,
+        asset=asset,
+        collection_assets=collection_assets,
+        protocols=protocols,
+        modifier=modifier,
+        datetime=datetime,
+        bbox=bbox,
+        intersects=intersects,
+        duplicates=duplicates,
+    )
+    access = Access.of(storage_options)
+    if modifier is not None:
+        access = replace(access, modifier=lambda url: sign_href(url, modifier))
+    hrefs = [source.href for source in sources]
+    scans = scan_paths(hrefs, format=format, access=access, client=client, progress=progress)
+    skipped = {s.label: str(r) for s, r in zip(sources, scans, strict=True) if isinstance(r, Exception)}
+    if skipped and (on_error != "skip" or len(skipped) == len(sources)):
+        raise scan_failure(skipped, len(sources), next(r for r in scans if isinstance(r, Exception)))
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} of {len(sources)} files skipped:\n" + "\n".join(f"  {r}" for r in skipped.values()),
+            UserWarning,
+            stacklevel=3,
+        )
+    readers = ReaderPool(access)
+    kept: list[SourceItem] = []
+    files: list[Source] = []
+    datasets: list[xr.Dataset] = []
+    dropped = frozenset([drop_variables] if isinstance(drop_variables, str) else drop_variables or ())
+    for source, scanned in zip(sources, scans, strict=True):
+        if isinstance(scanned, Exception):
+            continue
+        tree = tree_of_scan(scanned, readers)
+        node = tree.group(group)
+        if on_unsupported == "raise":
+            raise_left_out(tree)
+        else:
+            warn_left_out(tree, node.path, dropped)
+        dataset = virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped)
+        if preprocess is not None:
+            dataset = preprocess(dataset)
+            dataset.encoding.setdefault("source", source.href)
+        datasets.append(with_time(dataset, source, time_dim))
+        kept.append(source)
+        files.append(scanned.source)
+    joined = _joined(
+        datasets,
+        combine,
+        concat_dim or time_dim,
+        {
+            "join": join,
+            "compat": compat,
+            "data_vars": data_vars,
+            "coords": coords,
+            "combine_attrs": combine_attrs,
+            "encoding_mismatch": encoding_mismatch,
+        },
+    )
+    check_coordinates(joined)
+    grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
+    joined.encoding["concat_dims"] = grown
+    return Cube(joined, tuple(kept), tuple(files), skipped)
+
+
+def _joined(
+    datasets: list[xr.Dataset], combine: str | None, concat_dim: str, options: dict[str, Any]
+) -> xr.Dataset:
+    if len(datasets) == 1:
+        return join_datasets(datasets, **options)
+    if combine is None:
+        along = [d for d in datasets[0].dims if d in datasets[0].indexes and not _same_everywhere(datasets, d)]
+        combine = "by_coords" if along else "nested"
+    if combine == "nested":
+        return join_datasets(datasets, combine="nested", concat_dim=concat_dim, **options)
+    return join_datasets(datasets, combine=combine, **options)
+
+
+def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:
+    first = datasets[0].indexes[dim]
+    return all(dim in ds.indexes and ds.indexes[dim].equals(first) for ds in datasets[1:])
+
+
+def with_time(dataset: xr.Dataset, source: SourceItem, dim: str) -> xr.Dataset:
+    """A dataset with a time axis; one that has none gets it from its item. A coordinate in the file wins."""
+    if source.time is None or dim in dataset.dims or any(_is_time(v) for v in dataset.variables.values()):
+        return _promoted(dataset, dim)
+    moment = np.datetime64(source.time.astimezone(dt.UTC).replace(tzinfo=None), "ns")
+    return _expanded(dataset.drop_vars(dim, errors="ignore"), dim, moment, {})
+
+
+def _promoted(dataset: xr.Dataset, dim: str) -> xr.Dataset:
+    """A scalar time in the file becomes the axis."""
+    scalar = dataset.variables.get(dim)
+    if scalar is None or scalar.ndim != 0 or dim in dataset.dims or not _is_time(scalar):
+        return dataset
+    encoding = {k: v for k, v in scalar.encoding.items() if k in ("units", "calendar", "dtype", "source")}
+    return _expanded(dataset.drop_vars(dim), dim, np.asarray(scalar)[()], dict(scalar.attrs), encoding)
+
+
+def _expanded(
+    dataset: xr.Dataset, dim: str, moment: Any, attrs: dict[str, Any], encoding: dict[str, Any] | None = None
+) -> xr.Dataset:
+    static = {
+        name
+        for variable in dataset.variables.values()
+        for key in ("bounds", "grid_mapping", "cell_measures", "ancillary_grid")
+        for name in str(variable.attrs.get(key, "")).split()
+    }
+    names = [n for n, v in dataset.data_vars.items() if v.ndim and n not in static]
+    if not names:
+        names = [n for n in dataset.data_vars if n not in static]
+    time = xr.Variable((dim,), np.array([moment]), attrs or {"standard_name": "time"}, encoding)
+    out = dataset.copy(deep=False)
+    for name in names:
+        variable = out.variables[name]
+        out[name] = variable.set_dims([dim, *variable.dims], (1, *variable.shape))
+    out = out.assign_coords({dim: time})
+    out.encoding = dict(dataset.encoding)
+    return out
+
+
+def _is_time(variable: xr.Variable) -> bool:
+    if variable.dtype.kind == "M":
+        return True
+    units = variable.attrs.get("units")
+    return isinstance(units, str) and " since " in units or (
+        variable.dtype.kind == "O" and variable.size > 0 and hasattr(np.asarray(variable).flat[0], "calendar")
+    )
+
+
+def check_coordinates(dataset: xr.Dataset) -> None:
+    """Raise if a joined dimension coordinate repeats a value or runs to and fro.
+
+    Raises
+    ------
+    IngestError
+        Names the coordinate and the first value that is out of place.
+    """
+    for name, index in dataset.indexes.items():
+        if index.size < 2 or name not in dataset.dims:
+            continue
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            raise IngestError(
+                f"coordinate {name!r} holds {twice} more than once after the join; "
+                "overlapping files? (duplicates='latest' keeps the latest version of an item)"
+            )
+        if not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
+            raise IngestError(f"coordinate {name!r} is neither increasing nor decreasing after the join; sort the files")
