@@ -61,11 +61,13 @@ class Packing:
         raw = dtype
         if unsigned is not None:
             raw = np.dtype(f"{'u' if unsigned else 'i'}{dtype.itemsize}")
-        markers = _markers(attrs, raw)
-        mask = _mask(markers, dtype, raw)
+        markers = _markers(attrs, dtype, raw)
+        mask = tuple(dict.fromkeys(n for n in (_as_stored(marker, raw) for marker in markers) if n is not None))
         scale, offset = _number(attrs.get("scale_factor")), _number(attrs.get("add_offset"))
         if scale is not None or offset is not None:
-            result = _packed_dtype(raw, scale, offset, masked=bool(markers))
+            # a float variable whose only marker is NaN keeps its type: xarray takes it for one that the mask has cast
+            nan_only = dtype.kind == "f" and not markers and ("_FillValue" in attrs or "missing_value" in attrs)
+            result = raw if nan_only else _packed_dtype(raw, scale, offset, masked=bool(markers))
         elif markers:
             result = _masked_dtype(raw)
         else:
@@ -93,10 +95,15 @@ class Packing:
         if missing is not None:
             out[missing] = np.nan
         if self.scale_factor is not None:
-            out *= self.dtype.type(self.scale_factor)
+            out *= self._operand(self.scale_factor)
         if self.add_offset is not None:
-            out += self.dtype.type(self.add_offset)
+            out += self._operand(self.add_offset)
         return out
+
+    def _operand(self, number: float) -> Any:
+        """The number in the working precision; one that would lose digits there stays float64 (NumPy rounds the result)."""
+        rounded = self.dtype.type(number)
+        return rounded if float(rounded) == number else np.float64(number)
 
 
 def _number(value: object) -> np.generic | None:
@@ -118,29 +125,39 @@ def _unsigned(attr: object, dtype: np.dtype[Any]) -> bool | None:
     return None
 
 
-def _markers(attrs: Mapping[str, Any], raw: np.dtype[Any]) -> list[Any]:
-    """Missing-value markers, as given; NaN does not count (xarray drops it: NaN is missing without a marker)."""
-    values = [v for name in ("_FillValue", "missing_value") if name in attrs for v in np.ravel(np.asarray(attrs[name]))]
+def _markers(attrs: Mapping[str, Any], dtype: np.dtype[Any], raw: np.dtype[Any]) -> list[Any]:
+    """Missing-value markers; NaN does not count (xarray drops it: NaN is missing without a marker).
+
+    ``_FillValue`` is given in the stored data type and follows ``_Unsigned``; ``missing_value`` is compared as it is given.
+    """
+    fills, others = (_listed(attrs.get(name)) for name in ("_FillValue", "missing_value"))
+    if raw == dtype:
+        return [*fills, *others]
+    return [*(_reinterpreted(v, dtype, raw) for v in fills), *(v for v in others if v not in fills)]
+
+
+def _listed(value: Any) -> list[Any]:
+    values = [] if value is None else list(np.ravel(np.asarray(value)))
     return [v for v in values if np.asarray(v).dtype.kind in "iuf" and not np.isnan(v)]
 
 
-def _mask(markers: list[Any], dtype: np.dtype[Any], raw: np.dtype[Any]) -> tuple[int | float, ...]:
-    numbers = [_as_stored(value, dtype, raw) for value in markers]
-    return tuple(dict.fromkeys(number for number in numbers if number is not None))
+def _reinterpreted(value: Any, dtype: np.dtype[Any], raw: np.dtype[Any]) -> Any:
+    whole, info = int(value), np.iinfo(dtype)
+    if whole != value or not info.min <= whole <= info.max:
+        return value
+    return int(np.array(whole, dtype).view(raw))
 
 
-def _as_stored(value: Any, dtype: np.dtype[Any], raw: np.dtype[Any]) -> int | float | None:
+def _as_stored(value: Any, raw: np.dtype[Any]) -> int | float | None:
     """A missing-value marker as a number of the data type ``raw``; None if no stored value can equal it."""
     if raw.kind == "f":
         number = float(value)
         # NumPy and xarray compare float32 values with a float64 marker in float64
-        return number if float(raw.type(number)) == number else None
-    if not np.isfinite(value) or float(value) != int(value):
+        with np.errstate(over="ignore"):
+            return number if float(raw.type(number)) == number else None
+    if not np.isfinite(value) or int(value) != value:
         return None
-    whole = int(value)
-    info, stored = np.iinfo(raw), np.iinfo(dtype)
-    if not info.min <= whole <= info.max and stored.min <= whole <= stored.max:
-        whole = int(np.array(whole, dtype).view(raw))
+    whole, info = int(value), np.iinfo(raw)
     return whole if info.min <= whole <= info.max else None
 
 
