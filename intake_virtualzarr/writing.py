@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray, is_fill
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
-from intake_virtualzarr.hierarchy.keys import keys_of
+from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel, replace_region
+from intake_virtualzarr.hierarchy.keys import Keys, keys_of
+from intake_virtualzarr.hierarchy.read import read_tree
 from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, write_hierarchy
 from intake_virtualzarr.readers import Access
-from intake_virtualzarr.virtual_dataset import without_packing
+from intake_virtualzarr.virtual_dataset import virtual_dataset, without_packing
 
 __all__ = ["write_dataset", "write_datatree"]
 
@@ -68,24 +71,118 @@ def write_dataset(
     """
     access = Access.of(storage_options)
     keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, access)
+    path = (group or "").strip("/")
     if append_dim is not None or region is not None or mode in ("a", "r+"):
-        from intake_virtualzarr.hierarchy.append import append_group, merge_group
-
         if mode not in (None, "a", "r+"):
             raise HierarchyError(f"mode={mode!r} and append_dim/region contradict each other; leave mode away")
-        node = node_group(dataset)
+        if append_dim is not None and region is not None:
+            raise HierarchyError("append_dim and region were both given; only one can be meant")
         if append_dim is not None:
-            if region is not None:
-                raise HierarchyError("append_dim and region were both given; only one can be meant")
-            return append_group(keys, (group or "").strip("/"), dataset, str(append_dim), fuse=fuse)
+            return append_dataset(keys, path, dataset, str(append_dim))
         if region is not None:
-            from intake_virtualzarr.hierarchy.append import write_region
-
-            return write_region(keys, (group or "").strip("/"), dataset, dict(region), fuse=fuse)
-        return merge_group(keys, (group or "").strip("/"), node, fuse=fuse)
+            return write_region(keys, path, dataset, region)
+        return add_dataset(keys, path, dataset)
     if mode not in (None, "w", "w-"):
         raise HierarchyError(f"mode is {mode!r}, expected 'w-', 'w', 'a' or 'r+'")
     return write_hierarchy(keys, {group or "": node_group(dataset)}, overwrite=mode == "w", fuse=fuse)
+
+
+def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Written:
+    """Append a dataset along a dimension. Times are encoded in the store's unit.
+
+    Raises
+    ------
+    HierarchyError
+        If variables do not fit, or the coordinate does not go on where the store's ends.
+    """
+    addition = Addition(keys)
+    there = _opened(addition, group)
+    if dim in there.variables and dim in dataset.variables:
+        check_sequel(there.variables[dim], dataset.variables[dim], dim)
+    node = node_group(_encoded_alike(dataset, there))
+    static = NodeGroup({}, {n: a for n, a in node.arrays.items() if dim not in a.dims})
+    append_arrays(addition, group, node, dim)
+    add_variables(addition, group, static)
+    return addition.finish()
+
+
+def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[str, slice]) -> Written:
+    """Replace a part of a hierarchy along one dimension.
+
+    Raises
+    ------
+    HierarchyError
+        If the region is cut along several dimensions, or what is written does not fit into it.
+    """
+    addition = Addition(keys)
+    there = _opened(addition, group)
+    spans: dict[str, tuple[int, int]] = {}
+    for dim, part in region.items():
+        if dim not in there.dims:
+            known = ", ".join(map(str, there.dims))
+            raise HierarchyError(f"region: there is no dimension {dim!r} in the store; there are {known}")
+        start, stop, step = part.indices(there.sizes[dim])
+        if step != 1:
+            raise HierarchyError(f"region: {dim!r} has step {step}; only whole runs can be replaced")
+        spans[dim] = (start, stop)
+    cut = {d: span for d, span in spans.items() if span != (0, there.sizes[d])} or dict([next(iter(spans.items()))])
+    if len(cut) > 1:
+        raise HierarchyError(f"region: is cut along {' and '.join(cut)}; replace along one dimension at a time")
+    dim, (start, stop) = next(iter(cut.items()))
+    replace_region(addition, group, node_group(_encoded_alike(dataset, there)), dim, start, stop)
+    return addition.finish()
+
+
+def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> Written:
+    """Add the variables of a dataset to a hierarchy."""
+    if keys.is_empty():
+        return write_hierarchy(keys, {group: node_group(dataset)})
+    addition = Addition(keys)
+    add_variables(addition, group, node_group(dataset))
+    return addition.finish()
+
+
+def _opened(addition: Addition, group: str) -> xr.Dataset:
+    """What is there: loaded coordinates decoded, the rest virtual."""
+    tree = read_tree(addition.hierarchy.keys, addition.hierarchy.keys.access)
+    return virtual_dataset(tree, tree.group(group))
+
+
+ENCODINGS = ("units", "calendar", "dtype", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
+"""Encodings in which what is added must agree with what is there."""
+
+
+def _encoded_alike(dataset: xr.Dataset, there: xr.Dataset) -> xr.Dataset:
+    """The dataset with the encodings of what is there, so that times count from the same date."""
+    out = dataset.copy(deep=False)
+    for name, variable in dataset.variables.items():
+        if isinstance(variable._data, VirtualZarrArray) or name not in there.variables:
+            continue
+        known = there.variables[name].encoding
+        changed = variable.copy(deep=False)
+        changed.encoding = {k: v for k, v in variable.encoding.items() if k not in ENCODINGS}
+        changed.encoding |= {k: known[k] for k in ENCODINGS if k in known}
+        _check_times(str(name), changed)
+        out = out.assign_coords({name: changed}) if name in out.coords else out.assign({name: changed})
+    return out
+
+
+def _check_times(name: str, variable: xr.Variable) -> None:
+    """Raise if times have no whole number in the store's unit."""
+    dtype = variable.encoding.get("dtype")
+    units = variable.encoding.get("units")
+    if variable.dtype.kind not in "MO" or units is None or dtype is None or np.dtype(dtype).kind not in "iu":
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoded = xr.conventions.encode_cf_variable(variable, name=name)
+        whole = xr.Variable(encoded.dims, np.asarray(encoded).astype(dtype), encoded.attrs)
+        back = xr.conventions.decode_cf_variable(name, whole)
+    if not np.array_equal(np.asarray(back), np.asarray(variable)):
+        raise HierarchyError(
+            f"{name}: the store counts whole {units!r}, in which {np.asarray(variable).ravel()[0]} has no number; "
+            "join all files anew and write with mode='w'"
+        )
 
 
 def write_datatree(
@@ -101,17 +198,13 @@ def write_datatree(
 
 def node_group(dataset: xr.Dataset) -> NodeGroup:
     """A dataset as arrays to write: virtual ones raw (or decoded, if segments differ), others CF-encoded."""
-    variables, attrs = xr.conventions.encode_dataset_coordinates(_without_cached(dataset))
+    variables, attrs = xr.conventions.encode_dataset_coordinates(dataset.copy(deep=False))
     arrays: dict[str, NodeArray] = {}
     for name, variable in variables.items():
         if not isinstance(name, str):
             raise HierarchyError(f"variable {name!r}: names in a Zarr hierarchy are strings")
         arrays[name] = node_array(name, variable)
     return NodeGroup(attrs, arrays)
-
-
-def _without_cached(dataset: xr.Dataset) -> xr.Dataset:
-    return dataset.copy(deep=False)
 
 
 def node_array(name: str, variable: xr.Variable) -> NodeArray:

@@ -68,7 +68,9 @@ class CodecSpec:
     def to_json(self) -> dict[str, Any]:
         """The form of Zarr v3 metadata."""
         configuration = self.configuration
-        return {"name": self.name, "configuration": configuration} if configuration else {"name": self.name}
+        # zarr-python refuses the codecs of numcodecs without a configuration, even an empty one
+        bare = not configuration and not self.name.startswith("numcodecs.")
+        return {"name": self.name} if bare else {"name": self.name, "configuration": configuration}
 
     def decoding(self) -> CodecSpec:
         """The same codec without what only matters for encoding."""

@@ -1,0 +1,402 @@
+"""Adding to a hierarchy: append along a dimension, replace a region, add variables. Old manifest pages are never touched.
+
+Parts and pages are written first, the root document (which holds a copy of all others) last and in one step: an append that
+is killed leaves the old state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
+from intake_virtualzarr.hierarchy.documents import dump, ordinary_chunks
+from intake_virtualzarr.hierarchy.keys import Keys
+from intake_virtualzarr.hierarchy.moving import as_part, next_part
+from intake_virtualzarr.hierarchy.plan import plan_array
+from intake_virtualzarr.hierarchy.read import Hierarchy, dims_of, is_virtual
+from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, PagedSources
+from intake_virtualzarr.hierarchy.types import attributes_from_json, attributes_to_json, data_type_from_json
+from intake_virtualzarr.hierarchy.virtual_documents import ArrayHead, Sink, packing_to_json, write_plan
+from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, _Counter, finish_sources, write_array
+
+__all__ = ["Addition", "add_variables", "append_arrays", "replace_region"]
+
+
+class Addition:
+    """A change of a hierarchy that is being prepared.
+
+    Attributes
+    ----------
+    hierarchy : Hierarchy
+        What is there.
+    documents : dict
+        New metadata by path.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.hierarchy = Hierarchy(keys)
+        self.documents: dict[str, dict[str, Any]] = {}
+        self._counter = _Counter(keys)
+        rows = _shared_rows(self.hierarchy)
+        self._old_rows = len(rows)
+        self.sink = Sink(self._counter.put, keys.url, rows)
+
+    def finish(self) -> Written:
+        """Write source pages, changed documents, and last the root."""
+        if len(self.sink.rows) > self._old_rows:
+            finish_sources(self.sink, self._old_rows // PAGE_SIZE)
+        for path, document in self.documents.items():
+            self._counter.put(f"{path}/zarr.json", dump(document))
+        root = dict(self.hierarchy.documents[""])
+        members = dict((root.get("consolidated_metadata") or {}).get("metadata") or {})
+        if not members:
+            members = {p: d for p, d in self.hierarchy.documents.items() if p}
+        members.update(self.documents)
+        root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
+        self._counter.put("zarr.json", dump(root))
+        return Written(
+            self.hierarchy.keys.url,
+            self._counter.objects,
+            self._counter.nbytes,
+            sum(self.sink.counts.values()),
+            len(self.sink.rows) - self._old_rows,
+        )
+
+    def path(self, group: str, name: str) -> str:
+        """Path of an array."""
+        return f"{group}/{name}" if group else name
+
+
+def _shared_rows(hierarchy: Hierarchy) -> list[Any]:
+    """The shared source table as it is."""
+    count = 0
+    for document in hierarchy.documents.values():
+        for transformer in document.get("storage_transformers", []):
+            count = max(count, int((transformer["configuration"].get("sources") or {}).get("count", 0)))
+    page = 0
+    # private parts may have added rows that no listed document counts
+    while hierarchy.keys.size(f"sources/{page}.json") is not None:
+        page += 1
+    if page == 0:
+        return []
+    import json
+
+    last = json.loads(hierarchy.keys.get(f"sources/{page - 1}.json") or b'{"list": []}')
+    total = max(count, (page - 1) * PAGE_SIZE + len(last["list"]))
+    return list(PagedSources(hierarchy.keys, "sources", PAGE_SIZE, total))
+
+
+# ---------------------------------------------------------------------- append
+
+
+def append_arrays(addition: Addition, group: str, node: NodeGroup, dim: str) -> None:
+    """Append the arrays of a group that have a dimension; check that the others are what is there.
+
+    Raises
+    ------
+    HierarchyError
+        If variables, dimensions or data types do not fit.
+    EncodingMismatchError
+        If a variable is packed differently.
+    """
+    known = addition.hierarchy.arrays_of(group)
+    growing = [n for n in known if dim in dims_of(addition.hierarchy.documents[addition.path(group, n)], n)]
+    if not growing:
+        raise HierarchyError(
+            f"{addition.hierarchy.keys.url}: no variable of group {'/' + group!r} has a dimension {dim!r}; "
+            f"there are {', '.join(known)}"
+        )
+    arriving = [n for n, a in node.arrays.items() if dim in a.dims]
+    missing, extra = sorted(set(growing) - set(arriving)), sorted(set(arriving) - set(growing))
+    if missing or extra:
+        raise HierarchyError(
+            f"append along {dim!r}: "
+            + (f"{', '.join(missing)} would not grow with the others" if missing else "")
+            + ("; " if missing and extra else "")
+            + (f"{', '.join(extra)} is not there yet" if extra else "")
+            + ". Give all variables with that dimension"
+        )
+    _check_length(node, growing, dim)
+    for name in growing:
+        _append_one(addition, addition.path(group, name), node.arrays[name], dim)
+
+
+def _check_length(node: NodeGroup, names: Sequence[str], dim: str) -> None:
+    lengths = {n: node.arrays[n].data.shape[node.arrays[n].dims.index(dim)] for n in names}
+    if len(set(lengths.values())) > 1:
+        raise HierarchyError(f"append along {dim!r}: variables have different lengths {lengths}")
+
+
+def _append_one(addition: Addition, path: str, new: NodeArray, dim: str) -> None:
+    document = addition.hierarchy.documents[path]
+    dims = dims_of(document, path)
+    shape = tuple(int(n) for n in document["shape"])
+    if new.dims != dims:
+        raise HierarchyError(f"{path}: has dimensions {dims}, what is appended {new.dims}; transpose it first")
+    axis = dims.index(dim)
+    other = (*new.data.shape[:axis], shape[axis], *new.data.shape[axis + 1 :])
+    if other != shape:
+        raise HierarchyError(
+            f"{path}: has shape {shape}, what is appended {new.data.shape}: only the length along {dim!r} may differ"
+        )
+    if is_virtual(document):
+        _append_virtual(addition, path, document, new, axis)
+    else:
+        _append_values(addition, path, document, new, axis)
+
+
+def _append_values(addition: Addition, path: str, document: dict[str, Any], new: NodeArray, axis: int) -> None:
+    """Append to an array whose values the hierarchy holds: its last chunk is written again, longer."""
+    old = np.asarray(addition.hierarchy.data(path))
+    values = np.asarray(new.data)
+    if values.dtype != old.dtype:
+        if not np.can_cast(values.dtype, old.dtype, "same_kind"):
+            raise HierarchyError(f"{path}: has data type {old.dtype}, what is appended {values.dtype}")
+        cast = values.astype(old.dtype)
+        if not np.array_equal(cast.astype(values.dtype), values, equal_nan=values.dtype.kind == "f"):
+            raise HierarchyError(f"{path}: values of {values.dtype} do not fit the data type {old.dtype} that is there")
+        values = cast
+    _same_meaning(path, document, new)
+    joined = np.concatenate([old, values], axis=axis)
+    chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
+    first = old.shape[0] // chunk_shape[0] if axis == 0 else 0
+    for key, data in ordinary_chunks(joined, chunk_shape, first):
+        addition.sink.put(f"{path}/{key}", data)
+    addition.documents[path] = {**document, "shape": list(joined.shape)}
+
+
+TIME_ATTRIBUTES = ("units", "calendar")
+
+
+def _same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> None:
+    dtype = data_type_from_json(document["data_type"])
+    attrs = attributes_from_json(document.get("attributes", {}), dtype)
+    for name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", *TIME_ATTRIBUTES):
+        a, b = attrs.get(name), new.attrs.get(name)
+        if name == "units" and not (isinstance(a, str) and " since " in a):
+            continue
+        if not _same(a, b):
+            raise EncodingMismatchError(f"{path}: {name} is {a!r} in the store and {b!r} in what is appended")
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is None and b is None
+    return bool(np.array_equal(np.asarray(a), np.asarray(b))) or bool(np.all(a != a) and np.all(b != b))
+
+
+def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new: NodeArray, axis: int) -> None:
+    hierarchy = addition.hierarchy
+    dtype = data_type_from_json(document["data_type"])
+    attrs = attributes_from_json(document.get("attributes", {}), dtype)
+    data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
+    there = hierarchy.array(path)
+    concatenation = document["storage_transformers"][0]
+    if concatenation["name"] != "virtual-concatenation" or concatenation["configuration"]["axis"] != axis:
+        members, number = [as_part(addition, path, document, axis)], 1 + next_part(addition, path)
+    else:
+        members, number = list(concatenation["configuration"]["members"]), next_part(addition, path)
+    entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
+    entry["length"] = data.shape[axis]
+    edges = [*there.chunks[axis], *data.chunks[axis]]
+    grid = _grown_grid(there, axis, edges)
+    head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
+    shape = (*there.shape[:axis], there.shape[axis] + data.shape[axis], *there.shape[axis + 1 :])
+    from intake_virtualzarr.codecs.spec import bytes_codec
+
+    codecs = [{"name": "vlen-utf8"}] if dtype.kind == "O" else [bytes_codec(dtype).to_json()]
+    transformer = {"name": "virtual-concatenation", "configuration": {"axis": axis, "members": [*members, entry]}}
+    addition.documents[path] = head.document(shape, grid, codecs, transformer)
+
+
+def _grown_grid(there: VirtualZarrArray, axis: int, edges: Sequence[int]) -> Any:
+    from intake_virtualzarr.grid import AxisGrid, ChunkGrid
+
+    axes = []
+    for n, own in enumerate(there.chunks):
+        visible = np.asarray(edges if n == axis else own, dtype=np.int64)
+        axes.append(AxisGrid.varying(visible[visible > 0]) if visible.sum() else AxisGrid.regular(0, 1))
+    return ChunkGrid(tuple(axes))
+
+
+def _new_member(
+    addition: Addition,
+    path: str,
+    data: VirtualZarrArray,
+    packing: Packing | None,
+    there: VirtualZarrArray,
+    number: int,
+    new: NodeArray,
+) -> dict[str, Any]:
+    """Write what is appended as a part, and the member that names it."""
+    part = f"{path}/parts/{number}"
+    own = Packing.from_attrs(new.attrs, data.dtype)
+    entry: dict[str, Any] = {"array": f"parts/{number}"}
+    if packing is not None or own is None:
+        if data.dtype != there.dtype or own != packing:
+            raise EncodingMismatchError(
+                f"{path}: is {there.dtype} packed as {packing} in the store, and {data.dtype} packed as {own} in what is "
+                "appended; join the files anew with open_virtual_mfdataset and write with mode='w'"
+            )
+    else:  # the store holds decoded values
+        if not np.can_cast(own.dtype, there.dtype, "safe"):
+            raise EncodingMismatchError(f"{path}: decodes to {own.dtype}, the store holds {there.dtype}")
+        entry["decode"] = packing_to_json(own)
+    head = ArrayHead(data.dtype, data.fill_value, None, {})
+    document = write_plan(plan_array(data), data.shape, head, part, addition.sink)
+    addition.sink.put(f"{part}/zarr.json", dump(document))
+    return entry
+
+
+def _inline(values: Any) -> VirtualZarrArray:
+    from intake_virtualzarr.inline import inline_array
+
+    return inline_array(np.asarray(values))
+
+
+# ---------------------------------------------------------------------- regions and variables
+
+
+def replace_region(addition: Addition, group: str, node: NodeGroup, dim: str, start: int, stop: int) -> None:
+    """Show other chunks in ``[start, stop)`` along a dimension; what is outside stays.
+
+    Raises
+    ------
+    HierarchyError
+        If a variable is not virtual, or does not fit the region.
+    """
+    for name, new in node.arrays.items():
+        path = addition.path(group, name)
+        document = addition.hierarchy.documents.get(path)
+        if document is None:
+            raise HierarchyError(f"{path}: is not in the store; a region can only replace what is there")
+        if dim not in new.dims:
+            continue
+        axis = new.dims.index(dim)
+        there = addition.hierarchy.array(path)
+        wanted = (*there.shape[:axis], stop - start, *there.shape[axis + 1 :])
+        if new.dims != dims_of(document, path) or new.data.shape != wanted:
+            raise HierarchyError(
+                f"{path}: the region has dimensions {dims_of(document, path)} and shape {wanted}, "
+                f"what is written {new.dims} and {new.data.shape}"
+            )
+        if not is_virtual(document):
+            values = np.asarray(there)[tuple(slice(start, stop) if n == axis else slice(None) for n in range(there.ndim))]
+            if not np.array_equal(values, np.asarray(new.data), equal_nan=values.dtype.kind == "f"):
+                raise HierarchyError(f"{path}: its values in the region are others than those that are written")
+            continue
+        _replace_one(addition, path, document, there, new, axis, start, stop)
+
+
+def _replace_one(
+    addition: Addition,
+    path: str,
+    document: dict[str, Any],
+    there: VirtualZarrArray,
+    new: NodeArray,
+    axis: int,
+    start: int,
+    stop: int,
+) -> None:
+    dtype = data_type_from_json(document["data_type"])
+    attrs = attributes_from_json(document.get("attributes", {}), dtype)
+    data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
+    number = next_part(addition, path)
+    old = as_part(addition, path, document, axis)
+    entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number + 1, new)
+    entry["length"] = stop - start
+    members = [_cut(old, there.shape, axis, 0, start), entry, _cut(old, there.shape, axis, stop, there.shape[axis])]
+    edges = np.unique([0, *np.cumsum(there.chunks[axis]).tolist(), start, stop, *(start + np.cumsum(data.chunks[axis])).tolist()])
+    grid = _grown_grid(there, axis, np.diff(edges).tolist())
+    from intake_virtualzarr.codecs.spec import bytes_codec
+
+    codecs = [{"name": "vlen-utf8"}] if dtype.kind == "O" else [bytes_codec(dtype).to_json()]
+    head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
+    configuration = {"axis": axis, "members": [m for m in members if m["length"]]}
+    addition.documents[path] = head.document(
+        there.shape, grid, codecs, {"name": "virtual-concatenation", "configuration": configuration}
+    )
+
+
+def _cut(member: Mapping[str, Any], shape: Sequence[int], axis: int, start: int, stop: int) -> dict[str, Any]:
+    select = [[start, stop, 1] if n == axis else [0, extent, 1] for n, extent in enumerate(shape)]
+    return {"array": member["array"], "length": stop - start, "select": select}
+
+
+def add_variables(addition: Addition, group: str, node: NodeGroup) -> None:
+    """Add arrays that are not there yet; those that are must be the same.
+
+    Raises
+    ------
+    HierarchyError
+        If an array of that name holds something else.
+    """
+    for name, new in node.arrays.items():
+        path = addition.path(group, name)
+        if path in addition.hierarchy.documents:
+            if not same_values(addition.hierarchy, path, new):
+                raise HierarchyError(
+                    f"{path}: is there already with other values; append_dim=… adds to it, mode='w' replaces the store"
+                )
+            continue
+        addition.documents[path] = write_array(new, path, addition.sink, fuse=True)
+    for parent in _missing_groups(addition.hierarchy, group):
+        attributes = attributes_to_json(node.attrs) if parent == group else {}
+        addition.documents[parent] = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+
+
+def _missing_groups(hierarchy: Hierarchy, group: str) -> list[str]:
+    parts = group.split("/") if group else []
+    paths = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    return [path for path in paths if path not in hierarchy.documents]
+
+
+COMPARE_LIMIT = 256 * 1024 * 1024
+
+
+def same_values(hierarchy: Hierarchy, path: str, new: NodeArray) -> bool:
+    """Whether an array of the store has the dimensions and values of another."""
+    there = hierarchy.array(path)
+    if dims_of(hierarchy.documents[path], path) != new.dims or there.shape != new.data.shape:
+        return False
+    if isinstance(new.data, VirtualZarrArray):
+        if new.data.nbytes > COMPARE_LIMIT:
+            raise HierarchyError(f"{path}: {new.data.nbytes} bytes are too many to be compared; drop the variable first")
+        if there.decoded and new.data.decoded is False and new.data.packing is not None:
+            return bool(np.array_equal(np.asarray(there), np.asarray(new.data.decode()), equal_nan=True))
+    a, b = np.asarray(there), np.asarray(new.data)
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"))
+
+
+# ---------------------------------------------------------------------- coordinates
+
+
+def check_sequel(old: xr.Variable, new: xr.Variable, dim: str) -> None:
+    """Raise if a coordinate does not go on where the one in the store ends.
+
+    Raises
+    ------
+    HierarchyError
+        Names the last value that is there and the first that would follow.
+    """
+    a, b = np.asarray(old), np.asarray(new)
+    if a.size == 0 or b.size == 0:
+        return
+    values = np.concatenate([a, b])
+    rising = bool((values[1:] > values[:-1]).all())
+    falling = bool((values[1:] < values[:-1]).all())
+    if rising or falling:
+        return
+    if np.isin(b, a).any():
+        twice = b[np.isin(b, a)][0]
+        raise HierarchyError(f"append along {dim!r}: {twice} is there already; overlapping steps are not joined")
+    raise HierarchyError(
+        f"append along {dim!r}: the store ends at {a[-1]}, what is appended runs from {b[0]} to {b[-1]}; "
+        "coordinates must go on in one direction"
+    )
