@@ -1,0 +1,68 @@
+"""Which formats are installed, and which of them a file is of."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+
+from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.base import Format
+from intake_virtualzarr.readers.base import Buffer
+
+__all__ = ["GROUP", "format_named", "format_of", "formats"]
+
+GROUP = "intake_virtualzarr.formats"
+"""Entry point group of format plug-ins."""
+
+
+@cache
+def formats() -> dict[str, Format]:
+    """The installed plug-ins by name."""
+    found: dict[str, Format] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        plugin = entry.load()
+        if not isinstance(plugin, Format):
+            raise FormatError(f"entry point {entry.name!r} of {GROUP} is {plugin!r}, which is no format plug-in")
+        found[entry.name] = plugin
+    return found
+
+
+def format_named(name: str) -> Format:
+    """The plug-in of that name."""
+    try:
+        return formats()[name]
+    except KeyError:
+        raise FormatError(f"no format {name!r} is installed; there are {', '.join(formats())}") from None
+
+
+def format_of(url: str, head: Buffer) -> Format:
+    """The format of a file by its first bytes.
+
+    Raises
+    ------
+    FormatError
+        If no installed format knows them.
+    """
+    for plugin in formats().values():
+        if plugin.sniff(head):
+            return plugin
+    raise FormatError(f"{url}: is not a file of any format known here ({', '.join(formats())}); it {_looks(head)}")
+
+
+def _looks(head: Buffer) -> str:
+    first = bytes(head[:16])
+    if not first:
+        return "is empty"
+    if first.startswith(b"CDF"):
+        return "is netCDF-3 (classic)"
+    if first.startswith((b"II*\0", b"MM\0*")):
+        return "is TIFF"
+    if first.startswith(b"GRIB"):
+        return "is GRIB"
+    if first.startswith(b"\x0e\x03\x13\x01"):
+        return "is HDF4"
+    if first.startswith(b"SIMPLE  ="):
+        return "is FITS"
+    if first.lstrip().startswith((b"<", b"{")):
+        return "looks like text or a web page, such as a login form or an error message"
+    return f"begins with {first!r}"
