@@ -304,6 +304,10 @@ def test_local_source_items_are_relative_to_the_published_directory(tmp_path, mo
     text = "".join(path.read_text() for path in directory.glob("*.json"))
     assert str(tmp_path) not in text
     assert ("../items/1.json" if count == 2 else "../data/1.nc") in text
+    fixed = publication(source_items=items, sources=(), relocatable=False)
+    publish_collection(dataset(), fixed, tmp_path / "copy")
+    text = "".join(path.read_text() for path in (tmp_path / "copy").glob("*.json"))
+    assert (f"{tmp_path}/items/1.json" if count == 2 else f"{tmp_path}/data/1.nc") in text
 
 
 def test_listed_source_items_are_valid():

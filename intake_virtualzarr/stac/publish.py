@@ -93,6 +93,7 @@ def _publish(
     thumbnail: bool,
 ) -> list[Path]:
     is_item = isinstance(obj, pystac.Item)
+    relocatable = publication.relocatable and publication.base_href is None
     path = directory / (f"{obj.id}.json" if is_item else "collection.json")
     existing = _read_existing(path, obj.id)
     written = []
@@ -104,7 +105,9 @@ def _publish(
         obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}")))
     stem = f"{obj.id}-items" if is_item else "items"
     if not any(link.rel == "derived_from" for link in obj.links):
-        changed, asset = write_source_items(publication.source_items, directory, stem)
+        changed, asset = write_source_items(
+            publication.source_items, directory, stem, relocatable=relocatable
+        )
         if asset is not None:
             name = asset.href
             if changed:
@@ -114,7 +117,7 @@ def _publish(
             obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
     for link in obj.links:
         if link.rel == "derived_from":
-            link.target = relative_to(str(link.target), directory)
+            link.target = relative_to(str(link.target), directory if relocatable else None)
     document = _with_place(obj, path.name, publication)
     if write_if_changed(path, to_json(_merged(existing, document))):
         written.append(path)

@@ -114,7 +114,7 @@ def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> dict[st
 
 
 def write_source_items(
-    sources: Sequence[SourceItem], directory: Path, stem: str = "items"
+    sources: Sequence[SourceItem], directory: Path, stem: str = "items", *, relocatable: bool = True
 ) -> tuple[bool, pystac.Asset | None]:
     """Write a file that lists the source items: stac-geoparquet where rustac is installed, else GeoJSON.
 
@@ -124,6 +124,8 @@ def write_source_items(
     directory : Path
     stem : str
         Name of the file without its suffix.
+    relocatable : bool
+        Name local files relative to the directory.
 
     Returns
     -------
@@ -132,7 +134,7 @@ def write_source_items(
     asset : pystac.Asset or None
         How a collection refers to it; ``None`` if there are no items.
     """
-    documents = source_item_documents(sources, directory)
+    documents = source_item_documents(sources, directory if relocatable else None)
     if not documents:
         return False, None
     parquet = find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
