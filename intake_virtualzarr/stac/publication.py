@@ -80,8 +80,11 @@ class Publication:
     base_href: str | None = None
     """Where the directory is going to be served; ``None`` for a self-contained catalog."""
     relocatable: bool = True
-    """Local sources are named relative to the directory, so that both can be moved together; ``False`` where the
-    directory is a temporary copy of one elsewhere. Has no effect with ``base_href``: then they stay absolute."""
+    """Local sources are named relative to the directory, so that both can be moved together.
+
+    ``False`` where the directory is a temporary copy of one elsewhere; with ``base_href`` they stay
+    absolute anyhow.
+    """
 
     def __post_init__(self) -> None:
         if not self.id or self.id in (".", "..") or any(one in self.id for one in "/\\?#"):
