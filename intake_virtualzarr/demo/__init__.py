@@ -1,0 +1,1 @@
+"""``intake-virtualzarr demo``: the whole way once, on synthetic files, with every value checked."""
