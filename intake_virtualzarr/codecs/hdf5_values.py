@@ -223,9 +223,12 @@ def _struct_dtype(datatype: Datatype) -> np.dtype[Any]:
     if not fields:
         raise UnsupportedError("a compound without members")
     try:
-        return np.dtype(fields)
+        dtype = np.dtype(fields)
     except ValueError as exc:
         raise UnsupportedError(f"a compound that NumPy cannot name ({exc})") from exc
+    if dtype.names != tuple(member.name for member in datatype.members):
+        raise UnsupportedError("a compound with a member without a name")
+    return dtype
 
 
 def convert(datatype: Datatype, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:

@@ -142,7 +142,7 @@ _CODECS: dict[int, _Make] = {
     2: _shuffle,
     3: _fletcher32,
     4: _parameters("szip", 4),
-    5: _parameters("nbit", 3),
+    5: _parameters("nbit", 5),
     6: _parameters("scaleoffset", 8),
     307: _bzip2,
     32000: _lzf,

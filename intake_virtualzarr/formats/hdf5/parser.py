@@ -51,7 +51,7 @@ MAX_DEPTH = 200
 MAX_METADATA = 4 * 1024**3
 """Metadata of one file [bytes]."""
 
-DAMAGE = (StructError, IndexError, ValueError, OverflowError, RecursionError, MemoryError)
+DAMAGE = (StructError, IndexError, ValueError, OverflowError)
 """What reading past the end of a short message raises."""
 
 
