@@ -16,7 +16,7 @@ from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.write import write_if_changed
 
-__all__ = ["CatalogEntry", "catalog_yaml", "existing_text", "merged_catalog", "write_catalog"]
+__all__ = ["CatalogEntry", "catalog_yaml", "existing_text", "literal", "merged_catalog", "write_catalog"]
 
 CATALOG_DIR = "{{ CATALOG_DIR }}"
 """What Intake replaces by the directory of the catalog file."""
@@ -48,10 +48,10 @@ class CatalogEntry:
         are written as templates of themselves. No parameters are declared: Intake drops a declared parameter that
         no template uses, without a word, while undeclared ones reach the driver.
         """
-        args = {"urlpath": _urlpath(self.store_href), **_literal(dict(self.args))}
+        args = {"urlpath": _urlpath(self.store_href), **literal(dict(self.args))}
         source: dict[str, Any] = {"description": self.description} if self.description else {}
         source |= {"driver": self.driver, "args": args}
-        return {**source, "metadata": _literal(dict(self.metadata))} if self.metadata else source
+        return {**source, "metadata": literal(dict(self.metadata))} if self.metadata else source
 
 
 def catalog_yaml(entries: Mapping[str, CatalogEntry], metadata: Mapping[str, Any] | None = None) -> str:
@@ -165,23 +165,23 @@ def _urlpath(store_href: str) -> str:
     """Put the template of the catalog's directory before a relative href."""
     if strip_signature(store_href) != store_href:
         raise CatalogError(f"the store's URL {strip_signature(store_href)} holds credentials; pass it without them")
-    literal = str(_literal(store_href))
+    text = str(literal(store_href))
     if "://" in store_href or "::" in store_href or os.path.isabs(store_href):
-        return literal
-    return f"{CATALOG_DIR}/{literal.removeprefix('./')}"
+        return text
+    return f"{CATALOG_DIR}/{text.removeprefix('./')}"
 
 
-def _literal(value: Any) -> Any:
+def literal(value: Any) -> Any:
     """Escape what Jinja would take for a template."""
     if isinstance(value, str):
         return TEMPLATE_START.sub(lambda found: f"{{{{ '{found.group()}' }}}}", value)
     if isinstance(value, Mapping):
-        return {str(key): _literal(one) for key, one in value.items()}
+        return {str(key): literal(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_literal(one) for one in value]
+        return [literal(one) for one in value]
     if value is None or isinstance(value, bool | int | float | dt.date):
         return value
-    return value.tolist() if hasattr(value, "tolist") else _literal(str(value))
+    return value.tolist() if hasattr(value, "tolist") else literal(str(value))
 
 
 def _dump(document: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import inspect
 import os
@@ -166,17 +167,24 @@ def _select(dataset: Any, url: str, dim: str, value: Any, shown: str) -> Any:
     if dim not in dataset.indexes:
         raise CatalogError(f"{url}: {dim!r} has no coordinate to select by; use isel={{{dim!r}: …}}")
     index = dataset.indexes[dim]
-    label = value
+    label = _label(value)
     if isinstance(value, Mapping):
-        start, stop, step = _bounds(value, shown)
+        start, stop, step = (_label(one) for one in _bounds(value, shown))
         if index.is_monotonic_decreasing and len(index) > 1 and start is not None and stop is not None and start < stop:
             start, stop = stop, start
         label = slice(start, stop, step)
     try:
-        selected = dataset.sel({dim: list(value) if isinstance(value, tuple) else label})
-    except (KeyError, TypeError, ValueError) as exc:
-        raise CatalogError(f"{url}: {shown} is not there; {_range(dataset, dim)} ({exc})") from exc
+        selected = dataset.sel({dim: list(label) if isinstance(label, tuple) else label})
+    except KeyError as exc:
+        raise CatalogError(f"{url}: {shown} is not there; {_range(dataset, dim)}") from exc
+    except (TypeError, ValueError) as exc:
+        raise CatalogError(f"{url}: {shown} cannot be selected: {exc}; {_range(dataset, dim)}") from exc
     return _not_empty(dataset, selected, url, dim, shown)
+
+
+def _label(value: Any) -> Any:
+    """Turn a date, which YAML makes of ``2024-01-31``, into text again: it means the whole day."""
+    return value.isoformat() if type(value) is dt.date else value
 
 
 def _positions(value: Any) -> Any:

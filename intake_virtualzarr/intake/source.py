@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from intake.source.base import DataSource, Schema
 
 from intake_virtualzarr._version import __version__
+from intake_virtualzarr.catalog_file import literal
 from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.html import table_html
-from intake_virtualzarr.intake.dataset import check_arguments
+from intake_virtualzarr.intake.dataset import check_arguments, plain_url
 from intake_virtualzarr.intake.readers import VirtualZarrData, VirtualZarrReader
 
 __all__ = ["VirtualZarrSource"]
@@ -80,20 +81,35 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         """Open lazily, as `to_dask`."""
         return self.to_dask()
 
+    @property
+    def plain_urlpath(self) -> str:
+        """What is opened, without the doubled slashes of catalog templates."""
+        return plain_url(str(self.urlpath))
+
     def describe(self) -> dict[str, Any]:
         """What the catalog says of the entry, or, without a catalog, what the source says of itself."""
         if self._entry is not None:
             described: dict[str, Any] = self._entry.describe()
             return described
-        args = self._yaml()["sources"][self.name]["args"]
         return {
             "name": self.name,
             "container": self.container,
             "driver": ["virtualzarr"],
             "description": self.description or "",
             "metadata": self.metadata,
-            "args": args,
+            "args": self._arguments(),
         }
+
+    def _arguments(self) -> dict[str, Any]:
+        args: dict[str, Any] = super()._yaml()["sources"][self.name]["args"]
+        return args
+
+    def _yaml(self) -> dict[str, Any]:
+        """Write the source as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
+        document: dict[str, Any] = super()._yaml()
+        for source in document["sources"].values():
+            source["args"], source["metadata"] = literal(source["args"]), literal(source["metadata"])
+        return document
 
     def _get_schema(self) -> Schema:
         dataset = self.to_dask()
@@ -142,7 +158,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         self.name, self.description = name, description
 
     def _repr_html_(self) -> str:
-        args = self._yaml()["sources"][self.name]["args"]
+        args = self._arguments()
         rows = {"description": self.description or "", **args, **{f"metadata: {k}": v for k, v in self.metadata.items()}}
         return table_html(f"{self.name} (virtualzarr)", rows)
 

@@ -1,0 +1,91 @@
+"""``append``: add files to a store."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from intake_virtualzarr.cli_commands.common import (
+    Subparsers,
+    add_json,
+    add_search_options,
+    add_storage_options,
+    find_items,
+    print_json,
+    print_text,
+    search_options,
+    storage_options,
+)
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Say what the command takes."""
+    parser = subparsers.add_parser("append", help="scan files and add them to a store, along a dimension")
+    parser.add_argument("store", help="virtual store")
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
+    )
+    parser.add_argument("--dim", default="time", help="dimension that grows (default: time)")
+    parser.add_argument("--group", help="group in the files and in the store")
+    parser.add_argument("--drop", action="append", metavar="NAME", help="variable of the files to leave out; repeatable")
+    parser.add_argument("--dry-run", action="store_true", help="do everything but write")
+    add_search_options(parser)
+    add_storage_options(parser)
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Append what the store does not hold yet; what is older than its end is refused."""
+    from intake_virtualzarr.dataset import open_virtual_dataset
+    from intake_virtualzarr.virtualize import virtualize
+
+    access = storage_options(options)
+    dim = options.dim
+    there = open_virtual_dataset(options.store, group=options.group, storage_options=access)
+    more = virtualize(
+        find_items(options),
+        group=options.group,
+        drop_variables=options.drop,
+        time_dim=dim,
+        storage_options=access,
+        **search_options(options),
+    )
+    _check_follows(there, more, dim, options.store)
+    report = {
+        "store": options.store,
+        "dim": dim,
+        "before": there.sizes[dim],
+        "after": there.sizes[dim] + more.sizes[dim],
+        "references": more.vzarr.references,
+        "dry_run": options.dry_run,
+    }
+    if not options.dry_run:
+        more.vzarr.to_zarr(options.store, append_dim=dim, group=options.group, storage_options=access)
+    if options.json:
+        print_json(report)
+    else:
+        would = "would grow" if options.dry_run else "grew"
+        print_text(
+            f"{options.store}: {dim!r} {would} from {report['before']} to {report['after']}, "
+            f"by {report['references']} references to chunks"
+        )
+    return 0
+
+
+def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:
+    """Refuse what would make the coordinate run back."""
+    from intake_virtualzarr.errors import HierarchyError
+
+    for dataset, what in ((there, store), (more, "the new files")):
+        if dim not in dataset.dims:
+            raise HierarchyError(f"{what}: has no dimension {dim!r}; there are {', '.join(map(str, dataset.dims)) or 'none'}")
+    if dim not in there.indexes or dim not in more.indexes or not there.sizes[dim]:
+        return
+    last, first = there.indexes[dim][-1], more.indexes[dim][0]
+    if not first > last:
+        raise HierarchyError(
+            f"{store}: {dim!r} ends at {last}, and the new files begin at {first}; append only what comes after"
+        )

@@ -1,0 +1,45 @@
+"""``serve``: a local http server for a directory, with a page that shows its stores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from urllib.parse import quote
+
+from intake_virtualzarr.cli_commands.common import Subparsers, print_text
+
+__all__ = ["add_parser", "run", "store_links"]
+
+DEPTH = 3
+"""Levels of directories in which stores are looked for."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Say what the command takes."""
+    parser = subparsers.add_parser("serve", help="serve a directory over http with byte ranges and CORS, until Ctrl-C")
+    parser.add_argument("directory", nargs="?", default=".", help="what to serve (default: this directory); sources below it too")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: 8000)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from intake_virtualzarr.serving import RangeServer
+
+    with RangeServer(options.directory, options.host, options.port) as server:
+        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *store_links(server.root, server.url))
+        print("", end="", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print_text(f"{server.requests} requests, {server.sent} bytes")
+    return 0
+
+
+def store_links(root: Path, url: str) -> list[str]:
+    """List the stores below a directory, with links to the page that shows each."""
+    from intake_virtualzarr.serving import PREVIEW
+
+    found = [path for depth in range(DEPTH) for path in sorted(root.glob("*/" * depth + "*.vzarr")) if path.is_dir()]
+    return [f"  {path.relative_to(root)}: {url}{PREVIEW}?store={quote(f'/{path.relative_to(root).as_posix()}')}" for path in found]

@@ -1,0 +1,46 @@
+"""From what a user names to stores: the store itself, or the entries of a catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["stores_of"]
+
+
+def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str, Any]]]:
+    """Find the stores that a path or URL names.
+
+    Parameters
+    ----------
+    target : str
+        A store or archive file; an Intake catalog (``.yaml``); a STAC document (``.json``).
+    options : mapping, optional
+        Options for opening, by URL prefix.
+
+    Returns
+    -------
+    list of (name, url, arguments)
+        Arguments are ``format`` and ``group`` where the catalog tells them.
+    """
+    path = target.rstrip("/").lower()
+    if not path.endswith((".yaml", ".yml")) and not _is_stac(target):
+        return [("", target, {})]
+    import intake
+
+    from intake_virtualzarr.intake.source import VirtualZarrSource
+    from intake_virtualzarr.intake.stac import VirtualZarrStacCatalog
+
+    catalog = VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+    found = []
+    for name in catalog:
+        source = catalog[name]
+        if isinstance(source, VirtualZarrSource):
+            arguments = source.reader.kwargs
+            found.append(
+                (name, source.plain_urlpath, {key: arguments[key] for key in ("format", "group") if arguments.get(key)})
+            )
+    return found
+
+
+def _is_stac(target: str) -> bool:
+    return target.lower().endswith((".json", ".geojson"))
