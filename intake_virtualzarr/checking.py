@@ -10,6 +10,7 @@ from typing import Any, Literal
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import SourceChangedError, VirtualZarrError
 from intake_virtualzarr.groups import VirtualTree
+from intake_virtualzarr.hierarchy.ordinary import ChunkObjects
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.readers import Access, open_reader
@@ -50,6 +51,8 @@ def _collect(array: VirtualZarrArray, found: dict[str, Source], tables: set[int]
         if id(table) in tables:
             continue
         tables.add(id(table))
+        if isinstance(table, ChunkObjects):  # chunks of an ordinary array: part of the store, not its sources
+            continue
         found.update((source.url, source) for source in table if source.content is None and source.url not in found)
 
 

@@ -93,21 +93,28 @@ def _edges_text(edges: tuple[int, ...]) -> str:
 
 def _segment_text(array: VirtualZarrArray) -> str:
     kind = " (decoded, each by its own packing)" if array.decoded else " (their packing differs)" if array.mixed else ""
-    return f"{len(array.segments)}{kind}"
+    return f"{_segment_count(array)}{kind}"
+
+
+def _segment_count(array: VirtualZarrArray) -> int:
+    # members of a concatenation on disk are opened when they are touched, len() included
+    edges = getattr(array.segments, "edges", None)
+    return len(array.segments) if edges is None else len(edges) - 1
 
 
 def _references(array: VirtualZarrArray) -> str:
-    # segments of a concatenation on disk are opened when they are touched; counting would open all of them
     return str(array.references) if isinstance(array.segments, tuple) else "not counted yet"
 
 
 def _sources(array: VirtualZarrArray) -> tuple[str, ...]:
     """URLs of the first sources, from few segments, so that arrays of many files are shown as fast as others."""
+    if not isinstance(array.segments, tuple):
+        return ("not opened yet",)
     urls: dict[str, None] = {}
-    segments = array.segments
-    for at in range(min(len(segments), SHOWN)):
-        sources = segments[at].stored.sources
+    more = len(array.segments) > SHOWN
+    for segment in array.segments[:SHOWN]:
+        sources = segment.stored.sources
         urls.update((sources[row].url, None) for row in range(min(len(sources), SHOWN)))
-    shown = list(urls)[:SHOWN]
-    more = len(segments) > SHOWN or any(len(segments[at].stored.sources) > SHOWN for at in range(min(len(segments), SHOWN)))
-    return (*shown, "…") if more or len(urls) > SHOWN else tuple(shown)
+        more |= len(sources) > SHOWN
+    shown = tuple(urls)[:SHOWN]
+    return (*shown, "…") if more or len(urls) > SHOWN else shown
