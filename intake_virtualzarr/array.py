@@ -286,21 +286,24 @@ class VirtualZarrArray:
         """The array of decoded values: each segment by its own CF packing, in a common data type, missing values NaN."""
         if self.decoded:
             return self.replace(mixed=False)
-        dtypes = [
-            segment.packing.dtype if segment.packing is not None else segment.stored.dtype
-            for segment in self.segments
-            if not is_fill(segment)
-        ]
+        dtypes, has_nan = set(), False
+        for segment in self.segments:
+            dtype = segment.stored.dtype
+            if not _is_exact(dtype, self.dtype) and self.dtype.kind not in "fc":
+                self._check_one_cast(dtype)
+            if is_fill(segment) and _is_nan(segment.stored.fill_value):
+                has_nan = True  # made by a join or a mask, not by a file: whatever holds NaN will do
+            elif not is_fill(segment):
+                dtypes.add(dtype if segment.packing is None else segment.packing.dtype)
         packing = self.packing
-        fill = self.fill_value
-        if packing is not None:
-            fill = _decode_fill(fill, packing, self)
-        dtype = np.result_type(*dtypes) if dtypes else self.dtype
-        if packing is None and self.dtype.kind in "fc" and dtype.kind in "iufc":
-            dtype = np.result_type(dtype, self.dtype)
-        if _is_nan(fill) and dtype.kind in "iu" and not _covers(self.shape, self.segments):
-            dtype = np.dtype("f4" if dtype.itemsize <= 2 else "f8")
-        return self.replace(dtype=dtype, fill_value=_as_scalar(fill, dtype), decoded=True, mixed=False)
+        fill = self.fill_value if packing is None else _decode_fill(self.fill_value, packing, self)
+        common = np.result_type(*dtypes) if dtypes else self.dtype
+        if packing is None and self.dtype.kind in "fc" and common.kind in "iufc":
+            common = np.result_type(common, self.dtype)
+        has_nan = has_nan or (_is_nan(fill) and not _covers(self.shape, self.segments))
+        if has_nan and common.kind in "iu":
+            common = np.dtype("f4" if common.itemsize <= 2 else "f8")
+        return self.replace(dtype=common, fill_value=_as_scalar(fill, common), decoded=True, mixed=False)
 
     # ------------------------------------------------------------------ NumPy and xarray
 
@@ -311,9 +314,9 @@ class VirtualZarrArray:
 
     def __getitem__(self, key: object) -> Any:
         normal = normalize_key(key, self.shape)
-        if self.shape and all(isinstance(r, Window) and r.count == 0 for r in normal.requests):
+        if self.shape and not normal.new_axes and all(isinstance(r, Window) and r.count == 0 for r in normal.requests):
             # dask takes such an array as the pattern of its blocks, which are NumPy arrays; it has no values anyway
-            return np.empty((0,) * (self.ndim + len(normal.new_axes)), dtype=self.dtype)
+            return np.empty((0,) * self.ndim, dtype=self.dtype)
         out = self
         for axis, request in enumerate(normal.requests):
             if isinstance(request, Window):
@@ -325,6 +328,8 @@ class VirtualZarrArray:
             out = out.drop_axis(axis)
         for position in normal.new_axes:
             out = out.insert_axis(position)
+        if normal.first:
+            out = out.transpose(normal.first, *(n for n in range(out.ndim) if n != normal.first))
         return out
 
     def select(self, axis: int, windows: Sequence[Window]) -> VirtualZarrArray:
@@ -396,7 +401,19 @@ class VirtualZarrArray:
             return self
         if to.kind not in "biufcOUS" or self.dtype.kind not in "biufcOUS" or (to.kind in "OUS") != (self.dtype.kind in "OUS"):
             raise UnsupportedError(f"a virtual array of {self.dtype} cannot be cast to {to}; load it first")
+        self._check_one_cast(to)
         return self.replace(dtype=to, fill_value=_as_scalar(self.fill_value, to))
+
+    def _check_one_cast(self, to: np.dtype[Any]) -> None:
+        """Values are cast once, when they are read: raise if a cast to the present type has already lost something."""
+        for segment in self.segments:
+            packing = segment.packing if self.decoded else None
+            first = segment.stored.dtype if packing is None else packing.dtype
+            if not _is_exact(first, self.dtype):
+                raise UnsupportedError(
+                    f"values of {first} were cast to {self.dtype}, and a second cast, to {to}, has no virtual form; "
+                    "cast once, or load or chunk the array first"
+                )
 
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:
         """Remove axes of one element."""
@@ -495,10 +512,17 @@ def _as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
         value = value[()]
     if value is None:
         return np.zeros((), dtype)[()]
+    if isinstance(value, np.ndarray | list | tuple) and dtype.names is None:
+        raise UnsupportedError(f"a fill value of shape {np.shape(value)} has no virtual form; only a scalar has")
     if dtype.kind in "OV" or isinstance(value, np.void):
         return value
     with np.errstate(all="ignore"):
         return np.asarray(value).astype(dtype)[()]
+
+
+def _is_exact(dtype: np.dtype[Any], to: np.dtype[Any]) -> bool:
+    """Whether a cast changes no value (NumPy calls that of 64-bit integers to float64 safe)."""
+    return np.can_cast(dtype, to, "safe") and not (dtype.kind in "iu" and dtype.itemsize == 8 and to.kind in "fc")
 
 
 def _is_nan(value: Any) -> bool:
@@ -509,7 +533,10 @@ def _decode_fill(fill: Any, packing: Packing, array: VirtualZarrArray) -> Any:
     if _is_nan(fill):
         return np.nan
     raw = next(segment.stored.dtype for segment in array.segments if not is_fill(segment))
-    return packing.decode(np.array([fill]).astype(raw))[0]
+    value = np.array([fill])
+    with np.errstate(all="ignore"):
+        stored = value.astype(raw)
+    return packing.decode(stored if stored[0] == value[0] else value)[0]
 
 
 def fill_segment(shape: Shape, dtype: np.dtype[Any], value: Any, chunk_shape: Sequence[int] | None = None) -> Segment:
@@ -532,8 +559,8 @@ def fill_segment(shape: Shape, dtype: np.dtype[Any], value: Any, chunk_shape: Se
 
 
 def is_fill(segment: Segment) -> bool:
-    """Whether no chunk of the segment's stored array is stored (known without reading any page)."""
-    return len(segment.stored.sources) == 0
+    """Whether it is a region of one value that belongs to no file (known without reading any page)."""
+    return len(segment.stored.sources) == 0 and segment.packing is None
 
 
 def _covers(shape: Shape, segments: Sequence[Segment]) -> bool:

@@ -18,6 +18,7 @@ from intake_virtualzarr.array import (
     is_fill,
     pool_of,
 )
+from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.indexing import runs_of
@@ -93,8 +94,11 @@ class _Namespace:
         return ~x if isinstance(x, OuterMask) else np.logical_not(x)
 
     @staticmethod
-    def where(*args: Any) -> Any:
-        return where(*args)
+    def where(condition: Any, x: Any, y: Any) -> Any:
+        # a merge with compat="no_conflicts" has read both sides to compare them, and fills the gaps of one from the other
+        if np.ndim(x) and np.ndim(y):
+            return np.where(np.asarray(condition), _values(x, "where"), _values(y, "where"))
+        return where(condition, x, y)
 
     @staticmethod
     def astype(x: Any, dtype: npt.DTypeLike, /, *, copy: bool = True, device: Any = None) -> Any:
@@ -196,16 +200,19 @@ def _is_plain(array: VirtualZarrArray) -> bool:
 def _join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | None) -> VirtualZarrArray:
     dtypes = {a.dtype for a in items}
     common = np.dtype(dtype) if dtype is not None else next(iter(dtypes)) if len(dtypes) == 1 else _common(dtypes)
-    fill = _as_scalar(items[0].fill_value, common)
+    items = [item.astype(common) for item in items]
+    first, fill = items[0], items[0].fill_value
+    packing = None if first.decoded else next((p for a in items if (p := a.packing) is not None), None)
     segments: list[Segment] = []
     at = 0
     for item in items:
         parts = item.segments
-        if not _same_value(_as_scalar(item.fill_value, common), fill) and not _covers(item.shape, parts):
+        if not _same_value(item.fill_value, fill) and not _covers(item.shape, parts):
             parts = filled(item).segments
+        if packing is not None:
+            parts = [_packed_fill(s, packing) for s in parts]
         segments.extend(s.shifted(axis, at) if at else s for s in parts)
         at += item.shape[axis]
-    first = items[0]
     shape = (*first.shape[:axis], at, *first.shape[axis + 1 :])
     return VirtualZarrArray(
         shape,
@@ -217,6 +224,12 @@ def _join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | N
         readers=pool_of(items),
         check=False,
     )
+
+
+def _packed_fill(segment: Segment, packing: Packing) -> Segment:
+    """A region of one stored number, joined with packed numbers, is packed like them; NaN is no stored number."""
+    plain = is_fill(segment) and not _is_nan(segment.stored.fill_value)
+    return replace(segment, packing=packing) if plain else segment
 
 
 def _common(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
@@ -240,12 +253,20 @@ def _same_value(a: Any, b: Any) -> bool:
 
 
 def filled(array: VirtualZarrArray) -> VirtualZarrArray:
-    """The same array with segments for the parts that none covered."""
+    """The same array with segments for the parts that none covered.
+
+    Their value is packed like those of the other segments, unless it is NaN, which is no packed number.
+    """
     missing = [((0,) * array.ndim, array.shape)]
     for segment in array.segments:
         missing = [piece for box in missing for piece in _minus(box, (segment.offset, segment.shape))]
     dtype = array.dtype
-    fills = [fill_segment(shape, dtype, array.fill_value).moved(offset) for offset, shape in missing if 0 not in shape]
+    packing = None if array.decoded or _is_nan(array.fill_value) else array.packing
+    fills = [
+        replace(fill_segment(shape, dtype, array.fill_value), offset=offset, packing=packing)
+        for offset, shape in missing
+        if 0 not in shape
+    ]
     return array.replace(segments=(*array.segments, *fills))
 
 
@@ -280,7 +301,7 @@ def stack(arrays: Iterable[Any], axis: int = 0, **kwargs: Any) -> Any:
     if len({a.shape for a in items}) != 1:
         raise ValueError(f"all arrays must have the same shape, found {sorted({a.shape for a in items})}")
     axis = _axis(axis, items[0].ndim + 1)
-    return concatenate([a.insert_axis(axis) for a in items], axis=axis)
+    return concatenate([a.insert_axis(axis) for a in items], axis=axis, **kwargs)
 
 
 def as_virtual(values: Any) -> VirtualZarrArray:
@@ -402,9 +423,13 @@ def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> Vir
 
 
 @_implements(np.take)
-def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, **kwargs: Any) -> VirtualZarrArray:
+def _take(
+    a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise"
+) -> VirtualZarrArray:
     if axis is None:
         raise UnsupportedError("numpy.take of a flattened array has no virtual form; give an axis")
+    if mode != "raise" or out is not None:
+        raise UnsupportedError(f"numpy.take with mode={mode!r} or out has no virtual form; clip or wrap the indices first")
     return a[(slice(None),) * _axis(axis, a.ndim) + (indices,)]
 
 
@@ -412,7 +437,7 @@ def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, **kwargs: 
 def _roll(a: VirtualZarrArray, shift: Any, axis: Any = None) -> VirtualZarrArray:
     if axis is None:
         raise UnsupportedError("numpy.roll of a flattened array has no virtual form; give an axis")
-    for by, along in zip(np.atleast_1d(shift), np.atleast_1d(axis), strict=True):
+    for by, along in np.broadcast(shift, axis):
         n = _axis(along, a.ndim)
         extent = a.shape[n]
         if extent and by % extent:
@@ -432,8 +457,8 @@ def _pad(array: VirtualZarrArray, pad_width: Any, mode: str = "constant", **kwar
         for axis, (width, value) in enumerate(zip(widths, values, strict=True)):
             array = _pad_constant(array, axis, width, value)
         return array
-    if mode not in ("edge", "wrap", "reflect", "symmetric"):
-        raise UnsupportedError(f"padding with mode={mode!r} needs values; load the array first")
+    if mode not in ("edge", "wrap", "reflect", "symmetric") or kwargs.get("reflect_type", "even") != "even":
+        raise UnsupportedError(f"padding with mode={mode!r} {kwargs or ''} needs values; load the array first")
     for axis, (before, after) in enumerate(widths):
         if before or after:
             indices = np.pad(np.arange(array.shape[axis]), (before, after), mode=mode, **kwargs)  # type: ignore[call-overload]

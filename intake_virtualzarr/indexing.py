@@ -29,6 +29,8 @@ class Key:
     """Axes of the array that an integer removes."""
     new_axes: tuple[int, ...]
     """Positions of new axes in the result."""
+    first: int | None = None
+    """Axis of the result that NumPy puts first: where an integer and a list of elements stand apart."""
 
 
 def normalize_key(key: object, shape: Shape) -> Key:
@@ -47,7 +49,9 @@ def normalize_key(key: object, shape: Shape) -> Key:
     dropped: set[int] = set()
     new_axes: list[int] = []
     position = 0
-    for part in parts:
+    advanced: list[int] = []
+    listed_at: int | None = None
+    for place, part in enumerate(parts):
         if part is None:
             new_axes.append(position)
             position += 1
@@ -60,6 +64,8 @@ def normalize_key(key: object, shape: Shape) -> Key:
         else:
             request, drop = _listed(part, extent, axis)
             requests.append(request)
+            advanced.append(place)
+            listed_at = listed_at if drop else position
             if drop:
                 dropped.add(axis)
                 continue
@@ -69,7 +75,8 @@ def normalize_key(key: object, shape: Shape) -> Key:
             "integer arrays on several axes at once (vectorized indexing) have no virtual form; "
             "index one axis after the other, or load or chunk the array first"
         )
-    return Key(tuple(requests), frozenset(dropped), tuple(new_axes))
+    apart = listed_at is not None and advanced[-1] - advanced[0] >= len(advanced)
+    return Key(tuple(requests), frozenset(dropped), tuple(new_axes), listed_at if apart else None)
 
 
 def _expand_ellipsis(parts: list[Any], ndim: int) -> list[Any]:

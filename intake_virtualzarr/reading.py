@@ -212,10 +212,11 @@ def _plan(
 
 def assign_scalar(out: npt.NDArray[Any], where: tuple[Selector, ...], value: Any) -> None:
     """``out[where] = value``, each selector along its own axis."""
+    value = np.asarray(value).astype(out.dtype)  # NumPy assigns no NaN to integers, but casts it like any array
     if all(isinstance(w, slice) for w in where):
         out[where] = value
     else:
-        assign(out, where, np.asarray(value))
+        assign(out, where, value)
 
 
 def _fill_of(segment: Segment, *, decoded: bool) -> Any:

@@ -16,7 +16,7 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.documents import dump, group_document, ordinary_array, ordinary_chunks
 from intake_virtualzarr.hierarchy.keys import Keys, LocalKeys
-from intake_virtualzarr.hierarchy.plan import Concat, Leaf, Plan, plan_array
+from intake_virtualzarr.hierarchy.plan import Leaf, plan_array
 from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, page_document
 from intake_virtualzarr.hierarchy.virtual_documents import ArrayHead, Sink, write_plan
 
@@ -173,18 +173,10 @@ def write_array(array: NodeArray, path: str, sink: Sink, *, fuse: bool) -> dict[
             sink.put(f"{path}/{key}", data)
         return document
     data = array.data
-    head = ArrayHead(data.dtype, data.fill_value, array.dims, array.attrs)
-    return write_plan(_settled(plan_array(data, fuse=fuse), data), data.shape, head, path, sink)
-
-
-def _settled(plan: Plan, array: VirtualZarrArray) -> Plan:
-    """A single manifest whose missing chunks read as the array's own fill value, or else a concatenation."""
-    if isinstance(plan, Leaf) and plan.is_plain and array.shape:
-        stored, fill = plan.stored, array.fill_value
-        same = bool(stored.fill_value == fill) or (stored.fill_value != stored.fill_value and fill != fill)
-        if not same and not (stored.manifest.load().length > 0).all():
-            return Concat(0, array.shape, (plan,))
-    return plan
+    plan = plan_array(data, fuse=fuse)
+    # what covers all of the array keeps the fill value of its own missing chunks; the array's own shows nowhere
+    fill = plan.stored.fill_value if isinstance(plan, Leaf) and plan.is_plain else data.fill_value
+    return write_plan(plan, data.shape, ArrayHead(data.dtype, fill, array.dims, array.attrs), path, sink)
 
 
 def finish_sources(sink: Sink, first_page: int) -> None:
