@@ -21,6 +21,8 @@ __all__ = ["read_extensible_array", "read_fixed_array"]
 
 type Elements = tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]
 """Elements, and the index of each in the array."""
+type _Block = tuple[int, int, int, npt.NDArray[np.intp] | None]
+"""Address of a data block, its first index in the array, its elements, and its pages that are written if it has pages."""
 PREFIX = 6
 """Signature, version and client of every block [bytes]."""
 
@@ -132,7 +134,7 @@ def _read_index_block(state: State, address: int, shape: _Shape, entry: np.dtype
     check_sum(data, "extensible array index block", address)
     elements = [np.frombuffer(data, entry, shape.in_index, body)]
     indexes = [np.arange(shape.in_index, dtype=np.int64)]
-    blocks: list[tuple[int, int, int, bytes | None]] = []
+    blocks: list[_Block] = []
     pos, start = body + shape.in_index * entry.itemsize, shape.in_index
     for number in range(min(first_super, supers)):
         count, length = 1 << number // 2, shape.in_block << (number + 1) // 2
@@ -156,7 +158,7 @@ def _read_super_blocks(
     supers: int,
     shape: _Shape,
     entry: np.dtype[np.void],
-    blocks: list[tuple[int, int, int, bytes | None]],
+    blocks: list[_Block],
 ) -> Task[None]:
     o = state.offset_size
     ranges: list[tuple[int, int]] = []
@@ -177,16 +179,19 @@ def _read_super_blocks(
         _check_block(raw, b"EASB", at)
         check_sum(raw, "extensible array super block", at)
         maps = PREFIX + o + shape.offset_bytes
+        pages = length // shape.page
+        # the bits of all blocks follow each other without a gap, in room that has one after each block
+        written = np.unpackbits(np.frombuffer(raw, np.uint8, count * bitmap, maps))
         for index in range(count):
             child = state.address(raw, maps + count * bitmap + index * o)
             if child != state.undefined:
-                bits = raw[maps + index * bitmap : maps + (index + 1) * bitmap] if bitmap else None
-                blocks.append((child, begin + index * length, length, bits))
+                numbers = written[index * pages : (index + 1) * pages].nonzero()[0] if bitmap else None
+                blocks.append((child, begin + index * length, length, numbers))
 
 
 def _read_data_blocks(
     state: State,
-    blocks: list[tuple[int, int, int, bytes | None]],
+    blocks: list[_Block],
     shape: _Shape,
     entry: np.dtype[np.void],
     elements: list[npt.NDArray[np.void]],
@@ -200,10 +205,9 @@ def _read_data_blocks(
         check_sum(raw, "extensible array block", at)
         elements.append(np.frombuffer(raw, entry, length, head))
         indexes.append(np.arange(start, start + length))
-    for at, start, length, bits in blocks:
-        if bits is None:
+    for at, start, length, written in blocks:
+        if written is None:
             continue
-        written = np.unpackbits(np.frombuffer(bits, np.uint8))[: length // shape.page].nonzero()[0]
         # the head of a paged block has its own checksum
         found, index = yield from _read_pages(state, at + head + 4, written, shape.page, length, entry)
         elements.append(found)

@@ -17,8 +17,6 @@ from intake_virtualzarr.formats.hdf5.state import State
 
 __all__ = ["HeapRef", "parse_refs", "read_heap"]
 
-GUESS = 4096
-"""The usual size of a collection [bytes]."""
 OBJECT = Struct("<HHI")
 
 
@@ -91,8 +89,7 @@ def _read_collections(state: State, addresses: list[int]) -> Task[None]:
 
 def _objects(state: State, data: bytes) -> dict[int, bytes]:
     objects: dict[int, bytes] = {}
-    n = state.length_size
-    pos, head = 8 + n, 8 + n
+    pos = head = -(-(8 + state.length_size) // 8) * 8  # both heads are padded to a multiple of 8
     while pos + head <= len(data):
         index, _, _ = OBJECT.unpack_from(data, pos)
         if index == 0:
