@@ -40,7 +40,7 @@ def open_entry(
     variables : str or list of str, optional
         Data variables to keep; coordinates stay.
     time : str, list or mapping, optional
-        Times to keep: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"`` (an interval, ends
+        Times to keep; the dimension stays: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"`` (an interval, ends
         included, ``..`` for an open one), or as a value of ``sel``.
     sel : mapping, optional
         Labels by dimension: one label (the dimension goes), a list of labels, or ``{"start": …, "stop": …, "step": …}``,
@@ -155,10 +155,14 @@ def _time_dimension(dataset: Any, url: str) -> str:
 
 
 def _interval(value: Any) -> Any:
-    """Turn ``"start/stop"`` into a mapping; anything else is returned as it is."""
-    if not isinstance(value, str) or "/" not in value:
+    """Turn ``"start/stop"``, and a year, month or day, into a range; anything else is returned as it is."""
+    if type(value) is dt.date:  # what YAML makes of 2024-01-31
+        value = value.isoformat()
+    if not isinstance(value, str):
         return value
-    start, _, stop = value.partition("/")
+    start, slash, stop = value.partition("/")
+    if not slash:  # xarray takes a day for a moment where the coordinate is daily, and for a span elsewhere
+        return {"start": value, "stop": value}
     return {"start": None if start in ("", "..") else start, "stop": None if stop in ("", "..") else stop}
 
 

@@ -152,7 +152,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        state = {**state, "args": tuple(state["args"])}  # a list, and the source would not equal its original
         name, description = state.pop("name", self.name), state.pop("description", None)
         super().__setstate__(state)
         self.name, self.description = name, description
