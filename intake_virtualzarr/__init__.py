@@ -3,7 +3,9 @@
 The public names are imported when they are first used, so that ``import intake_virtualzarr`` costs little.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from intake_virtualzarr._version import __version__
@@ -62,3 +64,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps public functions what they are.
+
+    Python sets a module as an attribute of its package when it is imported: ``intake_virtualzarr.ingest`` would be the
+    function or the module, whichever was touched last.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         **search_options(options),
     )
     _check_follows(there, more, dim, options.store)
+    _same_units(there, more)
     report = {
         "store": options.store,
         "dim": dim,
@@ -73,6 +74,14 @@ def run(options: argparse.Namespace) -> int:
             f"by {report['references']} references to chunks"
         )
     return 0
+
+
+def _same_units(there: Any, more: Any) -> None:
+    """Let times be written in the unit of the store, whatever unit the new files have."""
+    for name, variable in more.variables.items():
+        if name in there.variables and "units" in there.variables[name].encoding:
+            kept = {key: there.variables[name].encoding.get(key) for key in ("units", "calendar", "dtype")}
+            variable.encoding = {**variable.encoding, **{key: value for key, value in kept.items() if value is not None}}
 
 
 def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -130,7 +129,7 @@ def print_text(*lines: str) -> None:
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Write a table to stdout: pretty on a terminal, tab-free plain columns elsewhere."""
+    """Write a table to stdout: folded to the width of a terminal, in whole lines elsewhere."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -141,5 +140,5 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, titl
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(one)) for one in row))  # Text: what files say is not markup
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or 160)
+    width = None if sys.stdout.isatty() else 10_000  # programs that read lines want them whole
     Console(file=sys.stdout, width=width, highlight=False).print(table)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from intake_virtualzarr.errors import CatalogError, VirtualZarrError
+
 __all__ = ["stores_of"]
 
 
@@ -26,11 +28,19 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
     if not path.endswith((".yaml", ".yml")) and not _is_stac(target):
         return [("", target, {})]
     import intake
+    from intake.catalog.exceptions import CatalogException, ValidationError
 
     from intake_virtualzarr.intake.source import VirtualZarrSource
     from intake_virtualzarr.intake.stac import VirtualZarrStacCatalog
 
-    catalog = VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+    try:
+        catalog = VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+    except OSError as exc:
+        if isinstance(exc, VirtualZarrError):
+            raise
+        raise CatalogError(f"{target}: no such catalog, or it cannot be read") from exc
+    except (CatalogException, ValidationError) as exc:
+        raise CatalogError(f"{target}: is no Intake catalog: {exc}") from exc
     found = []
     for name in catalog:
         source = catalog[name]

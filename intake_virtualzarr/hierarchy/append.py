@@ -181,8 +181,15 @@ def _same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> Non
         a, b = attrs.get(name), new.attrs.get(name)
         if name == "units" and not (isinstance(a, str) and " since " in a):
             continue
+        if name == "units" and isinstance(b, str):
+            a, b = _without_midnight(a), _without_midnight(b)
         if not _same(a, b):
             raise EncodingMismatchError(f"{path}: {name} is {a!r} in the store and {b!r} in what is appended")
+
+
+def _without_midnight(units: str) -> str:
+    """The same reference time in fewer words: xarray writes ``2024-01-01`` for ``2024-01-01 00:00:00``."""
+    return units.removesuffix("Z").rstrip().removesuffix(".000000").removesuffix("00:00:00").rstrip(" T")
 
 
 def _same(a: Any, b: Any) -> bool:
