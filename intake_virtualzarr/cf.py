@@ -83,7 +83,13 @@ class Packing:
         )
 
     def decode(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Decode stored values; the result is a new array unless there is nothing to do."""
+        """Decode stored values; the result is a new array."""
+        out = np.empty(stored.shape, dtype=self.dtype)
+        self.decode_into(stored, out)
+        return out
+
+    def decode_into(self, stored: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+        """Decode stored values into an array of this packing's data type and the same shape."""
         values = stored
         if self.unsigned is not None and values.dtype.kind in "iu":
             values = values.view(f"{'u' if self.unsigned else 'i'}{values.dtype.itemsize}")
@@ -91,14 +97,13 @@ class Packing:
         for number in self.mask:
             hit = values == values.dtype.type(number)
             missing = hit if missing is None else missing | hit
-        out = values.astype(self.dtype)
+        np.copyto(out, values, casting="unsafe")
         if missing is not None:
-            out[missing] = np.nan
+            np.copyto(out, np.nan, where=missing, casting="unsafe")
         if self.scale_factor is not None:
-            out *= self._operand(self.scale_factor)
+            np.multiply(out, self._operand(self.scale_factor), out=out, casting="same_kind")
         if self.add_offset is not None:
-            out += self._operand(self.add_offset)
-        return out
+            np.add(out, self._operand(self.add_offset), out=out, casting="same_kind")
 
     def _operand(self, number: float) -> Any:
         """The number in the working precision; one that would lose digits there stays float64 (NumPy rounds the result)."""

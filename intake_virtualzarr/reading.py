@@ -7,57 +7,35 @@ pool of threads, and placed. A chunk that several segments use is fetched and de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from itertools import product
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.cache import ChunkCache
-from intake_virtualzarr.cf import Packing
-from intake_virtualzarr.codecs import compile_pipeline
+from intake_virtualzarr.codecs import Decoder, compile_pipeline
 from intake_virtualzarr.errors import CodecError, SourceError
-from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.planning import ChunkList, Placement, plan_read
 from intake_virtualzarr.readers import Buffer, ReaderPool
 from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.readers.loop import run
 from intake_virtualzarr.segments import Segment, StoredArray
-from intake_virtualzarr.selection import AxisPick, AxisRequest, Selector, assign, pick, request_length, take
+from intake_virtualzarr.selection import AxisRequest, assign, take
+from intake_virtualzarr.sources import Source
 from intake_virtualzarr.threads import decode_pool, thread_count
 
-__all__ = ["decode_chunk", "read_segments"]
+__all__ = ["read_segments"]
 
 BATCH_BYTES = 4 * 1024 * 1024
 """Encoded bytes of the chunks that one task fetches and decodes."""
+LEAST_BYTES = 256 * 1024
+"""Smaller tasks cost more to hand over than they save."""
 BATCH_CHUNKS = 256
-REMOTE_BATCH_CHUNKS = 64
-REMOTE_IN_FLIGHT = 64
-"""Batches of remote chunks that are fetched or wait for a decoding thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Placement:
-    """Where elements of a decoded chunk go."""
-
-    segment: Segment
-    inside: tuple[Selector, ...]
-    outside: tuple[Selector, ...]
-
-
-@dataclass(slots=True)
-class _Task:
-    """One chunk to fetch, decode and place."""
-
-    stored: StoredArray
-    coords: tuple[int, ...]
-    source: int
-    offset: int
-    length: int
-    codec: int
-    placements: list[_Placement] = field(default_factory=list)
+REMOTE_IN_FLIGHT = 16
+"""Batches of remote chunks that are fetched or wait for a decoding thread: bounds the memory of a read."""
 
 
 def read_segments(
@@ -99,297 +77,232 @@ def read_segments(
     CodecError
         If a listed chunk cannot be decoded.
     """
-    tasks: dict[tuple[int, int], _Task] = {}
-    covered = 0
-    planned: list[tuple[Segment, list[tuple[int | None, list[AxisPick]]]]] = []
-    for segment in segments:
-        axes = _axes_of(segment, requests)
-        if axes is not None:
-            planned.append((segment, axes))
-            covered += _volume(axes, out.shape)
-    if covered < out.size:
-        out[...] = fill_value
-    for segment, axes in planned:
-        _plan(segment, axes, out, tasks, decoded=decoded)
+    read = _Read(out, readers, decoded, name, cache)
+    lists = plan_read(segments, requests, out, fill_value, decoded=decoded)
     if cache is not None:
-        tasks = {key: task for key, task in tasks.items() if not _from_cache(key[1], task, out, cache, decoded=decoded)}
-    if tasks:
-        _execute(list(tasks.values()), out, readers, decoded=decoded, name=name, cache=cache)
+        for chunks in lists:
+            read.use_cache(chunks)
+    read.run([chunks for chunks in lists if len(chunks)])
 
 
-def _from_cache(number: int, task: _Task, out: npt.NDArray[Any], cache: ChunkCache, *, decoded: bool) -> bool:
-    chunk = cache.get(task.stored, number)
-    if chunk is None:
-        return False
-    for placement in task.placements:
-        _place(placement, chunk, out, decoded=decoded)
-    return True
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Chunks of one stored array that lie in one source, in the order of the file."""
+
+    chunks: ChunkList
+    chosen: npt.NDArray[np.intp]
+    nbytes: int
+    """Encoded size [bytes]."""
+
+    @property
+    def source(self) -> Source:
+        """Where they lie."""
+        row = int(self.chunks.source[self.chosen[0]])
+        return self.chunks.stored.sources[row]
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Where each lies in the source."""
+        chunks, chosen = self.chunks, self.chosen
+        return list(zip(chunks.offset[chosen].tolist(), chunks.length[chosen].tolist(), strict=True))
 
 
-def _axes_of(segment: Segment, requests: Sequence[AxisRequest]) -> list[tuple[int | None, list[AxisPick]]] | None:
-    axes = []
-    for axis, request in enumerate(requests):
-        picked = pick(segment, axis, request)
-        if picked is None:
-            return None
-        axes.append(picked)
-    return axes
+def _batches(chunks: ChunkList, target: int) -> Iterator[_Batch]:
+    order = np.lexsort((chunks.offset, chunks.source))
+    lengths, sources = chunks.length[order], chunks.source[order]
+    ends = np.cumsum(lengths)
+    group = (ends - lengths) // target
+    places = np.arange(order.size)
+    cut = np.empty(order.size, dtype=bool)
+    cut[0] = True
+    cut[1:] = (group[1:] != group[:-1]) | (sources[1:] != sources[:-1])
+    since = places - np.maximum.accumulate(np.where(cut, places, 0))
+    cut |= since % BATCH_CHUNKS == 0
+    starts = np.flatnonzero(cut)
+    sums = np.add.reduceat(lengths, starts).tolist()
+    for part, nbytes in zip(np.split(order, starts[1:]), sums, strict=True):
+        yield _Batch(chunks, part, nbytes)
 
 
-def _volume(axes: list[tuple[int | None, list[AxisPick]]], shape: Shape) -> int:
-    volume = 1
-    for (_, picks), extent in zip(axes, shape, strict=True):
-        volume *= sum(_selected(p.outside, extent) for p in picks)
-    return volume
+class _Read:
+    """One request under way."""
 
+    def __init__(
+        self, out: npt.NDArray[Any], readers: ReaderPool, decoded: bool, name: str, cache: ChunkCache | None
+    ) -> None:
+        self.out = out
+        self.readers = readers
+        self.decoded = decoded
+        self.name = name
+        self.cache = cache
 
-def _selected(selector: Selector, extent: int) -> int:
-    return len(range(*selector.indices(extent))) if isinstance(selector, slice) else int(selector.size)
+    def use_cache(self, chunks: ChunkList) -> None:
+        """Place the chunks that are in the cache, and forget them."""
+        assert self.cache is not None
+        known = [self.cache.get(chunks.stored, number) for number in chunks.number.tolist()]
+        here = np.array([chunk is not None for chunk in known], dtype=bool)
+        if not here.any():
+            return
+        found = np.flatnonzero(here)
+        for chunk, placements in zip((k for k in known if k is not None), chunks.placements(found), strict=True):
+            self._place_all(chunk, placements)
+        chunks.keep(np.flatnonzero(~here))
 
-
-def _plan(
-    segment: Segment,
-    axes: list[tuple[int | None, list[AxisPick]]],
-    out: npt.NDArray[Any],
-    tasks: dict[tuple[int, int], _Task],
-    *,
-    decoded: bool,
-) -> None:
-    stored = segment.stored
-    by_axis: list[list[AxisPick]] = [[] for _ in range(stored.ndim)]
-    outer: dict[int, Selector] = {}
-    place_of: dict[int, int] = {}
-    for axis, (stored_axis, picks) in enumerate(axes):
-        if stored_axis is None:
-            outer[axis] = picks[0].outside
-        else:
-            by_axis[stored_axis] = picks
-            place_of[stored_axis] = axis
-    for stored_axis, window in enumerate(segment.windows):
-        if stored_axis not in place_of:
-            grid = stored.grid.axes[stored_axis]
-            chunk = grid.chunk_of(window.start)
-            inner = window.start - int(grid.starts[chunk])
-            by_axis[stored_axis] = [AxisPick(chunk, slice(inner, inner + 1), slice(0, 1))]
-    firsts = [min(p.chunk for p in picks) for picks in by_axis]
-    spans = tuple(
-        slice(first, max(p.chunk for p in picks) + 1) for first, picks in zip(firsts, by_axis, strict=True)
-    )
-    manifest = stored.manifest.region(spans)
-    sources, offsets, lengths, codecs = manifest.source, manifest.offset, manifest.length, manifest.codec
-    identity = segment.axes == tuple(range(stored.ndim))
-    grid_shape = stored.grid.grid_shape
-    key_base = id(stored)
-    fill = None
-    for combination in product(*by_axis):
-        coords = tuple(p.chunk for p in combination)
-        inside = tuple(p.inside for p in combination)
-        if identity:
-            outside = tuple(p.outside for p in combination)
-        else:
-            outside = tuple(
-                outer[axis] if stored_axis is None else combination[stored_axis].outside
-                for axis, stored_axis in enumerate(segment.axes)
-            )
-        at = tuple(c - f for c, f in zip(coords, firsts, strict=True))
-        length = int(lengths[at])
-        placement = _Placement(segment, inside, outside)
-        if length == 0:
-            if fill is None:
-                fill = _fill_of(segment, decoded=decoded)
-            assign_scalar(out, outside, fill)
-            continue
-        number = 0
-        for c, n in zip(coords, grid_shape, strict=True):
-            number = number * n + c
-        task = tasks.get((key_base, number))
-        if task is None:
-            codec = 0 if codecs is None else int(codecs[at])
-            task = _Task(stored, coords, int(sources[at]), int(offsets[at]), length, codec)
-            tasks[(key_base, number)] = task
-        task.placements.append(placement)
-
-
-def assign_scalar(out: npt.NDArray[Any], where: tuple[Selector, ...], value: Any) -> None:
-    """``out[where] = value``, each selector along its own axis."""
-    value = np.asarray(value).astype(out.dtype)  # NumPy assigns no NaN to integers, but casts it like any array
-    if all(isinstance(w, slice) for w in where):
-        out[where] = value
-    else:
-        assign(out, where, value)
-
-
-def _fill_of(segment: Segment, *, decoded: bool) -> Any:
-    fill = segment.stored.fill_value
-    if decoded and segment.packing is not None:
-        return segment.packing.decode(np.array([fill], dtype=segment.stored.dtype))[0]
-    return fill
-
-
-def _execute(
-    tasks: list[_Task],
-    out: npt.NDArray[Any],
-    readers: ReaderPool,
-    *,
-    decoded: bool,
-    name: str,
-    cache: ChunkCache | None,
-) -> None:
-    local, remote = [], []
-    for batch in _batches(tasks):
-        (local if _is_near(batch[0], readers) else remote).append(batch)
-
-    def work(batch: list[_Task]) -> None:
-        _finish(batch, _fetch(batch, readers, name), out, decoded=decoded, name=name, cache=cache)
-
-    if len(local) == 1 and not remote:
-        work(local[0])
-        return
-    futures: list[Future[None]] = []
-    if local:
-        if thread_count() == 1:
-            for batch in local:
-                work(batch)
-        else:
-            futures = [decode_pool().submit(work, batch) for batch in local]
-    try:
-        if remote:
-            run(_remote(remote, readers, name, lambda b, blocks: _finish(b, blocks, out, decoded=decoded, name=name, cache=cache)))
-        for future in futures:
-            future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-
-
-def _is_near(task: _Task, readers: ReaderPool) -> bool:
-    source = task.stored.sources[task.source]
-    return source.content is not None or isinstance(readers.get(source.url), LocalReader)
-
-
-def _batches(tasks: list[_Task]) -> list[list[_Task]]:
-    """Groups of chunks of one source, in the order of the file."""
-    groups: dict[str, list[_Task]] = {}
-    for task in tasks:
-        groups.setdefault(task.stored.sources[task.source].url, []).append(task)
-    batches: list[list[_Task]] = []
-    # small reads should still use all threads
-    total = sum(task.length for task in tasks)
-    target = max(min(BATCH_BYTES, total // (2 * thread_count()) + 1), 256 * 1024)
-    for group in groups.values():
-        group.sort(key=lambda task: task.offset)
-        batch: list[_Task] = []
-        size = 0
-        for task in group:
-            if batch and (size + task.length > target or len(batch) >= BATCH_CHUNKS):
-                batches.append(batch)
-                batch, size = [], 0
-            batch.append(task)
-            size += task.length
-        batches.append(batch)
-    return batches
-
-
-def _fetch(batch: list[_Task], readers: ReaderPool, name: str) -> list[Buffer]:
-    source = batch[0].stored.sources[batch[0].source]
-    ranges = [(task.offset, task.length) for task in batch]
-    if source.content is not None:
-        return [memoryview(source.content)[start : start + length] for start, length in ranges]
-    try:
-        return readers.get(source.url).read(ranges, source)
-    except SourceError as exc:
-        raise type(exc)(f"{name}: chunk {_coords(batch[0])}: {exc}") from exc
-
-
-def _coords(task: _Task) -> str:
-    return "(" + ", ".join(map(str, task.coords)) + ")"
-
-
-async def _remote(
-    batches: list[list[_Task]],
-    readers: ReaderPool,
-    name: str,
-    finish: Callable[[list[_Task], Sequence[Buffer]], None],
-) -> None:
-    gate = asyncio.Semaphore(REMOTE_IN_FLIGHT)
-    loop = asyncio.get_running_loop()
-    pool = decode_pool()
-
-    async def one(batch: list[_Task]) -> None:
-        async with gate:
-            source = batch[0].stored.sources[batch[0].source]
-            reader = readers.get(source.url)
-            try:
-                if hasattr(reader, "read_async"):
-                    blocks = await reader.read_async([(t.offset, t.length) for t in batch], source)
-                else:
-                    blocks = await asyncio.to_thread(reader.read, [(t.offset, t.length) for t in batch], source)
-            except SourceError as exc:
-                raise type(exc)(f"{name}: chunk {_coords(batch[0])}: {exc}") from exc
-            await loop.run_in_executor(pool, finish, batch, blocks)
-
-    running = [asyncio.ensure_future(one(batch)) for batch in batches]
-    try:
-        await asyncio.gather(*running)
-    except BaseException:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        raise
-
-
-def decode_chunk(stored: StoredArray, coords: tuple[int, ...], codec: int, data: Buffer) -> npt.NDArray[Any]:
-    """Decode one chunk to its stored shape.
-
-    Raises
-    ------
-    CodecError
-        If the bytes do not decode to that shape.
-    """
-    pipeline = stored.codecs if codec == 0 else stored.alternatives[codec - 1]
-    return compile_pipeline(pipeline, stored.dtype)(data, stored.grid.stored_shape(coords))
-
-
-def _finish(
-    batch: list[_Task],
-    blocks: Sequence[Buffer],
-    out: npt.NDArray[Any],
-    *,
-    decoded: bool,
-    name: str,
-    cache: ChunkCache | None,
-) -> None:
-    for task, block in zip(batch, blocks, strict=True):
+    def run(self, lists: Sequence[ChunkList]) -> None:
+        """Fetch, decode and place."""
+        total = sum(int(chunks.length.sum()) for chunks in lists)
+        # small reads should still use all threads
+        target = max(min(BATCH_BYTES, total // (2 * thread_count()) + 1), LEAST_BYTES)
+        near: list[_Batch] = []
+        far: list[_Batch] = []
+        for chunks in lists:
+            for batch in _batches(chunks, target):
+                (near if self._is_near(batch.source) else far).append(batch)
+        jobs = list(_jobs(near, target))
+        if thread_count() == 1 or (len(jobs) == 1 and not far):
+            for job in jobs:
+                self._work(job)
+            jobs = []
+        futures: list[Future[None]] = [decode_pool().submit(self._work, job) for job in jobs]
         try:
-            chunk = decode_chunk(task.stored, task.coords, task.codec, block)
-        except Exception as exc:
-            url = task.stored.sources[task.source].url
-            raise CodecError(
-                f"{name}: chunk {_coords(task)}: {task.length} bytes at {task.offset} of {url}: {exc}"
-            ) from exc
-        if cache is not None:
-            cache.put(task.stored, _number(task), chunk)
-        for placement in task.placements:
-            _place(placement, chunk, out, decoded=decoded)
+            if far:
+                run(self._run_far(far))
+            for future in futures:
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+
+    def _is_near(self, source: Source) -> bool:
+        return source.content is not None or isinstance(self.readers.get(source.url), LocalReader)
+
+    def _work(self, job: Sequence[_Batch]) -> None:
+        for batch in job:
+            self._finish(batch, self._fetch(batch))
+
+    def _fetch(self, batch: _Batch) -> Sequence[Buffer]:
+        source = batch.source
+        if source.content is not None:
+            content = memoryview(source.content)
+            return [content[start : start + length] for start, length in batch.ranges()]
+        try:
+            return self.readers.get(source.url).read(batch.ranges(), source)
+        except SourceError as exc:
+            raise self._named(batch, exc) from exc
+
+    def _named(self, batch: _Batch, exc: SourceError) -> SourceError:
+        return type(exc)(f"{self.name}: chunk {_text(batch.chunks.coords(int(batch.chosen[0])))}: {exc}")
+
+    async def _run_far(self, batches: Sequence[_Batch]) -> None:
+        gate = asyncio.Semaphore(REMOTE_IN_FLIGHT)
+        loop = asyncio.get_running_loop()
+        pool = decode_pool()
+
+        async def one(batch: _Batch) -> None:
+            async with gate:
+                source = batch.source
+                reader: Any = self.readers.get(source.url)
+                try:
+                    if hasattr(reader, "read_async"):
+                        blocks = await reader.read_async(batch.ranges(), source)
+                    else:
+                        blocks = await asyncio.to_thread(reader.read, batch.ranges(), source)
+                except SourceError as exc:
+                    raise self._named(batch, exc) from exc
+                await loop.run_in_executor(pool, self._finish, batch, blocks)
+
+        running = [asyncio.ensure_future(one(batch)) for batch in batches]
+        try:
+            await asyncio.gather(*running)
+        except BaseException:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
+
+    # ------------------------------------------------------------------ decoding
+
+    def _finish(self, batch: _Batch, blocks: Sequence[Buffer]) -> None:
+        chunks, stored = batch.chunks, batch.chunks.stored
+        shape = stored.grid.chunk_shape
+        own = compile_pipeline(stored.codecs, stored.dtype)
+        indices, codecs = batch.chosen.tolist(), chunks.codec[batch.chosen].tolist()
+        for index, codec, block, placements in zip(
+            indices, codecs, blocks, chunks.placements(batch.chosen), strict=True
+        ):
+            try:
+                decode = own if codec == 0 else compile_pipeline(stored.alternatives[codec - 1], stored.dtype)
+                edges = shape if shape is not None else stored.grid.stored_shape(chunks.coords(index))
+                self._decode(decode, block, edges, placements, stored, int(chunks.number[index]))
+            except Exception as exc:
+                raise CodecError(
+                    f"{self.name}: chunk {_text(chunks.coords(index))}: {int(chunks.length[index])} bytes "
+                    f"at {int(chunks.offset[index])} of {batch.source.url}: {exc}"
+                ) from exc
+
+    def _decode(
+        self,
+        decode: Decoder,
+        block: Buffer,
+        shape: tuple[int, ...],
+        placements: Sequence[Placement],
+        stored: StoredArray,
+        number: int,
+    ) -> None:
+        if self.cache is None and len(placements) == 1 and placements[0].share.plain:
+            self._decode_into(decode, block, shape, placements[0])
+            return
+        chunk = decode(block, shape)
+        if self.cache is not None:
+            self.cache.put(stored, number, chunk)
+        self._place_all(chunk, placements)
+
+    def _decode_into(self, decode: Decoder, block: Buffer, shape: tuple[int, ...], placement: Placement) -> None:
+        """Decode straight into the result: one segment, axes as they are stored, slices only."""
+        segment = placement.share.segment
+        packing = segment.packing if self.decoded else None
+        inside: Any = None if placement.whole else placement.inside
+        target = self.out[(*placement.outside, ...)]  # a view, also of an array without axes
+        dtype = segment.stored.dtype
+        if packing is None and dtype == target.dtype:
+            decode.into(block, shape, inside, target)
+            return
+        values = np.empty(target.shape, dtype=dtype)
+        decode.into(block, shape, inside, values)
+        if packing is None:
+            target[...] = values
+        elif packing.dtype == target.dtype:
+            packing.decode_into(values, target)
+        else:
+            target[...] = packing.decode(values)
+
+    def _place_all(self, chunk: npt.NDArray[Any], placements: Sequence[Placement]) -> None:
+        for placement in placements:
+            segment = placement.share.segment
+            values = take(chunk, placement.inside)
+            if self.decoded and segment.packing is not None:
+                values = segment.packing.decode(values)
+            if segment.axes != tuple(range(segment.stored.ndim)):
+                values = _arrange(values, segment.axes)
+            assign(self.out, placement.outside, values)
 
 
-def _number(task: _Task) -> int:
-    number = 0
-    for c, n in zip(task.coords, task.stored.grid.grid_shape, strict=True):
-        number = number * n + c
-    return number
+def _jobs(batches: Sequence[_Batch], target: int) -> Iterator[list[_Batch]]:
+    """Batches that one thread does in one go: many sources of one small chunk each are no task each."""
+    job: list[_Batch] = []
+    size = 0
+    for batch in batches:
+        if job and size + batch.nbytes > target:
+            yield job
+            job, size = [], 0
+        job.append(batch)
+        size += batch.nbytes
+    if job:
+        yield job
 
 
-def _place(placement: _Placement, chunk: npt.NDArray[Any], out: npt.NDArray[Any], *, decoded: bool) -> None:
-    segment = placement.segment
-    values = take(chunk, placement.inside)
-    packing: Packing | None = segment.packing if decoded else None
-    if packing is not None:
-        values = packing.decode(values)
-    if segment.axes != tuple(range(segment.stored.ndim)):
-        values = _arrange(values, segment.axes)
-    assign(out, placement.outside, values)
+def _text(coords: tuple[int, ...]) -> str:
+    return "(" + ", ".join(map(str, coords)) + ")"
 
 
 def _arrange(values: npt.NDArray[Any], axes: tuple[int | None, ...]) -> npt.NDArray[Any]:

@@ -2,23 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.codecs import filters, hdf5_blosc2, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
-from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, bytes_decoder, is_layout, layout_decoder
+from intake_virtualzarr.codecs.registry import (
+    Buffer,
+    BytesDecoder,
+    ChunkSpec,
+    LayoutDecoder,
+    bytes_decoder,
+    is_layout,
+    layout_decoder,
+)
 from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import CodecError
 from intake_virtualzarr.grid import Shape
 
 __all__ = ["Decoder", "compile_pipeline"]
 
-type Decoder = Callable[[Buffer, Shape], npt.NDArray[Any]]
-"""Function from the encoded bytes of a chunk and its stored shape to its values (possibly a read-only view)."""
+SHUFFLES = frozenset({"hdf5.shuffle", "numcodecs.shuffle"})
+
+
+class Decoder:
+    """From the encoded bytes of a chunk to its values.
+
+    Made by `compile_pipeline`. Calling it gives the values (possibly a read-only view) of a chunk of a given stored shape.
+    """
+
+    __slots__ = ("_dtype", "_itemsize", "_orders", "_steps", "_to_values", "_woven")
+
+    def __init__(
+        self,
+        dtype: np.dtype[Any],
+        orders: tuple[tuple[int, ...], ...],
+        to_values: LayoutDecoder,
+        steps: tuple[BytesDecoder, ...],
+        itemsize: int,
+        woven: bool | None,
+    ) -> None:
+        self._dtype = dtype
+        self._orders = orders
+        self._to_values = to_values
+        self._steps = steps
+        self._itemsize = itemsize
+        # big-endian or not, where a shuffle of whole numbers is undone last; None elsewhere
+        self._woven = woven
+
+    def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
+        stored = shape
+        for order in self._orders:
+            stored = tuple(stored[i] for i in order)
+        chunk = ChunkSpec(self._dtype, stored, prod(shape) * self._itemsize)
+        for step in self._steps:
+            data = step(data, chunk)
+        values = self._to_values(data, chunk)
+        for order in reversed(self._orders):
+            values = values.transpose(np.argsort(order))
+        return values
+
+    def into(
+        self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
+    ) -> None:
+        """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
+        if self._woven is None or not shape:
+            values = self(data, shape)
+            target[...] = values if inside is None else values[inside]
+            return
+        chunk = ChunkSpec(self._dtype, shape, prod(shape) * self._itemsize)
+        for step in self._steps[:-1]:
+            data = step(data, chunk)
+        filters.unshuffle_into(data, shape, inside, target, big=self._woven)
 
 
 @lru_cache(maxsize=4096)
@@ -50,23 +108,18 @@ def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
     assert to_values is not None
     steps = tuple(bytes_decoder(c.name, c.configuration) for c in reversed(codecs[index + 1 :]))
     itemsize = _stored_itemsize(codecs[index].configuration, dtype)
+    return Decoder(dtype, tuple(orders), to_values, steps, itemsize, _woven(codecs, dtype))
 
-    def decode(data: Buffer, shape: Shape) -> npt.NDArray[Any]:
-        count = 1
-        for n in shape:
-            count *= n
-        stored = shape
-        for order in orders:
-            stored = tuple(stored[i] for i in order)
-        chunk = ChunkSpec(dtype, stored, count * itemsize)
-        for step in steps:
-            data = step(data, chunk)
-        values = to_values(data, chunk)
-        for order in reversed(orders):
-            values = values.transpose(np.argsort(order))
-        return values
 
-    return decode
+def _woven(codecs: Pipeline, dtype: np.dtype[Any]) -> bool | None:
+    """Whether numbers are big-endian, if the pipeline begins with ``bytes`` and a shuffle of whole numbers; else None."""
+    if len(codecs) < 2 or codecs[0].name != "bytes" or codecs[1].name not in SHUFFLES:
+        return None
+    order = codecs[0].configuration
+    size = codecs[1].configuration.get("elementsize", 4)
+    if dtype.kind not in "iuf" or dtype.itemsize not in (2, 4, 8) or size != dtype.itemsize or "itemsize" in order:
+        return None
+    return order.get("endian") == "big"
 
 
 def _stored_itemsize(configuration: dict[str, Any], dtype: np.dtype[Any]) -> int:
