@@ -29,7 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Describe each store that the target names."""
-    from intake_virtualzarr.cli_commands.stores import stores_of
+    from intake_virtualzarr.intake.stores import stores_of
 
     access = storage_options(options)
     reports = [
