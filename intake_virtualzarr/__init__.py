@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from intake_virtualzarr.dataset import open_virtual_dataset, open_virtual_datatree
     from intake_virtualzarr.ingest import ingest, virtualize
     from intake_virtualzarr.manifest import ChunkManifest
+    from intake_virtualzarr.pipeline import use_fast_pipeline
     from intake_virtualzarr.readers import Access
     from intake_virtualzarr.scanning import scan
     from intake_virtualzarr.store import VirtualZarrStore, open_virtual_store
@@ -34,6 +35,7 @@ __all__ = [
     "open_virtual_store",
     "scan",
     "set_threads",
+    "use_fast_pipeline",
     "virtualize",
 ]
 
@@ -49,6 +51,7 @@ _PLACES = {
     "open_virtual_store": "store",
     "scan": "scanning",
     "set_threads": "threads",
+    "use_fast_pipeline": "pipeline",
     "virtualize": "ingest",
 }
 

@@ -233,7 +233,11 @@ class VirtualZarrArray:
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def read(
-        self, requests: Sequence[AxisRequest], name: str = "array", cache: ChunkCache | None = None
+        self,
+        requests: Sequence[AxisRequest],
+        name: str = "array",
+        cache: ChunkCache | None = None,
+        out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
         """Read elements into memory.
 
@@ -245,6 +249,8 @@ class VirtualZarrArray:
             For messages.
         cache : ChunkCache, optional
             Decoded chunks to use and to keep.
+        out : numpy.ndarray, optional
+            Where to put the elements; of the array's data type and the shape of the requests. Default: a new array.
 
         Raises
         ------
@@ -259,7 +265,11 @@ class VirtualZarrArray:
                 "attributes describes its stored numbers; use ds.vzarr.decode(), write it with ds.vzarr.to_zarr(), "
                 "or join with intake_virtualzarr.open_virtual_mfdataset"
             )
-        out = np.empty(tuple(request_length(request) for request in requests), dtype=self.dtype)
+        shape = tuple(request_length(request) for request in requests)
+        if out is None:
+            out = np.empty(shape, dtype=self.dtype)
+        elif out.shape != shape or out.dtype != self.dtype:
+            raise ValueError(f"out has shape {out.shape} and type {out.dtype}, expected {shape} and {self.dtype}")
         read_segments(
             self._touched(requests),
             requests,

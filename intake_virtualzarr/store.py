@@ -16,9 +16,11 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.batching import RangeBatcher
 from intake_virtualzarr.cache import ChunkCache
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.groups import VirtualTree
 from intake_virtualzarr.hierarchy.types import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.opening import open_tree
+from intake_virtualzarr.pipeline import activate
 from intake_virtualzarr.readers import Access, ReaderPool
 from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.transformers import StorageTransformer, Stored, ViewSettings, plain_document, present
@@ -78,6 +80,7 @@ class VirtualZarrStore(Store):
         self._readers = next((a.readers for a in self._arrays.values()), None) or ReaderPool(self._access)
         self._batcher = RangeBatcher(self._readers)
         self._is_open = True
+        activate()
 
     def _build(self, settings: ViewSettings) -> None:
         members: dict[str, Any] = {}
@@ -141,6 +144,16 @@ class VirtualZarrStore(Store):
         if len(coords) != len(grid) or any(not 0 <= c < n for c, n in zip(coords, grid, strict=True)):
             return None
         return path, coords
+
+    def array_behind(self, key: str) -> tuple[VirtualZarrArray, ChunkGrid, Shape, ChunkCache | None, str] | None:
+        """What `VirtualPipeline` needs for a chunk key; None if it is no key of a chunk."""
+        at = self._chunk(key)
+        if at is None:
+            return None
+        view = self._views[at[0]]
+        # a whole chunk of stored bytes is rarely asked for twice; one that is cropped is
+        cache = self._cache if view.name == "decoded" else None
+        return self._arrays[at[0]], view.grid, at[1], cache, at[0]
 
     @property
     def _supports_sync_io(self) -> bool:
