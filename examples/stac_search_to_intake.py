@@ -1,4 +1,4 @@
-"""Search a STAC API, ingest what it finds, and open the result through Intake, twice: by its catalog file and by its STAC document."""
+"""Search a STAC API, ingest what it finds, and open the result through Intake: by catalog file and STAC document."""
 
 import tempfile
 from contextlib import ExitStack

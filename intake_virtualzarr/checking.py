@@ -35,7 +35,7 @@ class SourceState:
 
 
 def tree_sources(tree: VirtualTree) -> tuple[Source, ...]:
-    """Collect the source files of all arrays, each once, in the order of the arrays; bytes kept in the store are left out."""
+    """Collect the source files of all arrays, each once, in their order; bytes kept in the store are left out."""
     found: dict[str, Source] = {}
     tables: set[int] = set()
     for group in tree.groups.values():
@@ -56,9 +56,7 @@ def _collect(array: VirtualZarrArray, found: dict[str, Source], tables: set[int]
         found.update((source.url, source) for source in table if source.content is None and source.url not in found)
 
 
-def check_sources(
-    store: Any, *, storage_options: Any = None, progress: bool | None = None
-) -> tuple[SourceState, ...]:
+def check_sources(store: Any, *, storage_options: Any = None, progress: bool | None = None) -> tuple[SourceState, ...]:
     """Compare size, ETag and modification time of every source with what the store recorded.
 
     Parameters

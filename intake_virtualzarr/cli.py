@@ -77,7 +77,7 @@ def _complain(exc: VirtualZarrError, *, debug: bool) -> None:
     print(f"error: {exc}{notes}", file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     if issubclass(category, UserWarning):
         print(f"warning: {message}", file=sys.stderr)
 

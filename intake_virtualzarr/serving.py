@@ -25,7 +25,12 @@ PREVIEW = "/_preview/"
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 BLOCK = 256 * 1024
-TYPES = {".json": "application/json", ".geojson": "application/geo+json", ".yaml": "application/yaml", ".js": "text/javascript"}
+TYPES = {
+    ".json": "application/json",
+    ".geojson": "application/geo+json",
+    ".yaml": "application/yaml",
+    ".js": "text/javascript",
+}
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
@@ -105,8 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: RangeServer
     # headers and body are two writes; without this the second waits for an acknowledgement of the first (40 ms)
-    wbufsize: ClassVar[int] = -1  # type: ignore[misc]
-    disable_nagle_algorithm: ClassVar[bool] = True  # type: ignore[misc]
+    wbufsize: ClassVar[int] = -1
+    disable_nagle_algorithm: ClassVar[bool] = True
 
     def do_OPTIONS(self) -> None:
         self._head(HTTPStatus.NO_CONTENT, {"Content-Length": "0"})
@@ -117,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is given
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def _answer(self, *, body: bool) -> None:
@@ -171,7 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         root = self.server.root
         if asked.startswith(PREVIEW):
-            root, asked = Path(str(resources.files("intake_virtualzarr") / "preview")), asked.removeprefix(PREVIEW) or "preview.html"
+            root = Path(str(resources.files("intake_virtualzarr") / "preview"))
+            asked = asked.removeprefix(PREVIEW) or "preview.html"
         path = (root / asked.lstrip("/")).resolve()
         return path if path.is_relative_to(root.resolve()) and path.is_file() else None
 

@@ -57,7 +57,9 @@ def test_every_command_explains_itself(run):
 
 
 def test_the_installed_program_is_this_one():
-    out = subprocess.run([sys.executable, "-m", "intake_virtualzarr.cli", "--version"], capture_output=True, text=True, check=True)
+    out = subprocess.run(
+        [sys.executable, "-m", "intake_virtualzarr.cli", "--version"], capture_output=True, text=True, check=True
+    )
     assert __version__ in out.stdout
 
 
@@ -75,7 +77,10 @@ def test_the_installed_program_is_this_one():
         (("scan", "a.nc", "--storage-options", "{"), "--storage-options: is no valid JSON"),
         (("scan", "a.nc", "--storage-options", "[1]"), "--storage-options: is a JSON list, expected an object"),
         (("scan", "a.nc", "--storage-options", "@absent"), "--storage-options: absent: No such file"),
-        (("ingest", "a.json", "b.json", "--collection", "x", "--to", "d", "--name", "n"), "--collection searches one STAC API"),
+        (
+            ("ingest", "a.json", "b.json", "--collection", "x", "--to", "d", "--name", "n"),
+            "--collection searches one STAC API",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(run, tmp_path, monkeypatch, arguments, message):

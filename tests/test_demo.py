@@ -95,7 +95,8 @@ def test_the_commands_that_are_named_next_work(demo, monkeypatch):
         command = line.strip()
         if command.startswith("intake-virtualzarr serve"):
             continue  # runs until it is stopped; see test_cli.py
-        for name, program in (("intake-virtualzarr", f"{sys.executable} -m intake_virtualzarr.cli"), ("python", sys.executable)):
+        cli = f"{sys.executable} -m intake_virtualzarr.cli"
+        for name, program in (("intake-virtualzarr", cli), ("python", sys.executable)):
             if command.startswith(f"{name} "):
                 command = program + command.removeprefix(name)
                 break

@@ -10,8 +10,9 @@ from intake_virtualzarr.html import array_html, size_text, table_html
 def test_an_array_shows_shape_type_chunks_segments_and_sources(published_once):
     array = open_virtual_dataset(published_once.paths[0]).sst.variable._data
     html = array_html(array)
-    for text in ("20 × 6 × 8", "float32", "7 × 3 × 8", "3.8 kB when loaded", published_once.paths[0].name, "<th>References</th><td>6</td>"):
+    for text in ("20 × 6 × 8", "float32", "7 × 3 × 8", "3.8 kB when loaded", "<th>References</th><td>6</td>"):
         assert text in html
+    assert published_once.paths[0].name in html
     assert array._repr_html_() == html
 
 
@@ -41,7 +42,15 @@ def test_secrets_are_not_shown():
 
 @pytest.mark.parametrize(
     ("nbytes", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (90_508, "91 kB"), (999_600, "1.0 MB"), (2_713_124, "2.7 MB"), (10**18, "1000 PB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (90_508, "91 kB"),
+        (999_600, "1.0 MB"),
+        (2_713_124, "2.7 MB"),
+        (10**18, "1000 PB"),
+    ],
 )
 def test_sizes_are_written_for_people(nbytes, text):
     assert size_text(np.int64(nbytes)) == text

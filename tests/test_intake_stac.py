@@ -128,7 +128,8 @@ def test_a_saved_catalog_opens_without_the_documents(published_once, tmp_path):
 
 
 def test_a_saved_catalog_holds_no_options(published_once, tmp_path):
-    catalog = open_stac(published_once.catalog / "collection.json", storage_options={"s3://b/": {"secret_access_key": "hush"}})
+    options = {"s3://b/": {"secret_access_key": "hush"}}
+    catalog = open_stac(published_once.catalog / "collection.json", storage_options=options)
     assert "hush" not in catalog.serialize()
     assert "hush" not in str(catalog.sst._repr_html_())
     assert "hush" not in str(catalog._entries["sst"].describe())
@@ -179,7 +180,8 @@ def api(published_once, tmp_path_factory):
     common = {"stac_version": "1.1.0", "description": "d", "license": "other", "links": []}
     extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [["2024-01-01T00:00:00Z", None]]}}
     collection = {"type": "Collection", "id": "sst", **common, "extent": extent, "assets": {"virtual": store}}
-    point = {"stac_version": "1.1.0", "collection": "sst", "geometry": {"type": "Point", "coordinates": [0, 0]}, "bbox": [0, 0, 0, 0]}
+    geometry = {"type": "Point", "coordinates": [0, 0]}
+    point = {"stac_version": "1.1.0", "collection": "sst", "geometry": geometry, "bbox": [0, 0, 0, 0]}
     items = [
         {**item("jan", {"v": store}), **point},
         {**item("feb", {"v": store}, datetime="2024-02-01T00:00:00Z"), **point},

@@ -15,10 +15,13 @@ import stac_ext
 ROOT = Path(intake_virtualzarr.__file__).parent
 
 LAYERS = (
-    ("values", "_version errors html grid codecs cf cache manifest segments selection sources threads indexing planning progress"),
+    (
+        "values",
+        "_version errors html progress threads cache grid codecs cf manifest sources segments selection indexing planning",
+    ),
     ("bytes", "readers batching"),
     ("parsers", "formats scanning fanout"),
-    ("core", "array array_functions chunkmanager groups hierarchy inline masks reading transformers"),
+    ("core", "array array_functions chunkmanager groups decoding hierarchy inline masks pipeline reading transformers"),
     ("datasets", "virtual_dataset opening store dataset xarray writing harmonize combine export"),
     ("actions", "stac virtualize ingest catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),

@@ -90,7 +90,8 @@ def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:
 
     for dataset, what in ((there, store), (more, "the new files")):
         if dim not in dataset.dims:
-            raise HierarchyError(f"{what}: has no dimension {dim!r}; there are {', '.join(map(str, dataset.dims)) or 'none'}")
+            known = ", ".join(map(str, dataset.dims)) or "none"
+            raise HierarchyError(f"{what}: has no dimension {dim!r}; there are {known}")
     if dim not in there.indexes or dim not in more.indexes or not there.sizes[dim]:
         return
     last, first = there.indexes[dim][-1], more.indexes[dim][0]

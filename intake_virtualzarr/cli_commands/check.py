@@ -19,7 +19,7 @@ __all__ = ["add_parser", "run"]
 def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser(
-        "check", help="compare the source files of a store with their state when they were scanned; exit code 1 if any differs"
+        "check", help="compare the source files of a store with their state when scanned; exit code 1 if any differs"
     )
     parser.add_argument("target", help="virtual store; or an Intake catalog, or a STAC document, with several")
     add_storage_options(parser)
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
         reports.append({"name": name, "store": url, "sources": len(states), "problems": wrong})
         if not options.json:
             print_text(*(f"{one.state}: {one.reason or one.url}" for one in wrong))
-            verdict = f"{len(wrong)} of {len(states)} sources are not as they were" if wrong else f"all {len(states)} sources are as they were"
-            print_text(f"{url}: {verdict}")
+            count = f"{len(wrong)} of {len(states)} sources are not" if wrong else f"all {len(states)} sources are"
+            print_text(f"{url}: {count} as they were")
     if options.json:
         print_json(reports)
     return int(bad > 0)

@@ -37,8 +37,8 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage-options",
         metavar="JSON",
-        help="""options for opening files by URL prefix, e.g. '{"s3://bucket/": {"skip_signature": true}}', or @FILE that holds
-        them (better for secrets: other users see command lines)""",
+        help="""options for opening files by URL prefix, e.g. '{"s3://bucket/": {"skip_signature": true}}', or
+        @FILE that holds them (better for secrets: other users see command lines)""",
     )
 
 

@@ -17,7 +17,7 @@ DEPTH = 3
 def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser("serve", help="serve a directory over http with byte ranges and CORS, until Ctrl-C")
-    parser.add_argument("directory", nargs="?", default=".", help="what to serve (default: this directory); sources below it too")
+    parser.add_argument("directory", nargs="?", default=".", help="what to serve, sources included (default: .)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: 8000)")
     parser.set_defaults(run=run)
@@ -42,4 +42,5 @@ def store_links(root: Path, url: str) -> list[str]:
     from intake_virtualzarr.serving import PREVIEW
 
     found = [path for depth in range(DEPTH) for path in sorted(root.glob("*/" * depth + "*.vzarr")) if path.is_dir()]
-    return [f"  {path.relative_to(root)}: {url}{PREVIEW}?store={quote(f'/{path.relative_to(root).as_posix()}')}" for path in found]
+    names = [path.relative_to(root).as_posix() for path in found]
+    return [f"  {name}: {url}{PREVIEW}?store={quote(f'/{name}')}" for name in names]

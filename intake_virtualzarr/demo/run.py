@@ -60,9 +60,7 @@ class DemoReport:
         return asdict(self)
 
 
-def run_demo(
-    directory: Path, *, say: Callable[[str], None] = print, progress: bool | None = None
-) -> DemoReport:
+def run_demo(directory: Path, *, say: Callable[[str], None] = print, progress: bool | None = None) -> DemoReport:
     """Make files, search, ingest, open through Intake, compare.
 
     Parameters

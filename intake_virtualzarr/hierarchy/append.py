@@ -181,7 +181,7 @@ def _same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> Non
         a, b = attrs.get(name), new.attrs.get(name)
         if name == "units" and not (isinstance(a, str) and " since " in a):
             continue
-        if name == "units" and isinstance(b, str):
+        if name == "units" and isinstance(a, str) and isinstance(b, str):
             a, b = _without_midnight(a), _without_midnight(b)
         if not _same(a, b):
             raise EncodingMismatchError(f"{path}: {name} is {a!r} in the store and {b!r} in what is appended")

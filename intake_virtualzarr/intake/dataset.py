@@ -27,7 +27,7 @@ def open_entry(
     drop_variables: str | Iterable[str] | None = None,
     mask_and_scale: bool | None = None,
     decode_times: bool | None = None,
-    format: str | None = None,  # noqa: A002 - the word users know
+    format: str | None = None,
     on_unsupported: str = "skip",
     storage_options: Any = None,
 ) -> Any:
@@ -40,8 +40,8 @@ def open_entry(
     variables : str or list of str, optional
         Data variables to keep; coordinates stay.
     time : str, list or mapping, optional
-        Times to keep; the dimension stays: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"`` (an interval, ends
-        included, ``..`` for an open one), or as a value of ``sel``.
+        Times to keep; the dimension stays: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"``
+        (an interval, ends included, ``..`` for an open one), or as a value of ``sel``.
     sel : mapping, optional
         Labels by dimension: one label (the dimension goes), a list of labels, or ``{"start": …, "stop": …, "step": …}``,
         whose ends are included whichever way the coordinate runs.
@@ -74,7 +74,7 @@ def open_entry(
     """
     import xarray as xr
 
-    decoders = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
+    decoders: dict[str, Any] = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
     url = plain_url(os.fspath(urlpath))
     dataset = xr.open_dataset(
         url,

@@ -51,6 +51,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
     def __init__(self, urlpath: Any, metadata: dict[str, Any] | None = None, **arguments: Any) -> None:
         check_arguments(arguments)
         super().__init__(storage_options=arguments.get("storage_options"), metadata=metadata)
+        self.metadata: dict[str, Any] = dict(metadata or {})  # a copy: what is found out is added to it
         self.urlpath = urlpath
         self.reader = VirtualZarrReader(VirtualZarrData(urlpath), **arguments)
         self._dataset: Any = None
@@ -126,11 +127,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
             },
         )
 
-    def _load_metadata(self) -> None:
-        self.metadata = dict(self.metadata)  # shared with the catalog's entry, which stays as it is written
-        super()._load_metadata()
-
-    def _get_partition(self, i: int) -> Any:
+    def _get_partition(self, i: int) -> Any:  # noqa: ARG002 - there is only one
         return self.read()
 
     def _close(self) -> None:
@@ -171,7 +168,7 @@ def _unused_parameters(entry: Any, passed: Any) -> str | None:
 
     declared = {one.name for one in entry._captured_init_kwargs.get("parameters", ())}
     declared |= {one.name for one in entry._user_parameters if one.name in passed}
-    used = set(entry._open_args) | meta.find_undeclared_variables(Environment().parse(_texts(entry._open_args)))  # noqa: S701
+    used = set(entry._open_args) | meta.find_undeclared_variables(Environment().parse(_texts(entry._open_args)))
     return min(declared - used, default=None)
 
 

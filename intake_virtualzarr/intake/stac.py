@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from intake.catalog.base import Catalog
@@ -34,7 +34,7 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
         self,
         name: str,
         description: str,
-        driver: Callable[..., Any],
+        driver: type[Any],
         args: Mapping[str, Any],
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -46,7 +46,7 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
         self._metadata = dict(metadata or {})
         self._user_parameters: list[Any] = []
         self._catalog: Any = None
-        self._container = driver.container  # type: ignore[attr-defined]
+        self._container = driver.container
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
 
     def describe(self) -> dict[str, Any]:
         """Basic information, in the form of other entries."""
-        driver = self._driver.name  # type: ignore[attr-defined]
+        driver = self._driver.name
         return {
             "name": self._name,
             "container": self._container,
@@ -122,6 +122,8 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         self.search_parameters = dict(search) if search is not None else None
         self._options = storage_options
         # a STAC document is read once, and again only by force_reload(): items are not fetched every minute
+        self.description: str | None = description
+        self.metadata: dict[str, Any] = dict(metadata or {})
         super().__init__(name=name, description=description, metadata=metadata, ttl=None, storage_options=storage_options)
 
     def _load(self) -> None:

@@ -34,7 +34,9 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
     from intake_virtualzarr.intake.stac import VirtualZarrStacCatalog
 
     try:
-        catalog = VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+        catalog = (
+            VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+        )
     except OSError as exc:
         if isinstance(exc, VirtualZarrError):
             raise
