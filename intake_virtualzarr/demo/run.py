@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -174,7 +176,18 @@ def _say_result(found: Comparison, say: Callable[[str], None]) -> None:
 
 def _say_next(directory: Path, catalog: Path, seconds: float, say: Callable[[str], None]) -> None:
     say(f"Done in {seconds:.1f} s. Try next:")
-    say(f"  python -c \"import intake; print(intake.open_catalog('{catalog}').sst.to_dask())\"")
-    say(f"  intake-virtualzarr describe {directory / 'catalog' / 'sst.vzarr'}")
-    say(f"  intake-virtualzarr check {directory / 'catalog' / 'sst.vzarr'}")
-    say(f"  intake-virtualzarr serve {directory}      # then open the page that it names")
+    python, program = _program("python"), _program("intake-virtualzarr")
+    say(f"  {python} -c \"import intake; print(intake.open_catalog('{catalog}').sst.to_dask())\"")
+    say(f"  {program} describe {directory / 'catalog' / 'sst.vzarr'}")
+    say(f"  {program} check {directory / 'catalog' / 'sst.vzarr'}")
+    say(f"  {program} serve {directory}      # then open the page that it names")
+
+
+def _program(name: str) -> str:
+    """Name a program of this environment so that a shell finds it: shortly if it is on the path."""
+    own = Path(sys.executable).parent / name
+    found = shutil.which(name)
+    if not own.exists() or (found is not None and Path(found).absolute() == own):
+        return name
+    near = os.path.relpath(own)
+    return str(own) if near.startswith("..") else near
