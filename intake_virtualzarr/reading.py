@@ -21,7 +21,7 @@ from intake_virtualzarr.errors import CodecError, SourceError
 from intake_virtualzarr.planning import ChunkList, Placement, plan_read
 from intake_virtualzarr.readers import Buffer, ReaderPool
 from intake_virtualzarr.readers.local import LocalReader
-from intake_virtualzarr.readers.loop import run
+from intake_virtualzarr.readers.loop import gather, run
 from intake_virtualzarr.segments import Segment, StoredArray
 from intake_virtualzarr.selection import AxisRequest, assign, take
 from intake_virtualzarr.sources import Source
@@ -29,13 +29,16 @@ from intake_virtualzarr.threads import decode_pool, thread_count
 
 __all__ = ["read_segments"]
 
-BATCH_BYTES = 4 * 1024 * 1024
-"""Encoded bytes of the chunks that one task fetches and decodes."""
+BATCH_BYTES = 1024 * 1024
+"""Encoded bytes of the chunks that one task reads from a near file and decodes: they stay in the cache of a core."""
+REMOTE_BATCH_BYTES = 4 * 1024 * 1024
+"""As `BATCH_BYTES`, for what is far."""
 LEAST_BYTES = 256 * 1024
 """Smaller tasks cost more to hand over than they save."""
 BATCH_CHUNKS = 256
+REMOTE_BATCH_CHUNKS = 512
 REMOTE_IN_FLIGHT = 16
-"""Batches of remote chunks that are fetched or wait for a decoding thread: bounds the memory of a read."""
+"""Tasks of remote chunks that are fetched or wait for a decoding thread: bounds the memory of a read."""
 
 
 def read_segments(
@@ -106,7 +109,7 @@ class _Batch:
         return list(zip(chunks.offset[chosen].tolist(), chunks.length[chosen].tolist(), strict=True))
 
 
-def _batches(chunks: ChunkList, target: int) -> Iterator[_Batch]:
+def _batches(chunks: ChunkList, target: int, most: int) -> Iterator[_Batch]:
     order = np.lexsort((chunks.offset, chunks.source))
     lengths, sources = chunks.length[order], chunks.source[order]
     ends = np.cumsum(lengths)
@@ -116,7 +119,7 @@ def _batches(chunks: ChunkList, target: int) -> Iterator[_Batch]:
     cut[0] = True
     cut[1:] = (group[1:] != group[:-1]) | (sources[1:] != sources[:-1])
     since = places - np.maximum.accumulate(np.where(cut, places, 0))
-    cut |= since % BATCH_CHUNKS == 0
+    cut |= since % most == 0
     starts = np.flatnonzero(cut)
     sums = np.add.reduceat(lengths, starts).tolist()
     for part, nbytes in zip(np.split(order, starts[1:]), sums, strict=True):
@@ -151,11 +154,14 @@ class _Read:
         """Fetch, decode and place."""
         total = sum(int(chunks.length.sum()) for chunks in lists)
         # small reads should still use all threads
-        target = max(min(BATCH_BYTES, total // (2 * thread_count()) + 1), LEAST_BYTES)
+        share = total // (2 * thread_count()) + 1
+        target, wide = (max(min(size, share), LEAST_BYTES) for size in (BATCH_BYTES, REMOTE_BATCH_BYTES))
         near: list[_Batch] = []
         far: list[_Batch] = []
         for chunks in lists:
-            for batch in _batches(chunks, target):
+            first_is_near = self._is_near(chunks.stored.sources[int(chunks.source[0])])
+            limits = (target, BATCH_CHUNKS) if first_is_near else (wide, REMOTE_BATCH_CHUNKS)
+            for batch in _batches(chunks, *limits):
                 (near if self._is_near(batch.source) else far).append(batch)
         jobs = list(_jobs(near, target))
         if thread_count() == 1 or (len(jobs) == 1 and not far):
@@ -165,7 +171,7 @@ class _Read:
         futures: list[Future[None]] = [decode_pool().submit(self._work, job) for job in jobs]
         try:
             if far:
-                run(self._run_far(far))
+                run(self._run_far(list(_jobs(far, wide))))
             for future in futures:
                 future.result()
         except BaseException:
@@ -193,32 +199,31 @@ class _Read:
     def _named(self, batch: _Batch, exc: SourceError) -> SourceError:
         return type(exc)(f"{self.name}: chunk {_text(batch.chunks.coords(int(batch.chosen[0])))}: {exc}")
 
-    async def _run_far(self, batches: Sequence[_Batch]) -> None:
+    async def _run_far(self, jobs: Sequence[Sequence[_Batch]]) -> None:
         gate = asyncio.Semaphore(REMOTE_IN_FLIGHT)
         loop = asyncio.get_running_loop()
         pool = decode_pool()
 
-        async def one(batch: _Batch) -> None:
-            async with gate:
-                source = batch.source
-                reader: Any = self.readers.get(source.url)
-                try:
-                    if hasattr(reader, "read_async"):
-                        blocks = await reader.read_async(batch.ranges(), source)
-                    else:
-                        blocks = await asyncio.to_thread(reader.read, batch.ranges(), source)
-                except SourceError as exc:
-                    raise self._named(batch, exc) from exc
-                await loop.run_in_executor(pool, self._finish, batch, blocks)
+        def finish(job: Sequence[_Batch], found: Sequence[Sequence[Buffer]]) -> None:
+            for batch, blocks in zip(job, found, strict=True):
+                self._finish(batch, blocks)
 
-        running = [asyncio.ensure_future(one(batch)) for batch in batches]
+        async def one(job: Sequence[_Batch]) -> None:
+            async with gate:
+                found = await gather([self._fetch_far(batch) for batch in job])
+                await loop.run_in_executor(pool, finish, job, found)
+
+        await gather([one(job) for job in jobs])
+
+    async def _fetch_far(self, batch: _Batch) -> Sequence[Buffer]:
+        source = batch.source
+        reader: Any = self.readers.get(source.url)
         try:
-            await asyncio.gather(*running)
-        except BaseException:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            raise
+            if hasattr(reader, "read_async"):
+                return await reader.read_async(batch.ranges(), source)  # type: ignore[no-any-return]
+            return await asyncio.to_thread(reader.read, batch.ranges(), source)
+        except SourceError as exc:
+            raise self._named(batch, exc) from exc
 
     # ------------------------------------------------------------------ decoding
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-__all__ = ["run", "submit"]
+__all__ = ["gather", "run", "submit"]
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -38,3 +38,17 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
         work.close()
         raise RuntimeError("blocking read from inside the reading loop")
     return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
+async def gather[T](works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines at once; the first error cancels the others and waits for their end."""
+    if len(works) == 1:
+        return [await works[0]]
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from weakref import WeakKeyDictionary
 
 import obstore
 from obstore import exceptions
@@ -17,13 +18,24 @@ from intake_virtualzarr.errors import SourceError
 from intake_virtualzarr.readers.access import Access
 from intake_virtualzarr.readers.base import Buffer, ByteRange
 from intake_virtualzarr.readers.coalesce import merge_ranges, split_merged
-from intake_virtualzarr.readers.loop import run
+from intake_virtualzarr.readers.loop import gather, run
 from intake_virtualzarr.sources import Source
 
 __all__ = ["ObjectReader", "make_store"]
 
-IN_FLIGHT = 64
-"""Requests under way at once for one call of `ObjectReader.read`."""
+IN_FLIGHT = 128
+"""Requests under way at once, of all reads of the process: beyond that, servers refuse or answer no faster."""
+
+_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _gate() -> asyncio.Semaphore:
+    loop = asyncio.get_running_loop()
+    gate = _gates.get(loop)
+    if gate is None:
+        gate = _gates[loop] = asyncio.Semaphore(IN_FLIGHT)
+    return gate
+
 
 
 def make_store(url: str, options: dict[str, Any]) -> tuple[Any, str]:
@@ -106,15 +118,8 @@ class ObjectReader:
         return merged, await self._read_blocks(merged, expected)
 
     async def _read_blocks(self, merged: list[ByteRange], expected: Source | None) -> list[Buffer]:
-        gate = asyncio.Semaphore(IN_FLIGHT)
-
-        async def fetch(start: int, length: int) -> Buffer:
-            async with gate:
-                return (await self._get(start, length, expected))[1]
-
-        if len(merged) == 1:
-            return [await fetch(*merged[0])]
-        return await _gather([fetch(start, length) for start, length in merged])
+        found = await gather([self._get(start, length, expected) for start, length in merged])
+        return [block for _, block in found]
 
     def head(self, size: int) -> tuple[Source, Buffer]:
         """State and first bytes of the object, by one request."""
@@ -129,11 +134,12 @@ class ObjectReader:
     ) -> tuple[Source, Buffer]:
         store, path = self._target()
         try:
-            answer = await obstore.get_async(store, path, options={"range": (start, start + length)})
-            seen = self._source(answer.meta)
-            if expected is not None:
-                expected.check(seen)
-            block = memoryview(await answer.bytes_async())
+            async with _gate():
+                answer = await obstore.get_async(store, path, options={"range": (start, start + length)})
+                seen = self._source(answer.meta)
+                if expected is not None:
+                    expected.check(seen)
+                block = memoryview(await answer.bytes_async())
         except SourceError:
             raise
         except Exception as exc:
@@ -166,15 +172,3 @@ class ObjectReader:
 
 def _denied(text: str) -> bool:
     return "403 Forbidden" in text or "401 Unauthorized" in text
-
-
-async def _gather(tasks: list[Any]) -> list[Any]:
-    """Like ``asyncio.gather``, but the first error cancels the rest before it is raised."""
-    running = [asyncio.ensure_future(task) for task in tasks]
-    try:
-        return list(await asyncio.gather(*running))
-    except BaseException:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        raise
