@@ -80,7 +80,7 @@ def test_the_mean_the_sizes_and_the_bytes_are_told(demo):
     assert report.data_bytes == sum(path.stat().st_size for path in (directory / "data").glob("*.nc"))
     store = sum(path.stat().st_size for path in (directory / "catalog" / "sst.vzarr").rglob("*") if path.is_file())
     assert report.manifest_bytes == store < report.data_bytes / 20
-    assert report.read_bytes > report.data_bytes / 2
+    assert report.data_bytes / 2 < report.read_bytes < report.data_bytes  # each chunk once
     assert report.requests > 0
     assert any(f"{report.monthly_mean:.4f}" in line for line in lines)
 

@@ -302,6 +302,14 @@ def view_grid(plan: Plan, shape: Shape) -> ChunkGrid:
     return ChunkGrid(tuple(AxisGrid.varying(_edges(plan, axis, shape)) for axis in range(len(shape))))
 
 
+def _usual(edges: Sequence[npt.NDArray[np.int64]], weights: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The edges that most of the array has: one odd file must not cut the chunks of all others into parts."""
+    votes: dict[bytes, int] = {}
+    for one, weight in zip(edges, weights, strict=True):
+        votes[one.tobytes()] = votes.get(one.tobytes(), 0) + weight
+    return max(edges, key=lambda one: (votes[one.tobytes()], one.size))
+
+
 LARGEST_VIEW = 64 * 1024 * 1024
 """No view chunk has more elements than this."""
 
@@ -312,8 +320,7 @@ def _edges(plan: Plan, axis: int, shape: Shape) -> npt.NDArray[np.int64]:
     if isinstance(plan, Concat):
         if plan.axis == axis:
             return np.concatenate([_edges(m, axis, m.shape) for m in plan.members])
-        finest = [_edges(m, axis, m.shape) for m in plan.members]
-        return max(finest, key=lambda e: e.size)
+        return _usual([_edges(m, axis, m.shape) for m in plan.members], [m.shape[plan.axis] for m in plan.members])
     source = axis if plan.axes is None else plan.axes[axis]
     if source is None:
         return np.array([1] * plan.shape[axis] if plan.shape[axis] < 4096 else [plan.shape[axis]], dtype=np.int64)
