@@ -13,6 +13,7 @@ import yaml
 
 from intake_virtualzarr.errors import ArgumentError, CatalogError, VirtualZarrError
 from intake_virtualzarr.intake.dataset import plain_url
+from intake_virtualzarr.intake.options import access_rules
 from intake_virtualzarr.intake.readers import VirtualZarrData, VirtualZarrReader
 from intake_virtualzarr.intake.source import VirtualZarrSource
 
@@ -242,6 +243,34 @@ def test_import_intake_stays_light():
     code = "import intake, sys; print([m for m in ('xarray', 'zarr', 'h5py', 'obstore', 'pystac') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "rules"),
+    [
+        (None, "s3://b/x", None),
+        ({"s3://b/": {"anon": True}}, "s3://c/x", {"s3://b/": {"anon": True}}),
+        ({"anon": True}, "s3://b/x", {"s3://": {"skip_signature": True}}),
+        ({"endpoint_url": "http://h"}, "s3://b/x", {"s3://": {"endpoint": "http://h"}}),
+        ({"client_kwargs": {"headers": {"A": "b"}}}, "http://h:1/x", {"http://h:1/": {"headers": {"A": "b"}}}),
+        ({"account_name": "a"}, "abfs://c/x", {"abfs://": {"account_name": "a"}}),
+        ({"x": 1}, "/data/x", {"x": 1}),
+    ],
+)
+def test_options_without_prefix_are_for_the_place_of_the_store(options, url, rules):
+    assert access_rules(options, url) == rules
+
+
+def test_headers_of_a_catalog_reach_its_own_server(published_once, serve, monkeypatch):
+    from intake_virtualzarr import serving
+
+    seen = []
+    real = serving._Handler.do_GET
+    monkeypatch.setattr(serving._Handler, "do_GET", lambda self: (seen.append(self.headers.get("X-Key")), real(self))[1])
+    server = serve(published_once.root)
+    options = {"headers": {"X-Key": "hush"}}
+    intake.open_virtualzarr(f"{server.url}/catalog/sst.vzarr", storage_options=options).read()
+    assert set(seen) == {"hush"}
 
 
 @pytest.mark.parametrize(

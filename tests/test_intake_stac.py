@@ -54,6 +54,18 @@ def test_a_published_collection_opens_over_http(published_once, serve):
     xr.testing.assert_equal(catalog.sst.to_dask(), published_once.direct)
 
 
+def test_headers_reach_the_documents_and_the_store(published_once, serve, monkeypatch):
+    from intake_virtualzarr import serving
+
+    seen = []
+    real = serving._Handler.do_GET
+    monkeypatch.setattr(serving._Handler, "do_GET", lambda self: (seen.append(self.headers.get("X-Key")), real(self))[1])
+    server = serve(published_once.root)
+    options = {f"{server.url}/": {"headers": {"X-Key": "hush"}}}
+    open_stac(f"{server.url}/catalog/collection.json", storage_options=options).sst.read()
+    assert set(seen) == {"hush"}
+
+
 def test_an_item_opens_and_its_title_is_the_description(published_once, tmp_path):
     path = write(tmp_path / "i.json", item("jan", {"v": store_asset(published_once.catalog / "sst.vzarr")}, title="January"))
     catalog = open_stac(path)

@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Ingest, and say what was written. Files that were skipped make the exit code 1."""
     from intake_virtualzarr.html import size_text
     from intake_virtualzarr.ingest import ingest
+    from intake_virtualzarr.readers.urls import local_path
 
     report = ingest(
         find_items(options),
@@ -71,15 +72,16 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(report)
         return code
+    where = local_path(report.directory)
     would = "would write" if options.dry_run else "wrote"
     print_text(
         f"{report.sources} source files, {size_text(report.data_bytes)}: {report.references} references to chunks",
         *(f"skipped {label}: {reason}" for label, reason in report.skipped.items()),
     )
     if report.written:
-        print_text(f"{would} into {report.directory}:", *(f"  {name}" for name in report.written))
+        print_text(f"{would} into {where}:", *(f"  {name}" for name in report.written))
     else:
-        print_text(f"{report.directory}: nothing to write, all is up to date")
+        print_text(f"{where}: nothing to write, all is up to date")
     if report.manifest_bytes:
         print_text(f"the store takes {size_text(report.manifest_bytes)}")
     return code

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from intake_virtualzarr.errors import ArgumentError, CatalogError
+from intake_virtualzarr.intake.options import access_rules
 
 __all__ = ["ARGUMENTS", "check_arguments", "open_entry"]
 
@@ -60,7 +61,7 @@ def open_entry(
     on_unsupported : {"skip", "raise"}
         What to do about variables that have no virtual form.
     storage_options : mapping, optional
-        Options for opening, by URL prefix.
+        Options for opening, by URL prefix; without prefixes, see `options.access_rules`.
 
     Returns
     -------
@@ -82,7 +83,7 @@ def open_entry(
         chunks=chunks,
         group=group,
         drop_variables=[drop_variables] if isinstance(drop_variables, str) else drop_variables,
-        storage_options=storage_options,
+        storage_options=access_rules(storage_options, url),
         format=format,
         on_unsupported=on_unsupported,
         **{name: value for name, value in decoders.items() if value is not None},

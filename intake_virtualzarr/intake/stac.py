@@ -12,8 +12,10 @@ from pystac.utils import make_absolute_href
 
 from intake_virtualzarr import catalog_file
 from intake_virtualzarr.errors import ArgumentError, NothingFoundError
+from intake_virtualzarr.intake.options import access_rules
 from intake_virtualzarr.intake.source import VirtualZarrSource
 from intake_virtualzarr.intake.virtual_assets import VirtualAsset, virtual_assets
+from intake_virtualzarr.readers import Access
 
 __all__ = ["StacEntry", "VirtualZarrStacCatalog"]
 
@@ -87,7 +89,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
     search : mapping, optional
         Parameters of an item search, as for `pystac_client.Client.search`; only for an API.
     storage_options : mapping, optional
-        Options for opening the stores and their sources, by URL prefix.
+        Options for opening the documents (``headers``), the stores and their sources, by URL prefix.
     name, description, metadata : optional
         As for any Intake catalog.
 
@@ -128,9 +130,11 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
 
     def _load(self) -> None:
         entries: dict[str, StacEntry] = {}
-        found = _search(self.urlpath, self.search_parameters) if self.search_parameters is not None else None
+        headers = _headers(self._options, self.urlpath)
+        parameters = self.search_parameters
+        found = None if parameters is None else _search(self.urlpath, parameters, headers)
         if found is None:
-            document, io = _read(self.urlpath)
+            document, io = _read(self.urlpath, headers)
             self.name = self.name or str(document.get("id") or "stac")
             self.description = self.description or str(document.get("description") or "")
             self.metadata = {**_metadata(document), **self.metadata}
@@ -199,19 +203,24 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         return catalog_file.catalog_yaml(entries)
 
 
-def _read(urlpath: str) -> tuple[dict[str, Any], Any]:
+def _headers(options: Any, urlpath: str) -> dict[str, str]:
+    """Give the headers that options hold for the place of the documents."""
+    return dict(Access.of(access_rules(options, urlpath)).options(urlpath).get("headers", {}))
+
+
+def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[dict[str, Any], Any]:
     from intake_virtualzarr.stac.client import patient_io
     from intake_virtualzarr.stac.documents import read_document
 
-    io = patient_io()
+    io = patient_io(headers=headers)
     return read_document(urlpath, io), io
 
 
-def _search(urlpath: str, parameters: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _search(urlpath: str, parameters: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], str]]:
     from intake_virtualzarr.stac.client import open_client, search
     from intake_virtualzarr.stac.items import iter_items
 
-    for one in iter_items(search(open_client(urlpath), **parameters)):
+    for one in iter_items(search(open_client(urlpath, headers=headers), **parameters)):
         if one.document is not None:
             yield one.document, one.href or urlpath
 
