@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -189,7 +189,7 @@ class ChunkManifest:
         return ChunkManifest(source, self.offset, self.length, codec)
 
 
-def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> npt.NDArray[np.generic]:
+def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> npt.NDArray[Any]:
     column = np.asarray(values).astype(dtype, copy=False)
     if column.shape != shape:
         if column.size == int(np.prod(shape, dtype=np.int64)) and column.ndim != 0:
@@ -199,16 +199,50 @@ def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> npt.ND
     return column
 
 
-def concatenate_manifests(manifests: Sequence[ChunkManifest], axis: int) -> ChunkManifest:
-    """Join manifests along one axis of the grid; their source tables must already be one."""
-    codec = None
-    if any(m.codec is not None for m in manifests):
-        codec = np.concatenate(
-            [np.zeros(m.shape, np.uint8) if m.codec is None else m.codec for m in manifests], axis=axis
-        )
-    return ChunkManifest(
-        np.concatenate([m.source for m in manifests], axis=axis),
-        np.concatenate([m.offset for m in manifests], axis=axis),
-        np.concatenate([m.length for m in manifests], axis=axis),
-        codec,
-    )
+def concatenate_manifests(
+    manifests: Sequence[ChunkManifest],
+    axis: int,
+    mappings: Sequence[Sequence[int]],
+    codecs: Sequence[Sequence[int]],
+) -> ChunkManifest:
+    """Join manifests along one axis of the grid.
+
+    Parameters
+    ----------
+    manifests : sequence of ChunkManifest
+        At least one.
+    axis : int
+        Axis of the grid.
+    mappings : sequence of sequence of int
+        For each manifest the row of the common source table of each of its own rows.
+    codecs : sequence of sequence of int
+        For each manifest the new number of each of its codec pipelines.
+    """
+    offset = np.concatenate([m.offset for m in manifests], axis=axis)
+    length = np.concatenate([m.length for m in manifests], axis=axis)
+    source = np.empty(length.shape, np.uint32)
+    coded = any(m.codec is not None for m in manifests) or any(number[0] for number in codecs)
+    codec = np.zeros(length.shape, np.uint8) if coded else None
+    head: tuple[slice, ...] = (slice(None),) * axis
+    at = 0
+    for manifest, mapping, numbers in zip(manifests, mappings, codecs, strict=True):
+        part = (*head, slice(at, at + manifest.shape[axis]))
+        at += manifest.shape[axis]
+        rows = manifest.source
+        if rows.size and int(rows.max()) >= len(mapping):
+            # the row of a chunk that is not stored means nothing and may lie outside the table
+            rows = np.where(manifest.length > 0, rows, 0)
+            if rows.any() and int(rows.max()) >= len(mapping) or not len(mapping) and manifest.count:
+                raise ManifestError(f"manifest names source {int(rows.max())}, the table has {len(mapping)} rows")
+        if len(mapping) == 1:  # most files: no look-up
+            source[part] = mapping[0]
+        else:
+            source[part] = np.asarray(mapping, dtype=np.uint32)[rows] if len(mapping) else 0
+        if codec is not None:
+            codec[part] = numbers[0] if manifest.codec is None else np.asarray(numbers, np.uint8)[manifest.codec]
+    missing = length == 0
+    if missing.any():
+        source[missing] = 0
+        if codec is not None:
+            codec[missing] = 0
+    return ChunkManifest(source, offset, length, codec if codec is not None and codec.any() else None)

@@ -24,7 +24,7 @@ __all__ = ["scan", "scan_many"]
 
 HEAD = 64 * 1024
 """First request of a remote scan [bytes]."""
-FILES_AT_ONCE = 64
+FILES_AT_ONCE = 128
 """Remote files scanned at once in the reading loop."""
 ROUNDS = 10_000
 """A parser that asks more often than this is broken or led in circles."""

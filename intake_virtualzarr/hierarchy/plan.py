@@ -94,7 +94,11 @@ def _build(
             position += 1
         corner = (*low[:axis], start, *low[axis + 1 :])
         extent = (*shape[:axis], stop - start, *shape[axis + 1 :])
-        members.append(_build(inside, corner, extent, array, fuse))
+        one = inside[0] if len(inside) == 1 else None
+        if one is not None and one.offset == corner and one.shape == extent:
+            members.append(_leaf(one, array, fuse))
+        else:
+            members.append(_build(inside, corner, extent, array, fuse))
     if fuse:
         members = _fused(members, axis, array)
     return members[0] if len(members) == 1 else Concat(axis, shape, tuple(members))
@@ -257,17 +261,13 @@ def _fuse(leaves: Sequence[Leaf], axis: int) -> Leaf:
     stored = [leaf.stored for leaf in leaves]
     table, mappings = unify_tables([s.sources for s in stored])
     codecs, numbers = _common_codecs(stored)
-    manifests = [
-        s.manifest.load().remap(mapping, number)
-        for s, mapping, number in zip(stored, mappings, numbers, strict=True)
-    ]
     grid = stored[0].grid.replace(axis, concatenate_axes([s.grid.axes[axis] for s in stored]))
     fused = StoredArray(
         stored[0].dtype,
         stored[0].fill_value,
         grid,
         codecs[0],
-        concatenate_manifests(manifests, axis),
+        concatenate_manifests([s.manifest.load() for s in stored], axis, mappings, numbers),
         table,
         tuple(codecs[1:]),
     )

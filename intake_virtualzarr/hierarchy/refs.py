@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from itertools import product
 from math import prod
 from typing import Any
@@ -19,6 +20,7 @@ from intake_virtualzarr.errors import HierarchyError, ManifestError
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.hierarchy.keys import Keys
 from intake_virtualzarr.manifest import ChunkManifest
+from intake_virtualzarr.threads import decode_pool, thread_count
 
 __all__ = ["PAGE_REFERENCES", "PagedManifest", "page_shape", "refs_document", "write_pages"]
 
@@ -63,26 +65,42 @@ def refs_document(grid_shape: Shape, page: Shape, fields: int) -> dict[str, Any]
 
 
 def write_pages(manifest: ChunkManifest, page: Shape, fields: int) -> Iterator[tuple[str, bytes]]:
-    """Keys (below ``refs/``) and bytes of all pages that list a chunk."""
-    codec = Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE)
-    grid = manifest.shape
-    counts = tuple(-(-n // p) for n, p in zip(grid, page, strict=True))
+    """Keys (below ``refs/``) and bytes of all pages that list a chunk; several are compressed at once."""
+    counts = tuple(-(-n // p) for n, p in zip(manifest.shape, page, strict=True))
+    pool, ahead = decode_pool(), 2 * thread_count()
+    waiting: deque[tuple[Shape, Future[bytes | None]]] = deque()
+
+    def finished() -> Iterator[tuple[str, bytes]]:
+        coords, future = waiting.popleft()
+        data = future.result()
+        if data is not None:
+            yield "/".join(("c", *map(str, coords), "0")), data
+
     for coords in product(*(range(n) for n in counts)):
-        box = tuple(slice(c * p, min((c + 1) * p, n)) for c, p, n in zip(coords, page, grid, strict=True))
-        part = manifest.region(box)
-        if not part.length.any():
-            continue
-        block = np.zeros((fields, *page), dtype="<u8")
-        inside = tuple(slice(0, n) for n in part.shape)
-        block[(0, *inside)] = part.source
-        block[(1, *inside)] = part.offset
-        block[(2, *inside)] = part.length
-        if fields > 3 and part.codec is not None:
-            block[(3, *inside)] = part.codec
-        missing = part.length == 0
-        if missing.any():  # a chunk that is not stored is all zero
-            block[(slice(None), *inside)] *= ~missing
-        yield "/".join(("c", *map(str, coords), "0")), bytes(codec.encode(block))
+        waiting.append((coords, pool.submit(_page_bytes, manifest, page, fields, coords)))
+        if len(waiting) > ahead:
+            yield from finished()
+    while waiting:
+        yield from finished()
+
+
+def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape) -> bytes | None:
+    """One page, compressed; None if it lists no chunk."""
+    box = tuple(slice(c * p, min((c + 1) * p, n)) for c, p, n in zip(coords, page, manifest.shape, strict=True))
+    part = manifest.region(box)
+    missing = part.length == 0
+    if missing.all():
+        return None
+    block = np.zeros((fields, *page), dtype="<u8")
+    inside: tuple[Any, ...] = tuple(slice(0, n) for n in part.shape)
+    block[(0, *inside)] = part.source
+    block[(1, *inside)] = part.offset
+    block[(2, *inside)] = part.length
+    if fields > 3 and part.codec is not None:
+        block[(3, *inside)] = part.codec
+    if missing.any():  # a chunk that is not stored is all zero
+        block[(slice(None), *inside)] *= ~missing
+    return bytes(Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE).encode(block))
 
 
 class PagedManifest:
@@ -174,7 +192,7 @@ class PagedManifest:
         return self._assemble(bounds, spans, page, shape, fields)
 
     def _assemble(
-        self, bounds: list[tuple[int, ...]], spans: Sequence[range], page: Shape, shape: Shape, fields: int
+        self, bounds: Sequence[tuple[int, ...]], spans: Sequence[range], page: Shape, shape: Shape, fields: int
     ) -> ChunkManifest:
         columns: tuple[npt.NDArray[Any], ...] = (
             np.zeros(shape, np.uint32),

@@ -120,7 +120,7 @@ class PagedSources(Sequence[Source]):
         self._path = path
         self._page_size = page_size
         self._count = count
-        self._pages: dict[int, list[Source]] = {}
+        self._pages: dict[int, tuple[str, list[Any]]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
@@ -133,22 +133,27 @@ class PagedSources(Sequence[Source]):
         if not 0 <= row < self._count:
             raise HierarchyError(f"manifest names source {row}, the table has {self._count} rows")
         number, inside = divmod(int(row), self._page_size)
-        rows = self._pages.get(number)
-        if rows is None:
-            rows = self._read(number)
+        page = self._pages.get(number)
+        if page is None:
+            page = self._read(number)
+        base, rows = page
         if inside >= len(rows):
             raise HierarchyError(f"{self._keys.url}/{self._path}/{number}.json has {len(rows)} rows, row {row} is not there")
-        return rows[inside]
+        found = rows[inside]
+        if not isinstance(found, Source):  # a read needs few rows of a page
+            found = rows[inside] = held(self._keys, row_from_json(found, base))
+        return found
 
-    def _read(self, number: int) -> list[Source]:
+    def _read(self, number: int) -> tuple[str, list[Any]]:
         key = f"{self._path}/{number}.json"
         raw = self._keys.get(key)
         if raw is None:
             raise HierarchyError(f"{self._keys.url}/{key} is absent; the store is incomplete")
-        rows = [held(self._keys, row) for row in rows_from_json(json.loads(raw), f"{self._keys.url}/{key}")]
+        document, where = json.loads(raw), f"{self._keys.url}/{key}"
+        base = resolve(where, document["base"]) if document.get("base") else where
+        page = base, list(document["list"])
         with self._lock:
-            self._pages[number] = rows
-        return rows
+            return self._pages.setdefault(number, page)
 
     def __iter__(self) -> Iterator[Source]:
         return (self[row] for row in range(self._count))

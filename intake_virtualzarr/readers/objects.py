@@ -55,13 +55,13 @@ def _frozen(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
 @lru_cache(maxsize=256)
 def _store(root: str, frozen: tuple[tuple[str, Any], ...]) -> Any:
     options = {k: dict(v) if isinstance(v, tuple) else v for k, v in frozen}
-    client: dict[str, Any] = {"allow_http": True, "timeout": "120s", **options.pop("client_options", {})}
+    client: Any = {"allow_http": True, "timeout": "120s", **options.pop("client_options", {})}
     if "headers" in options:
         client["default_headers"] = dict(options.pop("headers"))
-    retry = options.pop("retry_config", {"max_retries": 4})
+    retry: Any = options.pop("retry_config", {"max_retries": 4})
     if root.startswith("http"):
         return HTTPStore.from_url(root, client_options=client, retry_config=retry)
-    config: dict[str, Any] = {}
+    config: Any = {}
     if options.pop("anon", False):
         config["skip_signature"] = True
     config.update(options)
