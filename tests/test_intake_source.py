@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from conftest import write_sst
 
+from intake_virtualzarr.cli import main
 from intake_virtualzarr.errors import ArgumentError, CatalogError, VirtualZarrError
 from intake_virtualzarr.intake.dataset import plain_url
 from intake_virtualzarr.intake.options import access_rules
@@ -207,6 +209,20 @@ def test_catalogs_nest(published_once, tmp_path):
     catalog = intake.open_catalog(write_yaml(tmp_path / "outer.yaml", document))
     assert catalog.ocean.sst.to_dask().sizes["time"] == 40
     assert catalog["ocean.sst"].to_dask().sizes["time"] == 40
+
+
+def test_what_was_appended_meanwhile_is_there(published):
+    catalog = intake.open_catalog(published.catalog / "catalog.yaml")
+    assert catalog.sst.to_dask().sizes["time"] == catalog.sst.discover()["metadata"]["dims"]["time"] == 40
+    path = write_sst(published.root / "data" / "sst_202403.nc", 3)
+    assert main(["append", str(published.catalog / "sst.vzarr"), str(path)]) == 0
+    assert catalog.sst.to_dask().sizes["time"] == 60
+    assert catalog.sst.discover()["metadata"]["dims"]["time"] == 60
+
+
+def test_what_is_done_to_one_dataset_is_not_done_to_the_next(catalog):
+    catalog.sst.to_dask().attrs["title"] = "mine"
+    assert catalog.sst.to_dask().attrs["title"] != "mine"
 
 
 def test_an_archive_file_is_opened_like_a_store(published_once):

@@ -54,7 +54,6 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         self.metadata: dict[str, Any] = dict(metadata or {})  # a copy: what is found out is added to it
         self.urlpath = urlpath
         self.reader = VirtualZarrReader(VirtualZarrData(urlpath), **arguments)
-        self._dataset: Any = None
 
     def to_dask(self) -> Any:
         """Open lazily, as dask arrays.
@@ -62,11 +61,10 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         Returns
         -------
         xarray.Dataset
+            Opened anew by each call, so that what was appended meanwhile is there.
         """
         self._check_parameters()
-        if self._dataset is None:
-            self._dataset = self.reader.to_dask()
-        return self._dataset
+        return self.reader.to_dask()
 
     def read(self) -> Any:
         """Read everything into memory.
@@ -77,6 +75,12 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         """
         self._check_parameters()
         return self.reader.read().load()
+
+    def discover(self) -> dict[str, Any]:
+        """Sizes, types and attributes, as they are now."""
+        self._schema = None
+        found: dict[str, Any] = super().discover()
+        return found
 
     def read_chunked(self) -> Any:
         """Open lazily, as `to_dask`."""
@@ -131,7 +135,6 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         return self.read()
 
     def _close(self) -> None:
-        self._dataset = None
         self._schema = None
 
     def _check_parameters(self) -> None:
