@@ -78,11 +78,30 @@ def interleaved(name: str, variables: int, steps: int, size: int, *, paged: bool
     return made(name, make)
 
 
-def small_files(count: int, *, folder: str = "small") -> list[Path]:
-    """Small netCDF-4 files of six variables and 39 chunks, one time step after the other."""
-    from scan_local import small_netcdf
+def small_files(count: int) -> list[Path]:
+    """Small netCDF-4 files of six variables and 40 chunks, three time steps each, one after the other."""
 
-    first = made(f"{folder}/00000.nc", lambda path: small_netcdf(path) and None)
+    def make(path: Path) -> None:
+        rng = np.random.default_rng(0)
+        with netCDF4.Dataset(path, "w") as nc:
+            nc.Conventions, nc.title, nc.institution, nc.history = "CF-1.8", "SST", "nobody", "made for a benchmark"
+            for name, size in (("time", None), ("lat", 60), ("lon", 120)):
+                nc.createDimension(name, size)
+            for name, units in (("time", "days since 2000-01-01"), ("lat", "degrees_north"), ("lon", "degrees_east")):
+                variable = nc.createVariable(name, "f8", name)
+                variable.units, variable.standard_name, variable.axis = units, name, name[0].upper()
+                variable[:] = np.arange(STEPS if name == "time" else nc.dimensions[name].size)
+            for name in ("sst", "anom", "err"):
+                chunks = (1, 30, 40) if name != "err" else (STEPS, 60, 120)
+                variable = nc.createVariable(
+                    name, "i2", ("time", "lat", "lon"), zlib=True, chunksizes=chunks, fill_value=-999
+                )
+                variable.units, variable.long_name = "K", f"{name} of the sea surface"
+                variable.scale_factor, variable.add_offset = 0.01, 273.15
+                variable.set_auto_maskandscale(False)
+                variable[:] = rng.integers(0, 3000, (STEPS, 60, 120))
+
+    first = made("three-steps/00000.nc", make)
     data = first.read_bytes()
     paths = [first]
     for number in range(1, count):
@@ -90,6 +109,10 @@ def small_files(count: int, *, folder: str = "small") -> list[Path]:
         if not path.exists():
             path.write_bytes(data)
             with h5py.File(path, "r+") as file:
-                file["time"][...] = 4 * number + np.arange(4)
+                file["time"][...] = STEPS * number + np.arange(STEPS)
         paths.append(path)
     return paths
+
+
+STEPS = 3
+"""Time steps of a small file."""

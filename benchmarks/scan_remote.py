@@ -63,7 +63,7 @@ def one_file(quick: bool) -> list[Row]:
 def many_files(quick: bool) -> list[Row]:
     paths = small_files(10 if quick else 100)
     with serving(cache(), latency=0.05, bandwidth=None if quick else 400e6) as server:
-        urls = [f"{server.url}/small/{path.name}" for path in paths]
+        urls = [f"{server.url}/{path.parent.name}/{path.name}" for path in paths]
         server.reset()
         scans = scan_many(urls)
         counts = server.counts()
