@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -40,6 +42,16 @@ def ours(paths: list[str], client: Any) -> Merged:
     return scan_merged(paths, "time", client=client, progress=False)
 
 
+PEAK = """
+import sys
+from intake_virtualzarr.fanout import scan_merged
+def peak(): return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
+before = peak()
+merged = scan_merged(sys.argv[1:], "time", progress=False)
+print(peak() - before, merged.scan.references)
+"""
+
+
 def rows(quick: bool) -> list[Row]:
     warnings.simplefilter("ignore")
     from distributed import Client, LocalCluster
@@ -60,6 +72,9 @@ def rows(quick: bool) -> list[Row]:
             held=np.array_equal(days, expected) and len(alone.scan.arrays["/sst"].segments) == 1,
         )
     ]
+    done = subprocess.run([sys.executable, "-c", PEAK, *paths], capture_output=True, text=True, check=True)
+    grown = float(done.stdout.split()[0])
+    out.append(Row(f"memory of scanning and joining {count} files", f"{grown:.0f} MB", goal="<= 256 MB", held=grown <= 256))
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=not quick, dashboard_address=None) as cluster,
         Client(cluster) as client,

@@ -16,7 +16,7 @@ from server import serving
 from synthetic import arrays
 
 import intake_virtualzarr as ivz
-import intake_virtualzarr.xarray  # noqa: F401 - the accessor
+import intake_virtualzarr.xarray  # the accessor
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
 from intake_virtualzarr.grid import ChunkGrid
@@ -110,8 +110,6 @@ def rows(quick: bool) -> list[Row]:
                 held=not old_pages and len(pages) <= 1,
             )
         )
-        for name in sorted(documents):
-            print("   ", name)
     finally:
         shutil.rmtree(folder)
     return out

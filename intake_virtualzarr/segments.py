@@ -134,10 +134,12 @@ class Segment:
     @property
     def is_whole(self) -> bool:
         """Whether it shows all of its stored array, axis by axis."""
-        return self.axes == tuple(range(self.stored.ndim)) and all(
-            w.start == 0 and w.step == 1 and w.count == n
-            for w, n in zip(self.windows, self.stored.shape, strict=True)
-        )
+        if self.axes != tuple(range(len(self.windows))):
+            return False
+        for window, axis in zip(self.windows, self.stored.grid.axes, strict=True):
+            if window.start != 0 or window.step != 1 or window.count != axis.extent:
+                return False
+        return True
 
     def moved(self, offset: Sequence[int]) -> Segment:
         """The same segment at another place."""

@@ -14,7 +14,7 @@ import zarr
 from helpers import serving
 
 import intake_virtualzarr as ivz
-import intake_virtualzarr.xarray  # noqa: F401 - the accessor
+import intake_virtualzarr.xarray  # the accessor
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
 from intake_virtualzarr.grid import ChunkGrid

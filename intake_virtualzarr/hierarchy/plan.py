@@ -245,7 +245,7 @@ def _fits(group: list[Leaf], leaf: Leaf, axis: int) -> bool:
     if not group:
         return False
     a, b = group[0].stored, leaf.stored
-    if a.dtype != b.dtype or not a.grid.same_as(b.grid, but=axis):
+    if a.dtype != b.dtype or not (a.grid is b.grid or a.grid.same_as(b.grid, but=axis)):
         return False
     if not _same(a.fill_value, b.fill_value) and not _fill_is_moot(a, b):
         return False
