@@ -46,7 +46,13 @@ def field(
             time[:] = start + np.arange(shape[0])
             fill: Any = -999 if packed else 9.96921e36
             v = nc.createVariable(
-                "v", "i2" if packed else "f4", ("time", "lat", "lon"), zlib=True, complevel=4, chunksizes=chunks, fill_value=fill
+                "v",
+                "i2" if packed else "f4",
+                ("time", "lat", "lon"),
+                zlib=True,
+                complevel=4,
+                chunksizes=chunks,
+                fill_value=fill,
             )
             v.set_auto_maskandscale(False)
             if packed:

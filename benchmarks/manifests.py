@@ -15,7 +15,7 @@ import xarray as xr
 from bench import Row, main, medians, times
 from synthetic import arrays
 
-import intake_virtualzarr.xarray  # the accessor
+import intake_virtualzarr.xarray  # noqa: F401 - the accessor
 from intake_virtualzarr.hierarchy.plan import plan_array
 from intake_virtualzarr.hierarchy.read import read_tree
 from intake_virtualzarr.readers import Access

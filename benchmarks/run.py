@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -35,8 +36,8 @@ def results(rows: list[Row]) -> str:
 
 One run of `make bench` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.system()}, Python \
 {platform.python_version()}; {packages}. Medians of runs in turn. Absolute times move by 30 % between runs and \
-ratios by 10 to 20 % while others use the machine; {len(missed)} of {sum(r.held is not None for r in rows)} goals were missed \
-in this run.
+ratios by 10 to 20 % while others use the machine; {len(missed)} of {sum(r.held is not None for r in rows)} goals \
+were missed in this run.
 
 {table(rows)}
 """
@@ -50,7 +51,11 @@ def main() -> int:
     rows: list[Row] = []
     for name in chosen.names or NAMES:
         start = time.perf_counter()
-        found = importlib.import_module(name).rows(chosen.quick)
+        try:
+            found = importlib.import_module(name).rows(chosen.quick)
+        except Exception:
+            traceback.print_exc()
+            found = [Row(name, "failed", held=False)]
         print(f"\n{name} ({time.perf_counter() - start:.0f} s)\n{table(found)}", flush=True)
         rows += found
     if not chosen.quick and not chosen.names:

@@ -1,7 +1,7 @@
 """CF decoding while chunks are read: on the threads that inflate them, and while they are in the cache of the core.
 
-xarray decodes after the read, in one thread and in several passes over the whole array; for packed integers that takes longer
-than reading. The bits are the same (`intake_virtualzarr.cf` keeps xarray's types and order of steps).
+xarray decodes after the read, in one thread and in several passes over the whole array; for packed integers that takes
+longer than reading. The bits are the same (`intake_virtualzarr.cf` keeps xarray's types and order of steps).
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ def concatenate_manifests(
         if rows.size and int(rows.max()) >= len(mapping):
             # the row of a chunk that is not stored means nothing and may lie outside the table
             rows = np.where(manifest.length > 0, rows, 0)
-            if rows.any() and int(rows.max()) >= len(mapping) or not len(mapping) and manifest.count:
+            if int(rows.max()) >= max(len(mapping), 1) or (not len(mapping) and manifest.count):
                 raise ManifestError(f"manifest names source {int(rows.max())}, the table has {len(mapping)} rows")
         if len(mapping) == 1:  # most files: no look-up
             source[part] = mapping[0]

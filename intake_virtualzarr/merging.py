@@ -54,7 +54,8 @@ def merge_scans(
         if digests is not None and digests[number] != digests[0]:
             names = [name for name in digests[0] if digests[number].get(name) != digests[0][name]]
             raise EncodingMismatchError(
-                f"{other.source.url}: {', '.join(names)} has other values than in {first.source.url}, and no dimension {dim!r}"
+                f"{other.source.url}: {', '.join(names)} has other values than in {first.source.url}, "
+                f"and no dimension {dim!r}"
             )
     arrays = {
         path: _joined([scan.arrays[path] for scan in scans], array.dims.index(dim)) if dim in array.dims else array
