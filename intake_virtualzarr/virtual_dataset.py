@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.cf import PACKING_ATTRIBUTES
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
 
@@ -87,6 +87,7 @@ def virtual_dataset(
     """
     variables = {n: v for n, v in backend_variables(tree, group).items() if n not in drop_variables}
     attrs = dict(group.attrs)
+    _complete_bounds(variables)
     coordinates = _named_coordinates(variables, attrs)
     load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
     for name in variables:
@@ -98,6 +99,21 @@ def virtual_dataset(
     if group.unlimited:
         dataset.encoding["unlimited_dims"] = set(group.unlimited)
     return dataset
+
+
+def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
+    """Let the bounds of times say their unit and calendar themselves.
+
+    CF 7.1 lets them inherit both. Files of a series often count from different dates; joined bounds then have no one to
+    inherit from.
+    """
+    for variable in variables.values():
+        bounds = variables.get(str(variable.attrs.get("bounds")))
+        if bounds is None or not is_time_units(variable.attrs.get("units")):
+            continue
+        for name in ("units", "calendar"):
+            if name in variable.attrs:
+                bounds.attrs.setdefault(name, variable.attrs[name])
 
 
 def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: dict[str, Any]) -> set[str]:

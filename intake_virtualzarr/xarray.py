@@ -208,15 +208,15 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
     variables: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
         data = variable._data
+        # what is not virtual was decoded when it was opened, or (loaded on the way, to be compared, say) has its attributes
+        attrs, encoding = dict(variable.attrs), dict(variable.encoding)
         if isinstance(data, VirtualZarrArray):
-            attrs, encoding = dict(variable.attrs), dict(variable.encoding)
             if data.decoded or data.mixed:
                 data, attrs = data.decode(), without_packing(attrs)
-            lazy = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
-            variables[name] = xr.conventions.decode_cf_variable(name, xr.Variable(variable.dims, lazy, attrs, encoding))
-        else:
-            variables[name] = variable
-    out = xr.Dataset(variables, attrs=dataset.attrs).set_coords(list(dataset.coords))
+            data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
+        variables[name] = xr.Variable(variable.dims, data, attrs, encoding)
+    decoded, attrs, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
+    out = xr.Dataset(decoded, attrs=attrs).set_coords([*dataset.coords, *names.intersection(decoded)])
     out.encoding = dict(dataset.encoding)
     return out
 
