@@ -65,7 +65,7 @@ def field(
 
 
 def interleaved(name: str, variables: int, steps: int, size: int, *, paged: bool = False) -> Path:
-    """Many variables written step by step, so that their chunks and indexes lie scattered over the whole file."""
+    """Variables that grew in no order, so that the nodes of their indexes lie all over the file."""
 
     def make(path: Path) -> None:
         rng = np.random.default_rng(0)
@@ -76,10 +76,11 @@ def interleaved(name: str, variables: int, steps: int, size: int, *, paged: bool
                 file.create_dataset(f"v{i}", (0, size), "u1", maxshape=(None, size), chunks=(1, size), compression=None)
                 for i in range(variables)
             ]
-            for step in range(steps):
-                for dataset in datasets:
-                    dataset.resize(step + 1, axis=0)
-                    dataset.id.write_direct_chunk((step, 0), raw)
+            done = [0] * variables
+            for number in rng.permutation(np.repeat(np.arange(variables), steps)).tolist():
+                datasets[number].resize(done[number] + 1, axis=0)
+                datasets[number].id.write_direct_chunk((done[number], 0), raw)
+                done[number] += 1
 
     return made(name, make)
 
