@@ -20,8 +20,11 @@ LAYERS = (
         "_version errors html progress threads cache grid codecs cf manifest sources segments selection indexing planning",
     ),
     ("bytes", "readers batching"),
-    ("parsers", "formats scanning fanout"),
-    ("core", "array array_functions chunkmanager groups decoding hierarchy inline masks pipeline reading transformers"),
+    ("parsers", "formats scanning"),
+    (
+        "core",
+        "array array_functions chunkmanager groups decoding fanout hierarchy inline masks merging pipeline reading transformers",
+    ),
     ("datasets", "virtual_dataset opening store dataset xarray writing harmonize combine export"),
     ("actions", "stac virtualize ingest catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),
