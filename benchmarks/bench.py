@@ -41,6 +41,16 @@ def medians(candidates: Mapping[str, Callable[[], Any]], repeat: int) -> dict[st
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
+def cpu(run: Callable[[], Any], repeat: int = 3) -> float:
+    """Least processor time of all threads together [s]: it does not tell how well they share, but no neighbour moves it."""
+    least = float("inf")
+    for _ in range(repeat):
+        start = time.process_time()
+        run()
+        least = min(least, time.process_time() - start)
+    return least
+
+
 def times(x: float) -> str:
     """A ratio."""
     return f"{x:.2f}x" if x < 10 else f"{x:.0f}x"

@@ -23,7 +23,8 @@ LAYERS = (
     ("parsers", "formats scanning"),
     (
         "core",
-        "array array_functions chunkmanager groups decoding fanout hierarchy inline masks merging pipeline reading transformers",
+        "array array_functions chunkmanager decoding fanout groups hierarchy inline masks merging pipeline reading "
+        "transformers",
     ),
     ("datasets", "virtual_dataset opening store dataset xarray writing harmonize combine export"),
     ("actions", "stac virtualize ingest catalog_file checking serving"),
