@@ -169,7 +169,7 @@ class PagedManifest:
             raise HierarchyError(f"{self._label}: a manifest page lists a chunk of 4 GiB or more")
         return ChunkManifest(
             block[..., 0].astype(np.uint32),
-            np.ascontiguousarray(block[..., 1]),
+            block[..., 1].astype(np.uint64, order="C", copy=True),  # a view would keep the whole block
             block[..., 2].astype(np.uint32),
             block[..., 3].astype(np.uint8) if fields > 3 else None,
         )
