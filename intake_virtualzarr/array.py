@@ -176,7 +176,7 @@ class VirtualZarrArray:
         return self.shape[0]
 
     @property
-    def T(self) -> VirtualZarrArray:
+    def T(self) -> VirtualZarrArray:  # noqa: N802 - NumPy's name
         """The array with its axes reversed."""
         return self.transpose()
 
@@ -431,19 +431,21 @@ class VirtualZarrArray:
         """Remove axes of one element."""
         from intake_virtualzarr.array_functions import squeeze
 
-        return squeeze(self, axis)
+        out: VirtualZarrArray = squeeze(self, axis)
+        return out
 
     def reshape(self, *shape: Any, **kwargs: Any) -> VirtualZarrArray:
         """Only reshapes that add or drop axes of one element have a virtual form."""
         from intake_virtualzarr.array_functions import reshape
 
-        return reshape(self, shape[0] if len(shape) == 1 else shape)
+        out: VirtualZarrArray = reshape(self, shape[0] if len(shape) == 1 else shape)
+        return out
 
     def __eq__(self, other: object) -> Any:
-        return np.equal(self, other)
+        return np.equal(self, other)  # type: ignore[call-overload]
 
     def __ne__(self, other: object) -> Any:
-        return np.not_equal(self, other)
+        return np.not_equal(self, other)  # type: ignore[call-overload]
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -399,8 +399,8 @@ def _moveaxis(a: VirtualZarrArray, source: Any, destination: Any) -> VirtualZarr
 
 
 def _moved(ndim: int, source: Any, destination: Any) -> tuple[int, ...]:
-    froms = [_axis(n, ndim) for n in np.atleast_1d(list(source) if not np.isscalar(source) else source)]
-    tos = [_axis(n, ndim) for n in np.atleast_1d(list(destination) if not np.isscalar(destination) else destination)]
+    froms = [_axis(n, ndim) for n in (source if np.iterable(source) else [source])]
+    tos = [_axis(n, ndim) for n in (destination if np.iterable(destination) else [destination])]
     order = [n for n in range(ndim) if n not in froms]
     for to, frm in sorted(zip(tos, froms, strict=True)):
         order.insert(to, frm)
@@ -419,7 +419,8 @@ def _swapaxes(a: VirtualZarrArray, axis1: int, axis2: int) -> VirtualZarrArray:
 def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:
     axes = range(m.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     flipped = {_axis(n, m.ndim) for n in axes}
-    return m[tuple(slice(None, None, -1) if n in flipped else slice(None) for n in range(m.ndim))]
+    out: VirtualZarrArray = m[tuple(slice(None, None, -1) if n in flipped else slice(None) for n in range(m.ndim))]
+    return out
 
 
 @_implements(np.take)
@@ -430,7 +431,8 @@ def _take(
         raise UnsupportedError("numpy.take of a flattened array has no virtual form; give an axis")
     if mode != "raise" or out is not None:
         raise UnsupportedError(f"numpy.take with mode={mode!r} or out has no virtual form; clip or wrap the indices first")
-    return a[(slice(None),) * _axis(axis, a.ndim) + (indices,)]
+    taken: VirtualZarrArray = a[(slice(None),) * _axis(axis, a.ndim) + (indices,)]
+    return taken
 
 
 @_implements(np.roll)

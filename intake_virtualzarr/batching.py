@@ -46,7 +46,7 @@ class RangeBatcher:
                 blocks = await reader.read_async(ranges, source)
             else:
                 blocks = await asyncio.to_thread(reader.read, ranges, source)
-        except Exception as exc:  # noqa: BLE001 - every waiting caller gets it
+        except Exception as exc:
             for _, _, answer in batch:
                 if not answer.done():
                     answer.set_exception(exc)

@@ -117,7 +117,8 @@ def _number(value: object) -> np.generic | None:
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or array.size != 1:
         return None
-    return array.reshape(())[()]  # type: ignore[no-any-return]
+    number: np.generic = array.reshape(-1)[0]
+    return number
 
 
 def _unsigned(attr: object, dtype: np.dtype[Any]) -> bool | None:

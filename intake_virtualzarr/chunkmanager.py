@@ -34,11 +34,13 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
         """Edges of the chunks, per axis."""
         return data.chunks  # type: ignore[no-any-return]
 
-    def normalize_chunks(self, chunks: Any, shape: Any = None, limit: Any = None, dtype: Any = None, previous_chunks: Any = None) -> Any:
+    def normalize_chunks(
+        self, chunks: Any, shape: Any = None, limit: Any = None, dtype: Any = None, previous_chunks: Any = None
+    ) -> Any:
         """As dask does it."""
         from dask.array.core import normalize_chunks
 
-        return normalize_chunks(chunks, shape=shape, limit=limit, dtype=dtype, previous_chunks=previous_chunks)
+        return normalize_chunks(chunks, shape=shape, limit=limit, dtype=dtype, previous_chunks=previous_chunks)  # type: ignore[no-untyped-call]
 
     def from_array(self, data: Any, chunks: Any, **kwargs: Any) -> Any:
         """Listed elements of an indexer become a lazy mask; anything else stays what it is."""
@@ -67,14 +69,14 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
         """Continue lazily as a dask array."""
         import dask.array
 
-        return dask.array.map_blocks(func, *(to_dask(a) if self.is_chunked_array(a) else a for a in args), **kwargs)
+        return dask.array.map_blocks(func, *(to_dask(a) if self.is_chunked_array(a) else a for a in args), **kwargs)  # type: ignore[no-untyped-call]
 
     def apply_gufunc(self, func: Callable[..., Any], signature: str, *args: Any, **kwargs: Any) -> Any:
         """Continue lazily as a dask array."""
         import dask.array
 
         arrays = [to_dask(a) if self.is_chunked_array(a) else a for a in args]
-        return dask.array.apply_gufunc(func, signature, *arrays, **kwargs)
+        return dask.array.apply_gufunc(func, signature, *arrays, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def to_dask(array: Any, chunks: Any = None) -> Any:
@@ -89,4 +91,4 @@ def to_dask(array: Any, chunks: Any = None) -> Any:
 
     if array.mixed:
         np.asarray(array[tuple(slice(0, 1) for _ in array.shape)])  # raises with the way out
-    return dask.array.from_array(array, chunks="auto" if chunks is None else chunks)
+    return dask.array.from_array(array, chunks="auto" if chunks is None else chunks)  # type: ignore[no-untyped-call]

@@ -45,7 +45,7 @@ def open_virtual_mfdataset(
     client: Any = None,
     progress: bool | None = None,
     storage_options: Any = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
 ) -> xr.Dataset:
     """Open many archive files as one virtual dataset.
 
@@ -206,7 +206,7 @@ def join_datasets(
         if concat_dim is not None:
             raise VirtualZarrError("concat_dim goes with combine='nested'; combine='by_coords' finds it itself")
         if len(ready) == 1:
-            joined = ready[0]
+            joined: Any = ready[0]
         else:
             joined = xr.combine_by_coords(ready, **options)
     elif combine == "nested":

@@ -24,7 +24,7 @@ def open_virtual_dataset(
     decode_times: bool = True,
     storage_options: Any = None,
     on_unsupported: str = "skip",
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
 ) -> xr.Dataset:
     """Open an archive file, a virtual store, kerchunk references or an Icechunk store as virtual arrays.
 
@@ -72,7 +72,7 @@ def open_virtual_datatree(
     decode_times: bool = True,
     storage_options: Any = None,
     on_unsupported: str = "skip",
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
 ) -> xr.DataTree:
     """Open all groups as a tree of virtual datasets. Parameters as `open_virtual_dataset`."""
     tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)

@@ -194,9 +194,9 @@ def concatenate_axes(axes: Sequence[AxisGrid]) -> AxisGrid:
     if len(filled) == 1:
         return filled[0]
     edge = filled[0].edge
-    if edge is not None and all(axis.edge == edge for axis in filled):
-        if all(axis.extent % edge == 0 for axis in filled[:-1]):
-            return AxisGrid(sum(axis.extent for axis in filled), edge)
+    alike = edge is not None and all(axis.edge == edge for axis in filled)
+    if alike and all(axis.extent % (edge or 1) == 0 for axis in filled[:-1]):
+        return AxisGrid(sum(axis.extent for axis in filled), edge)
     visible = np.concatenate([axis.visible for axis in filled])
     stored = np.concatenate([axis.stored for axis in filled])
     return AxisGrid.varying(visible, stored)

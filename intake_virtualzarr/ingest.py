@@ -82,7 +82,7 @@ def ingest(
     fuse: bool = True,
     title: str | None = None,
     description: str | None = None,
-    license: str = "other",  # noqa: A002 - the word of STAC
+    license: str = "other",
     providers: Iterable[dict[str, Any]] = (),
     keywords: Iterable[str] = (),
     base_href: str | None = None,
@@ -149,7 +149,16 @@ def ingest(
         if dry_run:
             written = [f"{name}.vzarr", Path(stac).name, "catalog.yaml"]
         else:
-            written, size = _write(cube, target, name, publish, digest, overwrite, fuse, locals_of(locals()))
+            about = {
+                "title": title,
+                "description": description,
+                "license": license,
+                "providers": providers,
+                "keywords": keywords,
+                "base_href": base_href,
+                "preview_href": preview_href,
+            }
+            written, size = _write(cube, target, name, publish, digest, overwrite, fuse, about)
     return IngestReport(
         directory=url,
         store=store,
@@ -163,12 +172,6 @@ def ingest(
         written=tuple(written),
         skipped=cube.skipped,
     )
-
-
-def locals_of(values: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that only the publication needs."""
-    names = ("title", "description", "license", "providers", "keywords", "base_href", "preview_href")
-    return {name: values[name] for name in names}
 
 
 def _write(
@@ -223,6 +226,7 @@ def _publish(
         providers=tuple(about["providers"]),
         keywords=tuple(about["keywords"]),
         base_href=about["base_href"],
+        relocatable=is_local(target.url),
         preview_href=about["preview_href"],
     )
     make = publish_collection if publish == "collection" else publish_item
@@ -230,7 +234,11 @@ def _publish(
     written = [str(path.relative_to(directory)) for path in paths]
     catalog = directory / "catalog.yaml"
     text = merged_catalog(
-        existing_text(catalog), name, f"{name}.vzarr", about["title"] or str(opened.attrs.get("title", "")), {"stac": _stac_name(publish, name)}
+        existing_text(catalog),
+        name,
+        f"{name}.vzarr",
+        about["title"] or str(opened.attrs.get("title", "")),
+        {"stac": _stac_name(publish, name)},
     )
     if existing_text(catalog) != text:
         catalog.write_text(text, encoding="utf-8")

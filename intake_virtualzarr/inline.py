@@ -30,6 +30,7 @@ def inline_stored(values: npt.NDArray[Any], fill_value: Any = None) -> StoredArr
     native = values if values.dtype.isnative or values.dtype.names else values.astype(values.dtype.newbyteorder("="))
     if native.dtype.kind in "mM":
         raise UnsupportedError(f"an array of {native.dtype} has no bytes of its own; encode it first (CF units)")
+    fill: Any
     if native.dtype.kind in "OUT":
         content, codec, fill = _strings(native), CodecSpec.of("vlen-utf8"), ""
         dtype: np.dtype[Any] = np.dtype(object)

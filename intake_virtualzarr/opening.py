@@ -17,7 +17,7 @@ def open_tree(
     path: Any,
     *,
     storage_options: Any = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     on_unsupported: str = "skip",
 ) -> VirtualTree:
     """Open an archive file, a hierarchy of ours, kerchunk references or an Icechunk store.
@@ -44,7 +44,7 @@ def open_tree(
     return tree
 
 
-def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:  # noqa: A002
+def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     from intake_virtualzarr.hierarchy import is_hierarchy, read_tree
 
     if format == "vzarr" or (format is None and is_hierarchy(path, access)):

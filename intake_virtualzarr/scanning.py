@@ -33,7 +33,7 @@ ROUNDS = 10_000
 def scan(
     path: str | os.PathLike[str],
     *,
-    format: str | None = None,  # noqa: A002 - the word users know
+    format: str | None = None,
     storage_options: Any = None,
 ) -> ScannedFile:
     """Find out where the values of an archive file lie, without reading them.
@@ -61,7 +61,7 @@ def scan(
         If it is of no known format, or damaged.
     """
     access = Access.of(storage_options)
-    reader = open_reader(path, access)
+    reader = open_reader(os.fspath(path), access)
     try:
         if isinstance(reader, LocalReader):
             return _scan_local(reader, format)
@@ -75,7 +75,7 @@ def scan(
 def scan_many(
     paths: Sequence[str | os.PathLike[str]],
     *,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     storage_options: Any = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[ScannedFile | VirtualZarrError]:
@@ -87,7 +87,7 @@ def scan_many(
         In the order of ``paths``: a `ScannedFile`, or the error of that file.
     """
     access = Access.of(storage_options)
-    readers = [open_reader(path, access) for path in paths]
+    readers = [open_reader(os.fspath(path), access) for path in paths]
     results: list[Any] = [None] * len(readers)
     remote = [i for i, reader in enumerate(readers) if hasattr(reader, "read_async")]
     near = [i for i in range(len(readers)) if i not in set(remote)]
@@ -184,12 +184,15 @@ def _scan_local(reader: LocalReader, name: str | None) -> ScannedFile:
     size = source.size or 0
     if size == 0:
         raise FormatError(f"{reader.path}: is empty")
-    with open(reader.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        with memoryview(mapped) as view:
-            try:
-                return _drive(plugin, source, view)
-            except (UnsupportedError, FormatError) as exc:
-                return _fallback(plugin, source, file, exc)
+    with (
+        open(reader.path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+    ):
+        try:
+            return _drive(plugin, source, view)
+        except (UnsupportedError, FormatError) as exc:
+            return _fallback(plugin, source, file, exc)
 
 
 def _drive(plugin: Format, source: Source, view: memoryview) -> ScannedFile:

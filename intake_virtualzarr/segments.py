@@ -107,7 +107,7 @@ class Segment:
             raise ManifestError(f"segment has {len(self.windows)} windows for {self.stored.ndim} axes")
         for window, extent in zip(self.windows, self.stored.shape, strict=True):
             low, high = window.bounds()
-            if window.count and not (0 <= low and high <= extent):
+            if window.count and not (low >= 0 and high <= extent):
                 raise ManifestError(f"window {window} leaves the stored axis of {extent} elements")
         used = [axis for axis in self.axes if axis is not None]
         if len(set(used)) != len(used):

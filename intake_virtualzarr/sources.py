@@ -42,9 +42,10 @@ class Source:
         if self.etag is not None and seen.etag is not None:
             if _strong(self.etag) != _strong(seen.etag):
                 self._changed("ETag", self.etag, seen.etag)
-        elif self.last_modified is not None and seen.last_modified is not None:
-            if not _same_time(self.last_modified, seen.last_modified):
-                self._changed("modification time", self.last_modified.isoformat(), seen.last_modified.isoformat())
+            return
+        then, now = self.last_modified, seen.last_modified
+        if then is not None and now is not None and not _same_time(then, now):
+            self._changed("modification time", then.isoformat(), now.isoformat())
 
     def _changed(self, what: str, then: str, now: str) -> None:
         raise SourceChangedError(
@@ -81,11 +82,6 @@ class SourceTable(Sequence[Source]):
             return self.rows[row]
         except IndexError:
             raise ManifestError(f"manifest names source {row}, the table has {len(self.rows)} rows") from None
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.rows)
 
 
 def unify_tables(tables: Sequence[Sequence[Source]]) -> tuple[SourceTable, list[list[int]]]:

@@ -187,7 +187,7 @@ class VirtualZarrStore(Store):
         source, ref = stored.source, stored.ref
         if source.content is not None:
             return source.content[ref.offset : ref.offset + ref.length]
-        with _naming(at):
+        with _Naming(at):
             return bytes(self._readers.get(source.url).read([(ref.offset, ref.length)], source)[0])
 
     def set_sync(self, key: str, value: Any) -> None:
@@ -215,7 +215,7 @@ class VirtualZarrStore(Store):
             if found.source.content is not None or isinstance(self._readers.get(found.source.url), LocalReader):
                 found = self._read_stored(found, at)
             else:
-                with _naming(at):
+                with _Naming(at):
                     found = await self._batcher.read(found.source, found.ref.offset, found.ref.length)
         return None if found is None else prototype.buffer.from_bytes(_cut(found, byte_range))
 
@@ -282,7 +282,7 @@ def _split_key(key: str) -> tuple[str, tuple[int, ...] | None]:
     return "/".join(parts[: tail - 1]), tuple(int(p) for p in parts[tail:])
 
 
-class _naming:
+class _Naming:
     """Adds array and chunk to the errors of sources."""
 
     def __init__(self, at: tuple[str, tuple[int, ...]]) -> None:
@@ -334,7 +334,7 @@ def open_virtual_store(
     *,
     storage_options: Any = None,
     on_unsupported: str = "skip",
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
 ) -> VirtualZarrStore:
     """Open one archive file as a plain Zarr store, read-only, with raw (undecoded) values.
 

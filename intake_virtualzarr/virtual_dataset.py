@@ -14,6 +14,9 @@ from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
 
+TIMES_LIMIT = 1024 * 1024
+"""Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
+
 __all__ = ["backend_variables", "virtual_dataset", "warn_left_out", "without_packing"]
 
 
@@ -73,7 +76,8 @@ def virtual_dataset(
     tree, group : VirtualTree, VirtualGroup
         What to open.
     loadable_variables : iterable of str, optional
-        Variables whose values are read now, and decoded; default: one-dimensional coordinates and scalars.
+        Variables whose values are read now, and decoded; default: one-dimensional coordinates, scalars, and small
+        variables that hold times.
     drop_variables : frozenset of str
         Variables to leave away.
     decode_times : bool
@@ -135,7 +139,10 @@ def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: dict[str, An
 def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> set[str]:
     names = set()
     for name, variable in variables.items():
-        if variable.ndim == 0 or (variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)):
+        labels = variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)
+        # bounds of times and the like: dates must be joined as dates (a gap between files has no number that means "none")
+        times = is_time_units(variable.attrs.get("units")) and variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
+        if variable.ndim == 0 or labels or times:
             names.add(name)
     return names
 

@@ -90,7 +90,7 @@ def build_cube(
     client: Any = None,
     progress: bool | None = None,
     storage_options: Any = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
 ) -> Cube:
     """Find, scan and join the files of a search.
 
@@ -234,7 +234,7 @@ def _expanded(
     out = dataset.copy(deep=False)
     for name in names:
         variable = out.variables[name]
-        out[name] = variable.set_dims([dim, *variable.dims], (1, *variable.shape))
+        out[name] = variable.set_dims([dim, *variable.dims], (1, *variable.shape))  # type: ignore[no-untyped-call]
     out = out.assign_coords({dim: time})
     out.encoding = dict(dataset.encoding)
     return out
@@ -244,7 +244,7 @@ def _is_time(variable: xr.Variable) -> bool:
     if variable.dtype.kind == "M":
         return True
     units = variable.attrs.get("units")
-    return isinstance(units, str) and " since " in units or (
+    return (isinstance(units, str) and " since " in units) or (
         variable.dtype.kind == "O" and variable.size > 0 and hasattr(np.asarray(variable).flat[0], "calendar")
     )
 

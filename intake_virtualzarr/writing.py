@@ -219,11 +219,24 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
             f"{name}: is not virtual ({type(data).__name__}, {variable.nbytes} bytes), so writing it would copy it; "
             "open the files with open_virtual_dataset or open_virtual_mfdataset, or load the variable first"
         )
+    _refuse_gaps(name, data)
     encoded = xr.conventions.encode_cf_variable(variable, name=name)
     values = np.asarray(encoded)
     if values.dtype.kind in "UT":
         values = values.astype(object)
     return NodeArray(dims, values, encoded.attrs)
+
+
+def _refuse_gaps(name: str, data: Any) -> None:
+    """Dates of other calendars have no "none": xarray encodes no gap among them, and decodes a NaN as year 0."""
+    if data.dtype.kind != "O" or data.size == 0:
+        return
+    kinds = {type(value) for value in np.asarray(data).flat}
+    if float in kinds and any(hasattr(kind, "calendar") for kind in kinds):
+        raise UnsupportedError(
+            f"{name}: has gaps between dates of a calendar that has no number for a gap (the files cover different times); "
+            f"drop_vars({name!r}), or join with join='inner' or join='exact'"
+        )
 
 
 def _is_lazy(data: Any) -> bool:

@@ -20,7 +20,7 @@ from intake_virtualzarr.virtual_dataset import backend_variables, virtual_datase
 __all__ = ["VirtualZarrBackendEntrypoint"]
 
 
-class VirtualBackendArray(BackendArray):  # type: ignore[misc]
+class VirtualBackendArray(BackendArray):
     """A virtual array behind xarray's lazy indexing."""
 
     def __init__(self, array: VirtualZarrArray, name: str) -> None:
@@ -96,7 +96,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         """Only what is named as ours: other engines keep their files."""
         return isinstance(filename_or_obj, str | os.PathLike) and os.fspath(filename_or_obj).rstrip("/").endswith(".vzarr")
 
-    def open_dataset(  # type: ignore[override]
+    def open_dataset(
         self,
         filename_or_obj: Any,
         *,
@@ -111,7 +111,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         loadable_variables: Iterable[str] | None = None,
         storage_options: Any = None,
         on_unsupported: str = "skip",
-        format: str | None = None,  # noqa: A002
+        format: str | None = None,
     ) -> xr.Dataset:
         """Open a group, decoded and lazy, or (``decode_cf=False``) as virtual arrays."""
         tree = open_tree(filename_or_obj, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
@@ -131,7 +131,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         }
         return decoded_dataset(tree, node, dropped, decoders)
 
-    def open_groups_as_dict(self, filename_or_obj: Any, **kwargs: Any) -> dict[str, xr.Dataset]:  # type: ignore[override]
+    def open_groups_as_dict(self, filename_or_obj: Any, **kwargs: Any) -> dict[str, xr.Dataset]:
         """Open all groups."""
         options = {k: kwargs.pop(k) for k in ("storage_options", "format", "on_unsupported") if k in kwargs}
         tree = open_tree(filename_or_obj, **options)
@@ -141,7 +141,8 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         paths = [p for p in tree.groups if root == "/" or p == root or p.startswith(root + "/")]
         if not paths:
             tree.group(root)
-        decoders = {name: kwargs.get(name, True) for name in ("mask_and_scale", "decode_times", "concat_characters", "decode_coords")}
+        on = ("mask_and_scale", "decode_times", "concat_characters", "decode_coords")
+        decoders = {name: kwargs.get(name, True) for name in on}
         decoders |= {name: kwargs.get(name) for name in ("use_cftime", "decode_timedelta")}
         virtual = not any(decoders[name] for name in ("mask_and_scale", "decode_times", "decode_coords"))
         datasets: dict[str, xr.Dataset] = {}
@@ -155,7 +156,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
             datasets["/" + path[len(root) :].strip("/") if root != "/" else path] = opened
         return datasets
 
-    def open_datatree(self, filename_or_obj: Any, **kwargs: Any) -> xr.DataTree:  # type: ignore[override]
+    def open_datatree(self, filename_or_obj: Any, **kwargs: Any) -> xr.DataTree:
         """Open all groups as a tree."""
         return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **kwargs))
 
@@ -183,8 +184,7 @@ def decoded_dataset(
         for name, variable in backend_variables(tree, group).items()
         if name not in dropped
     }
-    attrs = dict(group.attrs)
-    decoded, attrs, coord_names = xr.conventions.decode_cf_variables(variables, attrs, **decoders)
+    decoded, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
     dataset = xr.Dataset(decoded, attrs=attrs)
     dataset = dataset.set_coords(coord_names.intersection(decoded))
     dataset.set_close(lambda: None)
@@ -195,7 +195,7 @@ def decoded_dataset(
 
 
 def _lazy(name: str, variable: xr.Variable) -> xr.Variable:
-    data = variable._data
+    data: Any = variable._data
     if isinstance(data, VirtualZarrArray):
         data = indexing.LazilyIndexedArray(VirtualBackendArray(data, name))
     return xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
@@ -207,7 +207,7 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
 
     variables: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
-        data = variable._data
+        data: Any = variable._data
         # what is not virtual was decoded when it was opened, or (loaded on the way, to be compared, say) has its attributes
         attrs, encoding = dict(variable.attrs), dict(variable.encoding)
         if isinstance(data, VirtualZarrArray):
@@ -215,8 +215,8 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
                 data, attrs = data.decode(), without_packing(attrs)
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding)
-    decoded, attrs, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
-    out = xr.Dataset(decoded, attrs=attrs).set_coords([*dataset.coords, *names.intersection(decoded)])
+    decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
+    out = xr.Dataset(decoded, attrs=kept).set_coords([*dataset.coords, *names.intersection(decoded)])
     out.encoding = dict(dataset.encoding)
     return out
 
@@ -226,7 +226,7 @@ def variable_of(name: str, variable: VirtualVariable) -> xr.Variable:
     return xr.Variable(variable.dims, variable.data, dict(variable.attrs), fastpath=True)
 
 
-@xr.register_dataset_accessor("vzarr")
+@xr.register_dataset_accessor("vzarr")  # type: ignore[no-untyped-call]
 class VirtualZarrAccessor:
     """``ds.vzarr``: what virtual datasets can do beyond xarray."""
 
@@ -271,20 +271,8 @@ class VirtualZarrAccessor:
 
         return write_dataset(self._dataset, store, **kwargs)
 
-    def to_kerchunk(self, path: Any = None, *, format: str = "json", **kwargs: Any) -> Any:  # noqa: A002
-        """Write as kerchunk references. See `intake_virtualzarr.export.to_kerchunk`."""
-        from intake_virtualzarr.export.kerchunk import to_kerchunk
 
-        return to_kerchunk(self._dataset, path, format=format, **kwargs)
-
-    def to_icechunk(self, store: Any, **kwargs: Any) -> Any:
-        """Write virtual references into an Icechunk session. See `intake_virtualzarr.export.to_icechunk`."""
-        from intake_virtualzarr.export.icechunk import to_icechunk
-
-        return to_icechunk(self._dataset, store, **kwargs)
-
-
-@xr.register_datatree_accessor("vzarr")
+@xr.register_datatree_accessor("vzarr")  # type: ignore[no-untyped-call]
 class VirtualZarrTreeAccessor:
     """``tree.vzarr``: writing a tree by reference."""
 

@@ -6,10 +6,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import helpers
 import numpy as np
 from hypothesis import strategies as st
 
-import helpers
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.grid import AxisGrid
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import helpers
 import numpy as np
 import pytest
+import strategies
 import zarr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-import helpers
-import strategies
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.errors import VirtualZarrError

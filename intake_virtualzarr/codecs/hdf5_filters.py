@@ -15,7 +15,7 @@ from intake_virtualzarr.errors import CodecError
 try:  # 100 times as fast as the loop below
     from imagecodecs import lzf_decode as fast_lzf
 except ImportError:  # pragma: no cover - the extra "filters" is optional
-    fast_lzf = None
+    fast_lzf = None  # type: ignore[assignment]
 
 __all__ = ["expand_lzf"]
 
@@ -31,8 +31,8 @@ def _lzf(configuration: Mapping[str, Any]) -> BytesDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
         if fast_lzf is not None and chunk.nbytes:
             try:
-                return fast_lzf(bytes(data), out=chunk.nbytes + 64)  # type: ignore[no-any-return]
-            except Exception:  # noqa: BLE001 - the loop below decides whether the stream is really bad
+                return fast_lzf(bytes(data), out=chunk.nbytes + 64)
+            except Exception:
                 pass
         return expand_lzf(bytes(data), chunk.nbytes + 64)
 

@@ -50,7 +50,7 @@ def _fields(parms: Sequence[int], pos: int, at: int) -> Iterator[tuple[_Field | 
         element = _element_size(parms, pos + 2)
         end = pos + 2
         for index in range(size // element):
-            for field, end in _fields(parms, pos + 2, at + index * element):
+            for field, end in _fields(parms, pos + 2, at + index * element):  # noqa: B007 - the last one counts
                 if field is not None:
                     yield field, 0
         yield None, end
@@ -58,7 +58,7 @@ def _fields(parms: Sequence[int], pos: int, at: int) -> Iterator[tuple[_Field | 
         count, pos = parms[pos + 2], pos + 3
         for _ in range(count):
             member = at + parms[pos]
-            for field, end in _fields(parms, pos + 1, member):
+            for field, end in _fields(parms, pos + 1, member):  # noqa: B007 - the last one counts
                 if field is not None:
                     yield field, 0
             pos = end
@@ -180,4 +180,4 @@ def _restore(
         values = (numbers + offset).view(dtype)
     if marked is not None:
         values[marked] = fill
-    return values
+    return np.asarray(values)

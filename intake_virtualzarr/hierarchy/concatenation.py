@@ -196,7 +196,7 @@ class MemberSegments(Sequence[Segment]):
                 raise HierarchyError(f"{self._label}: member {number} selects on {len(member['select'])} axes of {len(shape)}")
             for (begin, stop, step), extent in zip(member["select"], shape, strict=True):
                 chosen = range(begin, stop, step)
-                if len(chosen) and not (0 <= min(chosen[0], chosen[-1]) and max(chosen[0], chosen[-1]) < extent):
+                if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
                     raise HierarchyError(
                         f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}"
                     )

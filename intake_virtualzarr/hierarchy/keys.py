@@ -206,10 +206,7 @@ class ObjectKeys:
         """Whether no object has the prefix."""
         import obstore
 
-        for batch in obstore.list(self._store, prefix=self._prefix or None):
-            if len(batch):
-                return False
-        return True
+        return all(not len(batch) for batch in obstore.list(self._store, prefix=self._prefix or None))
 
 
 class StoreKeys:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def _build(
     edges = [low[axis], *cuts, low[axis] + shape[axis]]
     order = sorted(segments, key=lambda s: s.offset[axis])
     position = 0
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         inside = []
         while position < len(order) and order[position].offset[axis] < stop:
             inside.append(order[position])

@@ -169,8 +169,8 @@ def write_array(array: NodeArray, path: str, sink: Sink, *, fuse: bool) -> dict[
     if not isinstance(array.data, VirtualZarrArray):
         document = ordinary_array(array.data, array.dims, array.attrs)
         chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
-        for key, data in ordinary_chunks(array.data, chunk_shape):
-            sink.put(f"{path}/{key}", data)
+        for key, chunk in ordinary_chunks(array.data, chunk_shape):
+            sink.put(f"{path}/{key}", chunk)
         return document
     data = array.data
     plan = plan_array(data, fuse=fuse)
@@ -189,7 +189,7 @@ def finish_sources(sink: Sink, first_page: int) -> None:
 
 
 def _inline_sources(members: Mapping[str, dict[str, Any]]) -> int:
-    urls = set()
+    urls: set[Any] = set()
     for document in members.values():
         for transformer in document.get("storage_transformers", []):
             sources = transformer["configuration"].get("sources") or {}

@@ -131,7 +131,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
             },
         )
 
-    def _get_partition(self, i: int) -> Any:  # noqa: ARG002 - there is only one
+    def _get_partition(self, i: int) -> Any:
         return self.read()
 
     def _close(self) -> None:

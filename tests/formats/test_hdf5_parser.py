@@ -292,9 +292,11 @@ def test_a_wrong_checksum_is_refused(path):
     data = bytearray(path.read_bytes())
     at = data.rfind(b"OHDR")
     data[at + 20] ^= 1
-    with pytest.raises(FormatError, match="checksum"):
-        scan = parse_bytes(bytes(data))
-        raise FormatError(scan.left_out["/v"])
+    try:
+        reason = parse_bytes(bytes(data)).left_out["/v"]
+    except FormatError as exc:
+        reason = str(exc)
+    assert "checksum" in reason
 
 
 def test_a_header_that_continues_in_itself_is_refused(path):
@@ -319,7 +321,7 @@ def test_an_external_link_is_left_to_the_fallback(tmp_path):
         file["x"] = ramp(3)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["v"] = h5py.ExternalLink("b.h5", "/x")
-    with pytest.raises(UnsupportedError, match="b.h5"):
+    with pytest.raises(UnsupportedError, match=r"b\.h5"):
         hdf5_oracle.drive(tmp_path / "a.h5")
     scan, producer = hdf5_oracle.scan_path(tmp_path / "a.h5")
     assert producer == "h5py"

@@ -23,11 +23,11 @@ OBJECT = Struct("<HHI")
 class HeapRef(NamedTuple):
     """Where a variable-length value lies."""
 
-    count: int
+    count: int  # type: ignore[assignment]
     """Elements of the value."""
     address: int
     """Address of the collection."""
-    index: int
+    index: int  # type: ignore[assignment]
     """Object in the collection."""
 
 

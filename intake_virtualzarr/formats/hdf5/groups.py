@@ -55,7 +55,7 @@ def read_links(state: State, messages: list[Message]) -> Task[list[Link]]:
         elif number == LINK_INFO:
             links += yield from _read_dense(state, data)
     tracked = links and all(link.order >= 0 for link in links)
-    links.sort(key=(lambda link: link.order) if tracked else (lambda link: link.name.encode()))  # type: ignore[arg-type,return-value]
+    links.sort(key=(lambda link: link.order) if tracked else (lambda link: link.name.encode()))
     return links
 
 

@@ -70,7 +70,7 @@ def read_header(state: State, address: int) -> Task[list[Message]]:
 
 
 def _read_v1(state: State, address: int, data: bytes) -> Task[list[Message]]:
-    _, count, _, size = V1_PREFIX.unpack_from(data)
+    _, _count, _, size = V1_PREFIX.unpack_from(data)
     if 16 + size > len(data):
         data = yield from fetch(state.memory, address, 16 + size)
     messages: list[Message] = []

@@ -149,7 +149,7 @@ class Layout(NamedTuple):
     """Chunked: stored shape of a chunk, without the axis of bytes."""
     element_size: int = 0
     """Chunked: size of an element [bytes]."""
-    index: int = BTREE1
+    index: int = BTREE1  # type: ignore[assignment]
     """Chunked: kind of chunk index."""
     raw_edges: bool = False
     """Chunked: chunks that reach past the array are not filtered."""

@@ -110,7 +110,7 @@ class _Walk:
             if link.type == h5py.h5l.TYPE_HARD:
                 raise
             target = gid.links.get_val(name)
-            where = decode_text(target) if isinstance(target, bytes) else "%s of %s" % tuple(map(decode_text, target[::-1]))
+            where = decode_text(target) if isinstance(target, bytes) else " of ".join(map(decode_text, target[::-1]))
             raise UnsupportedError(f"is a link to {where}, which cannot be opened") from exc
         if isinstance(oid, h5py.h5g.GroupID):
             if url is not None:
@@ -272,7 +272,7 @@ def _scales(did: Any, rank: int) -> tuple[tuple[int, ...], ...]:
     for axis in range(rank):
         found: list[int] = []
         if h5py.h5ds.get_num_scales(did, axis) > 0:
-            h5py.h5ds.iterate(did, axis, lambda sid, f=found: f.append(int(h5py.h5o.get_info(sid).addr)), 0)  # type: ignore[misc]
+            h5py.h5ds.iterate(did, axis, lambda sid, f=found: f.append(int(h5py.h5o.get_info(sid).addr)), 0)
         scales.append(tuple(found))
     return tuple(scales) if any(scales) else ()
 
