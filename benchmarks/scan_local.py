@@ -1,6 +1,6 @@
 """Scan of local files, beside h5py ("open and chunk_iter"), VirtualiZarr and kerchunk. Ratios, measured alternately.
 
-    python benchmarks/scan_local.py [--chunks 200000] [--repeat 30]
+python benchmarks/scan_local.py [--chunks 200000] [--repeat 30]
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ def small_netcdf(path: Path) -> Path:
             variable[:] = np.arange(4 if name == "time" else nc.dimensions[name].size)
         for name in ("sst", "anom", "err"):
             chunks = (1, 30, 40) if name != "err" else (4, 60, 120)
-            variable = nc.createVariable(
-                name, "i2", ("time", "lat", "lon"), zlib=True, chunksizes=chunks, fill_value=-999
-            )
+            variable = nc.createVariable(name, "i2", ("time", "lat", "lon"), zlib=True, chunksizes=chunks, fill_value=-999)
             variable.units, variable.long_name = "K", f"{name} of the sea surface"
             variable.scale_factor, variable.add_offset = 0.01, 273.15
             variable.set_auto_maskandscale(False)

@@ -16,6 +16,9 @@ from urllib.parse import unquote, urlsplit
 import h5py
 import numpy as np
 
+with contextlib.suppress(ImportError):  # before netCDF4: its library brings a blosc of its own that breaks the plug-in's
+    import hdf5plugin  # noqa: F401
+
 from intake_virtualzarr.codecs import compile_pipeline
 from intake_virtualzarr.errors import SourceError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile

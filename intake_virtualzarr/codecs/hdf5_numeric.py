@@ -166,9 +166,7 @@ def _unpack(packed: npt.NDArray[np.uint8], count: int, bits: int, size: int) -> 
     return np.packbits(wide, axis=1).view(f">u{size}")[:, 0].astype(f"<u{size}")
 
 
-def _restore(
-    numbers: npt.NDArray[Any], bits: int, low: bytes, dtype: np.dtype[Any], factor: int, fill: Any
-) -> npt.NDArray[Any]:
+def _restore(numbers: npt.NDArray[Any], bits: int, low: bytes, dtype: np.dtype[Any], factor: int, fill: Any) -> npt.NDArray[Any]:
     marked = None if fill is None else numbers == numbers.dtype.type((1 << bits) - 1)
     if dtype.kind == "f":
         minimum = np.frombuffer(low[: dtype.itemsize], dtype)[0]

@@ -18,9 +18,7 @@ def imagecodecs_for(filter_name: str) -> Any:
     try:
         import imagecodecs
     except ImportError as exc:
-        raise MissingExtraError(
-            f"HDF5 filter {filter_name} needs imagecodecs: pip install 'intake-virtualzarr[filters]'"
-        ) from exc
+        raise MissingExtraError(f"HDF5 filter {filter_name} needs imagecodecs: pip install 'intake-virtualzarr[filters]'") from exc
     return imagecodecs
 
 

@@ -25,6 +25,10 @@ IEEE = {2: (15, 10, 5, 0, 10, 15, 2), 4: (31, 23, 8, 0, 23, 127, 2), 8: (63, 52,
 """Size -> float format of IEEE 754: sign, exponent position and size, mantissa position and size, bias, implied bit."""
 
 
+MAX_SIZE = 2**31 - 1
+"""Bytes of one element that NumPy allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """How elements of a datatype are stored, and what they are shown as."""
@@ -53,8 +57,8 @@ def storage_of(datatype: Datatype) -> Storage:
         assert datatype.base is not None
         inner += datatype.dims
         datatype = datatype.base
-    plain = _as_it_lies(datatype)
     dtype = native_dtype(datatype)
+    plain = _as_it_lies(datatype)
     if plain is None:
         codec = CodecSpec.of("hdf5.datatype", itemsize=datatype.size, message=datatype.encoded.hex())
     elif plain.itemsize == 1 or (plain.names is None and plain.kind in "SV"):
@@ -163,6 +167,8 @@ def native_dtype(datatype: Datatype) -> np.dtype[Any]:
         If there is none.
     """
     kind, size = datatype.kind, datatype.size
+    if size > MAX_SIZE:
+        raise UnsupportedError(f"elements of {size} bytes, which NumPy lacks")
     if kind in ("integer", "bitfield"):
         if size not in (1, 2, 4, 8):
             raise UnsupportedError(f"{size}-byte integers, which NumPy lacks")

@@ -41,7 +41,7 @@ class Hdf5:
             If the file is damaged.
         """
         raw = yield from parse_file(source.url, source.size)
-        return scanned_file(raw, source)
+        return scanned_file(raw, source, decline=True)
 
     def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
         """Scan through h5py."""

@@ -77,9 +77,7 @@ def read_record_blocks(state: State, address: int, types: tuple[int, ...]) -> Ta
     return kind, record_size, blocks
 
 
-def _read_leaf(
-    state: State, address: int, count: int, node_size: int, record_size: int, kind: int, total: int
-) -> Task[bytes]:
+def _read_leaf(state: State, address: int, count: int, node_size: int, record_size: int, kind: int, total: int) -> Task[bytes]:
     """The records of a tree that has only one node, as most have."""
     size = 6 + count * record_size + 4
     if size > node_size or count != total:

@@ -65,9 +65,7 @@ def size_width(layout: Layout, chunk_bytes: int, length_size: int) -> int:
     return min(8, 1 + (chunk_bytes.bit_length() - 1 + 8) // 8)
 
 
-def read_chunks(
-    state: State, layout: Layout, shape: Shape, maxshape: tuple[int | None, ...], *, filtered: bool
-) -> Task[Chunked]:
+def read_chunks(state: State, layout: Layout, shape: Shape, maxshape: tuple[int | None, ...], *, filtered: bool) -> Task[Chunked]:
     """Read the chunk index of a dataset.
 
     Raises
@@ -155,9 +153,7 @@ def _level_rows(
     return rows[np.arange(most) < used[:, None]]
 
 
-def _btree1_entries(
-    rows: npt.NDArray[np.void], children: npt.NDArray[np.uint64], geometry: Geometry
-) -> Entries:
+def _btree1_entries(rows: npt.NDArray[np.void], children: npt.NDArray[np.uint64], geometry: Geometry) -> Entries:
     starts = rows["at"]
     edges = np.array(geometry.chunk_shape, np.uint64)
     coords = starts // edges

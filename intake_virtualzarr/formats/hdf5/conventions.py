@@ -98,9 +98,7 @@ def public_attrs(attrs: Mapping[str, Any], datatype: Datatype | None = None) -> 
     return seen
 
 
-def name_dimensions(
-    file: RawFile, shapes: Mapping[str, Shape]
-) -> tuple[dict[str, tuple[str, ...]], dict[str, Dimensions]]:
+def name_dimensions(file: RawFile, shapes: Mapping[str, Shape]) -> tuple[dict[str, tuple[str, ...]], dict[str, Dimensions]]:
     """Name the dimensions of all datasets.
 
     Parameters

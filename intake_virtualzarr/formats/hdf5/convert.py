@@ -27,7 +27,7 @@ from intake_virtualzarr.formats.hdf5.conventions import (
     size_of,
 )
 from intake_virtualzarr.formats.hdf5.external import external_array
-from intake_virtualzarr.formats.hdf5.filters import codec_pipeline
+from intake_virtualzarr.formats.hdf5.filters import MissingFilterError, codec_pipeline
 from intake_virtualzarr.formats.hdf5.model import (
     Chunked,
     Compact,
@@ -57,8 +57,18 @@ MAX_ALTERNATIVES = 255
 STRING = np.dtype(object)
 
 
-def scanned_file(raw: RawFile, source: Source) -> ScannedFile:
-    """Turn raw descriptions into a scan; what cannot be converted is left out with its reason."""
+def scanned_file(raw: RawFile, source: Source, *, decline: bool = False) -> ScannedFile:
+    """Turn raw descriptions into a scan; what cannot be converted is left out with its reason.
+
+    Parameters
+    ----------
+    raw : RawFile
+        What a producer found.
+    source : Source
+        The file.
+    decline : bool
+        Raise `MissingFilterError` for a small dataset whose filter has no decoder here: HDF5's own library may have one.
+    """
     left_out = dict(raw.left_out)
     shapes: dict[str, Shape] = {}
     for path, dataset in raw.datasets.items():
@@ -76,6 +86,8 @@ def scanned_file(raw: RawFile, source: Source) -> ScannedFile:
         try:
             array = scanned_array(dataset, public_path(path), names[path], sources)
         except VirtualZarrError as exc:
+            if decline and isinstance(exc, MissingFilterError) and _is_small(dataset):
+                raise
             left_out[path] = reason_of(path, exc)
             continue
         arrays[array.path] = _fitted(array, parent_of(path), dimensions, dataset)
@@ -92,6 +104,10 @@ def reason_of(path: str, exc: Exception) -> str:
     return text if text.startswith(path) else f"{path}: {text}"
 
 
+def _is_small(dataset: RawDataset) -> bool:
+    return prod(dataset.shape or ()) * parse_datatype(dataset.datatype).size <= INLINE_LIMIT
+
+
 def _inner_of(dataset: RawDataset) -> Shape:
     try:
         return storage_of(parse_datatype(dataset.datatype)).inner
@@ -99,9 +115,7 @@ def _inner_of(dataset: RawDataset) -> Shape:
         return ()
 
 
-def scanned_array(
-    dataset: RawDataset, path: str, names: tuple[str, ...], sources: tuple[Source, ...]
-) -> ScannedArray:
+def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], sources: tuple[Source, ...]) -> ScannedArray:
     """Turn one dataset into an array of segments.
 
     Raises
@@ -146,14 +160,11 @@ def segments_of(
     return (Segment.whole(stored, packing),)
 
 
-def _mapped_segment(
-    block: MappedBlock, storage: Storage, sources: tuple[Source, ...], packing: Packing | None
-) -> Segment:
+def _mapped_segment(block: MappedBlock, storage: Storage, sources: tuple[Source, ...], packing: Packing | None) -> Segment:
     inner = storage_of(parse_datatype(block.source.datatype))
     if inner.dtype != storage.dtype or inner.inner:
         raise UnsupportedError(
-            f"virtual dataset of {storage.dtype} shows {block.source.path} of {inner.dtype}; such a conversion is not "
-            "supported"
+            f"virtual dataset of {storage.dtype} shows {block.source.path} of {inner.dtype}; such a conversion is not supported"
         )
     fill = fill_value(parse_datatype(block.source.datatype), block.source.fill)
     parts = segments_of(block.source, inner, fill, sources, packing)
@@ -189,9 +200,7 @@ def fill_value(datatype: Datatype, raw: bytes | None) -> Any:
     return values[0]
 
 
-def _chunked(
-    dataset: RawDataset, layout: Chunked, storage: Storage, fill: Any, sources: Sequence[Source]
-) -> StoredArray:
+def _chunked(dataset: RawDataset, layout: Chunked, storage: Storage, fill: Any, sources: Sequence[Source]) -> StoredArray:
     assert dataset.shape is not None
     shape, chunk_shape = dataset.shape + storage.inner, layout.chunk_shape + storage.inner
     grid, counts, strides = _regular_grid(shape, chunk_shape)
@@ -277,17 +286,17 @@ def _by_frequency(masks: npt.NDArray[np.uint32]) -> list[int]:
     return [number for number, _ in order]
 
 
-def _contiguous(
-    dataset: RawDataset, layout: Contiguous, storage: Storage, fill: Any, sources: Sequence[Source]
-) -> StoredArray:
+def _contiguous(dataset: RawDataset, layout: Contiguous, storage: Storage, fill: Any, sources: Sequence[Source]) -> StoredArray:
     assert dataset.shape is not None
     shape = dataset.shape + storage.inner
     nbytes = prod(shape) * storage.itemsize
     if layout.offset is None or nbytes == 0:
-        grid = contiguous_grid(shape, storage.itemsize)[0]
-        manifest = ChunkManifest.empty(grid.grid_shape)
+        grid, counts, _ = _regular_grid(shape, tuple(max(n, 1) for n in shape))
+        manifest = ChunkManifest.empty(counts)
     elif layout.size < nbytes:
         raise FormatError(f"{layout.size} bytes are stored, expected {nbytes}")
+    elif sources[0].size is not None and layout.offset + nbytes > sources[0].size:
+        raise FormatError(f"{nbytes} bytes from byte {layout.offset} leave the file of {sources[0].size}: it is truncated")
     elif nbytes <= PIECE:
         grid, counts, _ = _regular_grid(shape, shape)
         column = np.zeros(counts, np.uint32)
@@ -309,9 +318,7 @@ def _compact(dataset: RawDataset, layout: Compact, storage: Storage, fill: Any) 
     return _content_array(dataset.path, layout.data[:nbytes], shape, storage.dtype, storage.codec, fill)
 
 
-def _content_array(
-    path: str, content: bytes, shape: Shape, dtype: np.dtype[Any], codec: CodecSpec, fill: Any
-) -> StoredArray:
+def _content_array(path: str, content: bytes, shape: Shape, dtype: np.dtype[Any], codec: CodecSpec, fill: Any) -> StoredArray:
     grid = ChunkGrid.regular(shape, tuple(max(n, 1) for n in shape))
     if not content or 0 in shape:
         return StoredArray(dtype, fill, grid, (codec,), ChunkManifest.empty(grid.grid_shape), (Source("inline:"),))
@@ -332,9 +339,7 @@ def _inlined(path: str, values: npt.NDArray[Any]) -> StoredArray:
     return _content_array(path, native.tobytes(), values.shape, native.dtype, bytes_codec(native.dtype), fill)
 
 
-def _fitted(
-    array: ScannedArray, group: str, dimensions: Mapping[str, Dimensions], dataset: RawDataset
-) -> ScannedArray:
+def _fitted(array: ScannedArray, group: str, dimensions: Mapping[str, Dimensions], dataset: RawDataset) -> ScannedArray:
     """Extend a variable that is shorter than an unlimited dimension it has, as netCDF-4 does; the rest is fill."""
     maxshape = dataset.maxshape or ()
     if None not in maxshape:

@@ -9,7 +9,12 @@ from intake_virtualzarr.codecs.spec import CodecSpec, Pipeline
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.hdf5.model import RawFilter
 
-__all__ = ["FILTER_NAMES", "codec_pipeline"]
+__all__ = ["FILTER_NAMES", "MissingFilterError", "codec_pipeline"]
+
+
+class MissingFilterError(UnsupportedError):
+    """A filter has no decoder here; h5py may have a plug-in for it."""
+
 
 FILTER_NAMES = {
     1: "deflate",
@@ -56,7 +61,7 @@ def codec_pipeline(layout: CodecSpec, itemsize: int, nbytes: int, filters: tuple
 
     Raises
     ------
-    UnsupportedError
+    MissingFilterError
         If a filter that was applied has no decoder here.
     """
     codecs = [layout]
@@ -67,9 +72,7 @@ def codec_pipeline(layout: CodecSpec, itemsize: int, nbytes: int, filters: tuple
         make = _CODECS.get(filter_.id)
         if make is None:
             name = FILTER_NAMES.get(filter_.id) or filter_.name or "not registered"
-            raise UnsupportedError(
-                f"uses HDF5 filter {filter_.id} ({name}), which has no codec here; rewrite it with gzip"
-            )
+            raise MissingFilterError(f"uses HDF5 filter {filter_.id} ({name}), which has no codec here; rewrite it with gzip")
         codec = make(filter_.values, itemsize, nbytes, plain)
         if codec is not None:
             codecs.append(codec)

@@ -120,9 +120,7 @@ def _read_table(state: State, data: bytes) -> Task[list[Link]]:
     names_at, names_size = state.address(head, 8 + 2 * n), state.length(head, 8)
     entry = 2 * o + 24
     size = 8 + 2 * state.group_leaf_k * entry
-    names, *nodes = yield from fetch_many(
-        state.memory, [(names_at, names_size), *((address, size) for address in leaves)]
-    )
+    names, *nodes = yield from fetch_many(state.memory, [(names_at, names_size), *((address, size) for address in leaves)])
     links: list[Link] = []
     for address, node in zip(leaves, nodes, strict=True):
         if node[:4] != b"SNOD":

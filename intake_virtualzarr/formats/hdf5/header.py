@@ -143,9 +143,7 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
     return messages
 
 
-def _v2_messages(
-    state: State, block: bytes, header_flags: int, messages: list[Message], blocks: list[tuple[int, int]]
-) -> None:
+def _v2_messages(state: State, block: bytes, header_flags: int, messages: list[Message], blocks: list[tuple[int, int]]) -> None:
     _scan_messages(state, block, V2_MESSAGE, 6 if header_flags & 4 else 4, messages, blocks)
 
 

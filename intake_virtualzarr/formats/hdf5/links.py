@@ -21,9 +21,7 @@ class Links:
     soft: dict[str, str] = field(default_factory=dict)
     """Path of a soft link -> absolute path of its target."""
 
-    def file(
-        self, groups: dict[str, RawGroup], datasets: dict[str, RawDataset], left_out: dict[str, str]
-    ) -> RawFile:
+    def file(self, groups: dict[str, RawGroup], datasets: dict[str, RawDataset], left_out: dict[str, str]) -> RawFile:
         """All objects in the order of the file, soft links followed."""
         ordered = RawFile({}, {}, left_out)
         self._copy("/", "/", groups, datasets, ordered, ())

@@ -72,9 +72,7 @@ class Memory:
     def check(self, address: int, size: int) -> None:
         """Refuse a range that leaves the file, before anybody allocates memory for it."""
         if size < 0 or address < 0 or (self.size is not None and address + self.base + size > self.size):
-            raise FormatError(
-                f"address {address:#x} names {size} bytes, the file has {self.size}: it is truncated or damaged"
-            )
+            raise FormatError(f"address {address:#x} names {size} bytes, the file has {self.size}: it is truncated or damaged")
 
 
 def fetch(memory: Memory, address: int, size: int) -> Task[bytes]:

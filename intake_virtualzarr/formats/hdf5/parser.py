@@ -150,9 +150,7 @@ class _Walk:
         visits = self.visits[address] = self.visits.get(address, 0) + 1
         if visits > MAX_VISITS:
             raise UnsupportedError(f"is a group that more than {MAX_VISITS} links reach")
-        attributes, links = yield from gather(
-            read_attributes(self.state, messages), read_links(self.state, messages)
-        )
+        attributes, links = yield from gather(read_attributes(self.state, messages), read_links(self.state, messages))
         self._damaged(path, attributes)
         self.groups[path] = RawGroup(path, attributes.values)
         inside = (*above, address)

@@ -52,8 +52,6 @@ def split_grid(
     axes += [AxisGrid(n, n) for n in shape[axis + 1 :]]
     grid = ChunkGrid(tuple(axes))
     inner = prod(shape[axis + 1 :]) * itemsize
-    lengths = np.broadcast_to(
-        (edges * inner).astype(np.uint64).reshape(-1, *(1 for _ in shape[axis + 1 :])), grid.grid_shape
-    )
+    lengths = np.broadcast_to((edges * inner).astype(np.uint64).reshape(-1, *(1 for _ in shape[axis + 1 :])), grid.grid_shape)
     ends = np.cumsum(lengths.reshape(-1), dtype=np.uint64)
     return grid, (ends - lengths.reshape(-1)).reshape(grid.grid_shape), lengths

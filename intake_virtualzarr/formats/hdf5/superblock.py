@@ -66,9 +66,7 @@ def _set_base(state: State, at: int, base: int, end: int) -> None:
     state.memory.base = at
     size = state.memory.size
     if size is not None and end != state.undefined and end - base + at > size:
-        raise FormatError(
-            f"{state.url}: truncated: the superblock says that the file has {end - base + at} bytes, it has {size}"
-        )
+        raise FormatError(f"{state.url}: truncated: the superblock says that the file has {end - base + at} bytes, it has {size}")
 
 
 def _read_old(state: State, at: int, version: int) -> Task[int]:

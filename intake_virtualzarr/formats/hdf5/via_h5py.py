@@ -5,6 +5,7 @@ Used for what the parser declines, and as the oracle of its tests.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +40,9 @@ from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.readers.urls import local_path
 from intake_virtualzarr.sources import Source
 
+with contextlib.suppress(ImportError):  # teaches HDF5 more filters
+    import hdf5plugin  # noqa: F401
+
 __all__ = ["read_with_h5py"]
 
 MAX_OBJECTS = 1_000_000
@@ -64,14 +68,20 @@ def read_with_h5py(url: str, file: Any) -> RawFile:
     FormatError
         If HDF5 cannot open the file.
     """
-    try:
-        handle = h5py.File(local_path(url) if url.startswith("file:") else file, "r", locking=False)
-    except H5PY_ERRORS as exc:
-        raise FormatError(f"{url}: HDF5 cannot open it ({exc})") from exc
-    with handle:
+    with _open(url, local_path(url) if url.startswith("file:") else file) as handle:
         walk = _Walk(url, handle)
         walk.group("/", handle.id, ())
         return RawFile(walk.groups, walk.datasets, walk.left_out)
+
+
+def _open(url: str, place: Any) -> Any:
+    try:
+        return h5py.File(place, "r", locking=False)
+    except H5PY_ERRORS as exc:
+        try:  # a file that this process has open already must be opened with the same locking
+            return h5py.File(place, "r")
+        except H5PY_ERRORS:
+            raise FormatError(f"{url}: HDF5 cannot open it ({exc})") from exc
 
 
 class _Walk:
@@ -184,9 +194,7 @@ def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset
     plist, space = did.get_create_plist(), did.get_space()
     null = space.get_simple_extent_type() == h5py.h5s.NULL
     shape = None if null else tuple(int(n) for n in space.get_simple_extent_dims())
-    maxshape = None if null else tuple(
-        None if n == h5py.h5s.UNLIMITED else int(n) for n in space.get_simple_extent_dims(True)
-    )
+    maxshape = None if null else tuple(None if n == h5py.h5s.UNLIMITED else int(n) for n in space.get_simple_extent_dims(True))
     filters = tuple(_filter(plist, i) for i in range(plist.get_nfilters()))
     raw = RawDataset(
         path,
@@ -339,7 +347,7 @@ def _mapping(raw: RawDataset, did: Any, source: Any, url: str) -> Iterator[Mappe
         raise UnsupportedError(f"is a virtual dataset over {source.file_name}; open it from a local copy")
     if where != url and not os.path.exists(local_path(where)):
         return  # HDF5 shows fill values for files that are absent
-    with h5py.File(local_path(where), "r", locking=False) as other:
+    with _open(where, local_path(where)) as other:
         if source.dset_name not in other:
             return
         inner = _dataset(source.dset_name, other[source.dset_name].id, where, None if where == url else where)
