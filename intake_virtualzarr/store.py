@@ -111,6 +111,16 @@ class VirtualZarrStore(Store):
         """The groups that are presented."""
         return self._tree
 
+    @property
+    def documents(self) -> dict[str, bytes]:
+        """Plain Zarr metadata by key."""
+        return dict(self._documents)
+
+    @property
+    def views(self) -> dict[str, StorageTransformer]:
+        """How each array is shown, by path."""
+        return dict(self._views)
+
     def mode(self, path: str) -> str:
         """How an array is shown: ``"passthrough"`` (also of a uniform concatenation) or ``"decoded"``."""
         return "decoded" if self._views[path.strip("/")].name == "decoded" else "passthrough"

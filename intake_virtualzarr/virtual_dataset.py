@@ -53,12 +53,32 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
         data = variable.data
         if isinstance(data, VirtualZarrArray):
             hint = chunk_hint(data)
-            encoding["preferred_chunks"] = dict(zip(variable.dims, hint, strict=True))
+            encoding["preferred_chunks"] = dict(zip(variable.dims, _block(hint, data), strict=True))
             if all(isinstance(edge, int) for edge in hint):
                 encoding["chunksizes"] = hint
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
         variables[name] = xr.Variable(variable.dims, data, dict(variable.attrs), encoding, fastpath=True)
     return variables
+
+
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Blocks that dask is advised to make hold at least this much [bytes]; a task for each small chunk costs more than its values."""
+
+
+def _block(hint: tuple[Any, ...], data: VirtualZarrArray) -> tuple[Any, ...]:
+    """Chunk edges multiplied, from the last axis on, until a block has a useful size."""
+    if not all(isinstance(edge, int) for edge in hint):
+        return hint
+    block = list(hint)
+    for axis in reversed(range(len(block))):
+        size = data.dtype.itemsize
+        for edge in block:
+            size *= edge
+        if size >= BLOCK_BYTES:
+            break
+        times = min(-(-BLOCK_BYTES // max(size, 1)), -(-data.shape[axis] // block[axis]))
+        block[axis] *= max(times, 1)
+    return tuple(block)
 
 
 def virtual_dataset(

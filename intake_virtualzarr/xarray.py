@@ -12,6 +12,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.decoding import decoding_array
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.segments import Window
@@ -179,12 +180,17 @@ def decoded_dataset(
     tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str], decoders: Mapping[str, Any]
 ) -> xr.Dataset:
     """A group as any xarray engine gives it: decoded and lazy."""
-    variables = {
-        name: _lazy(name, variable)
-        for name, variable in backend_variables(tree, group).items()
-        if name not in dropped
-    }
+    raw = {name: variable for name, variable in backend_variables(tree, group).items() if name not in dropped}
+    variables = {name: _lazy(name, variable) for name, variable in raw.items()}
     decoded, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
+    for name, variable in decoded.items():
+        # packed numbers are decoded while they are read, into the very values that xarray's own steps give
+        source = raw[name]._data
+        if isinstance(source, VirtualZarrArray):
+            array = decoding_array(source, raw[name].attrs, variable.dtype, decoders["mask_and_scale"])
+            if array is not None:
+                lazy: Any = indexing.LazilyIndexedArray(VirtualBackendArray(array, name))
+                decoded[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding, fastpath=True)
     dataset = xr.Dataset(decoded, attrs=attrs)
     dataset = dataset.set_coords(coord_names.intersection(decoded))
     dataset.set_close(lambda: None)
@@ -270,6 +276,18 @@ class VirtualZarrAccessor:
         from intake_virtualzarr.writing import write_dataset
 
         return write_dataset(self._dataset, store, **kwargs)
+
+    def to_kerchunk(self, path: Any = None, *, format: str = "json") -> Any:
+        """Write as kerchunk references. See `intake_virtualzarr.export.kerchunk.to_kerchunk`."""
+        from intake_virtualzarr.export.kerchunk import to_kerchunk
+
+        return to_kerchunk(self._dataset, path, format=format)
+
+    def to_icechunk(self, store: Any) -> int:
+        """Write virtual references into an Icechunk session. See `intake_virtualzarr.export.icechunk.to_icechunk`."""
+        from intake_virtualzarr.export.icechunk import to_icechunk
+
+        return to_icechunk(self._dataset, store)
 
 
 @xr.register_datatree_accessor("vzarr")  # type: ignore[no-untyped-call]

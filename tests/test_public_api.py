@@ -38,6 +38,7 @@ ENTRY_POINTS = {
     ("intake_virtualzarr.formats", "hdf5"),
 }
 
+ACCESSOR = {"decode", "nbytes", "references", "to_icechunk", "to_kerchunk", "to_zarr"}
 
 
 def test_the_public_names_are_these():

@@ -1,0 +1,1 @@
+"""Virtual datasets for other readers: kerchunk references and Icechunk repositories."""
