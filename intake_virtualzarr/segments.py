@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,11 @@ class Window:
         return min(self.start, last), max(self.start, last) + 1
 
 
+@lru_cache(maxsize=4096)
+def _whole_windows(shape: Shape) -> tuple[Window, ...]:
+    return tuple(Window(0, extent) for extent in shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """A window of a stored array, at a place in a larger array."""
@@ -122,9 +128,8 @@ class Segment:
     @classmethod
     def whole(cls, stored: StoredArray, packing: Packing | None = None) -> Segment:
         """The whole of a stored array, at the origin."""
-        ndim = stored.ndim
-        windows = tuple(Window(0, extent) for extent in stored.shape)
-        return cls(stored, windows, tuple(range(ndim)), (0,) * ndim, stored.shape, packing)
+        shape = stored.shape
+        return cls(stored, _whole_windows(shape), tuple(range(len(shape))), (0,) * len(shape), shape, packing)
 
     @property
     def stop(self) -> Shape:

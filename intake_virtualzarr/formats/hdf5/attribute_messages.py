@@ -155,15 +155,17 @@ def _follow(
     for raw, refs in kept:
         blobs, at = found[at : at + len(refs)], at + len(refs)
         if raw.datatype.kind == "vlen":
-            scales = tuple(_addresses(state, blob, ref.count) for blob, ref in zip(blobs, refs, strict=True))
+            scales = tuple(_addresses(state, blob, length) for blob, (length, _, _) in zip(blobs, refs, strict=True))
             del values[raw.name]
         else:
-            texts = [decode_text(blob[: ref.count].partition(b"\0")[0]) for blob, ref in zip(blobs, refs, strict=True)]
+            texts = [decode_text(blob[:length].partition(b"\0")[0]) for blob, (length, _, _) in zip(blobs, refs, strict=True)]
             values[raw.name] = texts_value(texts, raw.shape or ())
     return scales
 
 
 def _addresses(state: State, blob: bytes, count: int) -> tuple[int, ...]:
+    if count == 1 and len(blob) == state.offset_size:
+        return (int.from_bytes(blob, "little"),)
     size = len(blob) // count if count else 0
     if size < state.offset_size:
         return ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES, Packing
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, parse_datatype
 from intake_virtualzarr.codecs.hdf5_values import Storage, convert, storage_of
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
@@ -133,9 +132,29 @@ def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], source
     storage = storage_of(datatype)
     attrs = public_attrs(dataset.attrs, datatype)
     fill = fill_value(datatype, dataset.fill)
-    packing = Packing.from_attrs(attrs, storage.dtype)
+    packing = _packing(attrs, storage.dtype)
     segments = segments_of(dataset, storage, fill, sources, packing)
     return ScannedArray(path, names, storage.dtype, dataset.shape + storage.inner, fill, segments, attrs)
+
+
+def _packing(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> Packing | None:
+    """`Packing.from_attrs`, once for equal attributes."""
+    key: list[Any] = []
+    for name in PACKING_ATTRIBUTES:
+        value = attrs.get(name)
+        if value is not None:
+            key += (name, type(value), value)
+    if not key:
+        return None
+    try:
+        return _packing_of(dtype, tuple(key))
+    except TypeError:  # several missing values: an array has no hash
+        return Packing.from_attrs(attrs, dtype)
+
+
+@lru_cache(maxsize=1024)
+def _packing_of(dtype: np.dtype[Any], key: tuple[Any, ...]) -> Packing | None:
+    return Packing.from_attrs(dict(zip(key[::3], key[2::3], strict=True)), dtype)
 
 
 def segments_of(
@@ -348,4 +367,6 @@ def _fitted(array: ScannedArray, group: str, dimensions: Mapping[str, Dimensions
         max(extent, size_of(name, group, dimensions) or 0) if axis < len(maxshape) and maxshape[axis] is None else extent
         for axis, (name, extent) in enumerate(zip(array.dims, array.shape, strict=True))
     )
-    return array if shape == array.shape else replace(array, shape=shape)
+    if shape == array.shape:
+        return array
+    return ScannedArray(array.path, array.dims, array.dtype, shape, array.fill_value, array.segments, array.attrs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple
 
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.hdf5.memory import Task, fetch_many
@@ -20,15 +19,11 @@ __all__ = ["HeapRef", "parse_refs", "read_heap"]
 OBJECT = Struct("<HHI")
 
 
-class HeapRef(NamedTuple):
-    """Where a variable-length value lies."""
+type HeapRef = tuple[int, int, int]
+"""Where a variable-length value lies: its elements, address of the collection, number of the object in it."""
 
-    count: int  # type: ignore[assignment]
-    """Elements of the value."""
-    address: int
-    """Address of the collection."""
-    index: int  # type: ignore[assignment]
-    """Object in the collection."""
+USUAL = Struct("<IQI")
+"""A stored reference with addresses of 8 bytes."""
 
 
 def parse_refs(state: State, raw: bytes) -> list[HeapRef]:
@@ -37,8 +32,10 @@ def parse_refs(state: State, raw: bytes) -> list[HeapRef]:
     size = 8 + o
     if len(raw) % size:
         raise FormatError(f"variable-length elements of {size} bytes in {len(raw)} bytes")
+    if o == 8:
+        return list(USUAL.iter_unpack(raw))
     return [
-        HeapRef(
+        (
             int.from_bytes(raw[i : i + 4], "little"),
             int.from_bytes(raw[i + 4 : i + 4 + o], "little"),
             int.from_bytes(raw[i + 4 + o : i + size], "little"),
@@ -56,21 +53,20 @@ def read_heap(state: State, refs: Sequence[HeapRef]) -> Task[list[bytes]]:
         If a reference leads nowhere.
     """
     known = state.collections
-    wanted = {ref.address for ref in refs if _leads(state, ref) and ref.address not in known}
+    nowhere = (0, state.undefined)
+    wanted = {address for length, address, _ in refs if length and address not in known and address not in nowhere}
     if wanted:
         yield from _read_collections(state, sorted(wanted))
-    return [_value(known, ref) if _leads(state, ref) else b"" for ref in refs]
-
-
-def _leads(state: State, ref: HeapRef) -> bool:
-    return ref.count > 0 and ref.address not in (0, state.undefined)
-
-
-def _value(known: dict[int, dict[int, bytes]], ref: HeapRef) -> bytes:
-    value = known[ref.address].get(ref.index)
-    if value is None:
-        raise FormatError(f"object {ref.index} is not in the global heap collection at address {ref.address:#x}")
-    return value
+    values: list[bytes] = []
+    for length, address, number in refs:
+        if not length or address in nowhere:
+            values.append(b"")
+            continue
+        value = known[address].get(number)
+        if value is None:
+            raise FormatError(f"object {number} is not in the global heap collection at address {address:#x}")
+        values.append(value)
+    return values
 
 
 def _read_collections(state: State, addresses: list[int]) -> Task[None]:

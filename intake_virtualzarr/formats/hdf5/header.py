@@ -27,8 +27,8 @@ MAX_BLOCKS = 4096
 MAX_TYPE = 0x18
 CONTINUATION = 0x10
 SHARED, FAIL_IF_UNKNOWN = 0x02, 0x80
-SKIPPED = frozenset((0x00, 0x0A, 0x0D, 0x0E, 0x12, 0x16, 0x17))
-"""Messages that tell a reader nothing: padding, group info, comment, times, reference count, free space."""
+KEPT = frozenset((0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x0B, 0x0C, 0x0F, 0x11, 0x13, 0x14, 0x15, 0x18))
+"""Messages that tell a reader something; the others are padding, comments, times, counts, free space."""
 
 
 type Message = tuple[int, int, bytes]
@@ -100,18 +100,16 @@ def _scan_messages(
     pos, end, unpack = 0, len(block), head.unpack_from
     while pos + head_size <= end:
         number, size, flags = unpack(block, pos)
-        pos += head_size
-        stop = pos + size
-        if stop > end:
-            raise FormatError(f"header message {number:#x} of {size} bytes leaves its block of {end}")
-        if number == CONTINUATION:
-            blocks.append((state.address(block, pos), state.length(block, pos + state.offset_size)))
-        elif number > MAX_TYPE:
-            if flags & FAIL_IF_UNKNOWN:
-                raise DeclinedError(f"header message {number:#x} is unknown here, yet the file says it matters")
-        elif number not in SKIPPED:
-            messages.append((number, flags, block[pos:stop]))
-        pos = stop
+        start = pos + head_size
+        pos = start + size
+        if number in KEPT:
+            messages.append((number, flags, block[start:pos]))
+        elif number == CONTINUATION:
+            blocks.append((state.address(block, start), state.length(block, start + state.offset_size)))
+        elif number > MAX_TYPE and flags & FAIL_IF_UNKNOWN:
+            raise DeclinedError(f"header message {number:#x} is unknown here, yet the file says it matters")
+    if pos > end:
+        raise FormatError(f"the last message of a header leaves its block of {end} bytes")
 
 
 def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:

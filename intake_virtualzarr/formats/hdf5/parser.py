@@ -94,7 +94,7 @@ def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
 def gather(*tasks: Task[Any]) -> Task[list[Any]]:
     """Run tasks side by side; their results in order."""
     results: list[Any] = [None] * len(tasks)
-    live = list(enumerate(tasks))
+    live: list[tuple[int, Task[Any]]] = list(enumerate(tasks))
     while live:
         missing: list[tuple[int, int]] = []
         waiting = []

@@ -65,7 +65,7 @@ def read_strings(
     refs = parse_refs(state, np.ascontiguousarray(elements).tobytes())
     blobs = yield from read_heap(state, refs)
     values = np.empty(count, object)
-    values[:] = [decode_text(blob[: ref.count].partition(b"\0")[0]) for blob, ref in zip(blobs, refs, strict=True)]
+    values[:] = [decode_text(blob[:length].partition(b"\0")[0]) for blob, (length, _, _) in zip(blobs, refs, strict=True)]
     return Values(values.reshape(shape))
 
 
