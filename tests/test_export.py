@@ -62,9 +62,8 @@ def test_an_icechunk_repository_reads_as_the_files_do(joined, tmp_path):
     prefix = tmp_path.as_uri() + "/"
     config = icechunk.RepositoryConfig.default()
     config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, icechunk.local_filesystem_store(str(tmp_path))))
-    repository = icechunk.Repository.create(
-        icechunk.in_memory_storage(), config=config, authorize_virtual_chunk_access={prefix: icechunk.credentials.LocalFileSystemAccess}
-    )
+    allowed = {prefix: icechunk.credentials.LocalFileSystemAccess}
+    repository = icechunk.Repository.create(icechunk.in_memory_storage(), config=config, authorize_virtual_chunk_access=allowed)
     session = repository.writable_session("main")
     assert virtual.vzarr.to_icechunk(session.store) == 4 + 8
     session.commit("two files")
