@@ -182,8 +182,9 @@ def decoded_dataset(
     """A group as any xarray engine gives it: decoded and lazy."""
     raw = {name: variable for name, variable in backend_variables(tree, group).items() if name not in dropped}
     variables = {name: _lazy(name, variable) for name, variable in raw.items()}
-    decoded, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
-    for name, variable in decoded.items():
+    found, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
+    decoded = dict(found)
+    for name, variable in found.items():
         # packed numbers are decoded while they are read, into the very values that xarray's own steps give
         source = raw[name]._data
         if isinstance(source, VirtualZarrArray):
