@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError, MissingExtraError
 
-__all__ = ["imagecodecs_for"]
+__all__ = ["ZfpHeader", "imagecodecs_for", "zfp_header"]
 
 
 def imagecodecs_for(filter_name: str) -> Any:
@@ -43,10 +44,14 @@ def _zfp(configuration: Mapping[str, Any]) -> BytesDecoder:
     codecs = imagecodecs_for("zfp")
     # the first value holds versions, the others are the header that zfp puts before a stream
     header = np.array(configuration["parameters"][1:], "<u4").tobytes()
-    long_mode = _is_long(header)
+    described = zfp_header(header)
 
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
-        stream = _join_bits(header, bytes(data), 148) if long_mode else header[:12] + bytes(data)
+        if prod(described.shape) * described.itemsize != chunk.nbytes:
+            raise CodecError(f"zfp header says {described.shape} of {described.itemsize} bytes, expected {chunk.nbytes} bytes")
+        # zfp reads on behind a stream that is cut short: give it as many zeros as it could ask for
+        body = bytes(data).ljust(described.largest, b"\0")
+        stream = _join_bits(header, body, described.bits) if described.bits % 8 else header[: described.bits // 8] + body
         try:
             values = codecs.zfp_decode(stream)
         except Exception as exc:
@@ -56,12 +61,54 @@ def _zfp(configuration: Mapping[str, Any]) -> BytesDecoder:
     return decode
 
 
-def _is_long(header: bytes) -> bool:
-    """Whether the compression mode takes 64 bits instead of 12: all its short bits are set."""
+class ZfpHeader(NamedTuple):
+    """What the header of a zfp stream says."""
+
+    bits: int
+    """Length of the header [bits]."""
+    itemsize: int
+    """Size of a value [bytes]."""
+    shape: tuple[int, ...]
+    """Values along each axis, the fastest first."""
+    largest: int
+    """No stream with this header is longer [bytes]."""
+
+
+MAGIC_BITS, META_BITS, SHORT, LONG = 32, 52, 12, 64
+MOST_PADDING = 1 << 30
+
+
+def zfp_header(header: bytes) -> ZfpHeader:
+    """Read the header of a zfp stream.
+
+    Raises
+    ------
+    CodecError
+        If it is none.
+
+    References
+    ----------
+    zfp 1.0 documentation, "zfp Header"; ``zfp_stream_maximum_size``.
+    """
     if len(header) < 12 or header[:3] != b"zfp":
         raise CodecError(f"zfp header starts with {header[:4]!r}")
-    # 32 bits of magic, 52 of metadata, then the mode
-    return int.from_bytes(header[:12], "little") >> 84 == 0xFFF
+    number = int.from_bytes(header.ljust(24, b"\0"), "little")
+    meta = number >> MAGIC_BITS & (1 << META_BITS) - 1
+    itemsize, rank = (4, 8, 4, 8)[meta & 3], (meta >> 2 & 3) + 1
+    width = 48 // rank
+    shape = tuple((meta >> 4 + axis * width & (1 << width) - 1) + 1 for axis in range(rank))
+    mode = number >> MAGIC_BITS + META_BITS & (1 << SHORT) - 1
+    if mode == (1 << SHORT) - 1:  # the four parameters in full follow; the first is the least size of a block
+        least = (number >> MAGIC_BITS + META_BITS + SHORT & 0x7FFF) + 1
+        bits = MAGIC_BITS + META_BITS + LONG
+    else:
+        least = mode + 1 if mode < 2048 else 1
+        bits = MAGIC_BITS + META_BITS + SHORT
+    blocks = prod(-(-n // 4) for n in shape)
+    largest = blocks * max(least, 4**rank * (8 * itemsize + 1) + 64) // 8 + 64
+    if largest > MOST_PADDING:
+        raise CodecError(f"zfp header says {shape} in blocks of {least} bits: it is damaged")
+    return ZfpHeader(bits, itemsize, shape, largest)
 
 
 def _join_bits(head: bytes, body: bytes, bits: int) -> bytes:

@@ -8,6 +8,7 @@ Prints inputs and outcomes; inputs that crash, hang or take too much memory are 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import random
 import resource
 import sys
@@ -37,6 +38,7 @@ def main() -> int:
     options.add_argument("files", nargs="*", type=Path, help="more seeds: HDF5 files")
     chosen = options.parse_args()
     warnings.simplefilter("error")
+    faulthandler.enable()
     corpus = {name: seeds.seed_bytes(name) for name in seeds.SEEDS}
     corpus |= {str(path): path.read_bytes() for path in chosen.files}
     rng = random.Random(chosen.seed)
@@ -49,18 +51,20 @@ def main() -> int:
         name = rng.choice(sorted(corpus))
         change = mutations.mutate if rng.random() < 0.3 else mutations.mutate_metadata
         data = change(corpus[name], rng)
+        if chosen.save is not None:  # a crash of a library underneath leaves this one behind
+            _save(chosen.save, "last", data, 0)
         began = time.monotonic()
         try:
             with mutations.at_most(LIMIT), mutations.without_checksums():
                 outcomes[mutations.try_one(data)] += 1
         except mutations.HangError:
             failures[f"{name}: hang"] += 1
-            _save(chosen.save, name, data, sum(failures.values()))
+            _save(chosen.save, name, data, 1000 + sum(failures.values()))
         except Exception as exc:
             where = traceback.extract_tb(exc.__traceback__)[-1]
             label = f"{type(exc).__name__}: {exc} at {Path(where.filename).name}:{where.lineno}"
             if label not in failures:
-                _save(chosen.save, name, data, len(failures))
+                _save(chosen.save, name, data, 1 + len(failures))
                 traceback.print_exc()
             failures[label] += 1
         slowest = max(slowest, time.monotonic() - began)
