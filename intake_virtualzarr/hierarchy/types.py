@@ -28,6 +28,15 @@ ATTRIBUTE_TYPES = "_vzarr_types"
 decodes other values than a float64 one."""
 
 
+SIMPLE = {
+    np.dtype(name): name
+    for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+}
+"""Types that are named here, without zarr-python: importing it imports fsspec, which reading a store must not need."""
+SIMPLE_NAMES = {name: dtype for dtype, name in SIMPLE.items()}
+NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+
 @lru_cache(maxsize=256)
 def _zarr_type(dtype: np.dtype[Any]) -> Any:
     from zarr.dtype import VariableLengthUTF8, parse_dtype
@@ -47,6 +56,11 @@ def data_type_to_json(dtype: np.dtype[Any]) -> Any:
     HierarchyError
         If Zarr has no such type.
     """
+    simple = SIMPLE.get(dtype.newbyteorder("=")) if dtype.kind in "biuf" else None
+    if simple is not None:
+        return simple
+    if dtype.kind == "O":
+        return "string"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,10 +77,12 @@ def data_type_from_json(document: Any) -> np.dtype[Any]:
     HierarchyError
         If it is unknown.
     """
-    from zarr.dtype import parse_dtype
-
     if document == "string":
         return np.dtype(object)
+    if isinstance(document, str) and document in SIMPLE_NAMES:
+        return SIMPLE_NAMES[document]
+    from zarr.dtype import parse_dtype
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -99,12 +115,28 @@ def fill_value_from_json(document: Any, dtype: np.dtype[Any]) -> Any:
         return document if isinstance(document, str) else ""
     if dtype.kind == "S":
         return np.bytes_(base64.standard_b64decode(document))
+    if dtype.kind == "f" and isinstance(document, str) and document in NOT_FINITE:
+        return dtype.type(NOT_FINITE[document])
+    if _is_number(document, dtype):
+        return dtype.type(document)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _zarr_type(dtype).from_json_scalar(document, zarr_format=3)
     except (ValueError, TypeError) as exc:
         raise HierarchyError(f"fill_value {document!r} does not fit data type {dtype}") from exc
+
+
+def _is_number(document: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a fill value is a JSON number (or truth value) that the type holds."""
+    if dtype.kind == "b":
+        return isinstance(document, bool)
+    if isinstance(document, bool) or not isinstance(document, int | float):
+        return False
+    if dtype.kind == "f":
+        return True
+    info = np.iinfo(dtype) if dtype.kind in "iu" else None
+    return info is not None and isinstance(document, int) and info.min <= document <= info.max
 
 
 # ---------------------------------------------------------------------- attributes
