@@ -144,6 +144,12 @@ class VirtualZarrStore(Store):
 
     # ------------------------------------------------------------------ reading
 
+    def _refuse_left_out(self, key: str) -> None:
+        """Raise with the reason if a key belongs to an array that could not be presented: it is not absent."""
+        for path, reason in self._tree.left_out.items():
+            if key == f"{path.strip('/')}/zarr.json" or key.startswith(f"{path.strip('/')}/c"):
+                raise HierarchyError(f"{path}: {reason}")
+
     def _chunk(self, key: str) -> tuple[str, tuple[int, ...]] | None:
         """Array path and chunk coordinates of a chunk key."""
         path, coords = _split_key(key)
@@ -159,6 +165,7 @@ class VirtualZarrStore(Store):
         """What `VirtualPipeline` needs for a chunk key; None if it is no key of a chunk."""
         at = self._chunk(key)
         if at is None:
+            self._refuse_left_out(key)
             return None
         view = self._views[at[0]]
         # a whole chunk of stored bytes is rarely asked for twice; one that is cropped is
@@ -187,6 +194,7 @@ class VirtualZarrStore(Store):
             return prototype.buffer.from_bytes(_cut(document, byte_range))
         at = self._chunk(key)
         if at is None:
+            self._refuse_left_out(key)
             return None
         found = self._views[at[0]].chunk(at[1])
         if isinstance(found, Stored):
@@ -218,6 +226,7 @@ class VirtualZarrStore(Store):
             return prototype.buffer.from_bytes(_cut(document, byte_range))
         at = self._chunk(key)
         if at is None:
+            self._refuse_left_out(key)
             return None
         # looking a chunk up may fetch a manifest page, decoding may take long: neither belongs into the event loop
         found = await asyncio.to_thread(self._views[at[0]].chunk, at[1])

@@ -13,7 +13,7 @@ import numpy as np
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import pipeline_from_json
-from intake_virtualzarr.errors import HierarchyError, SourceError
+from intake_virtualzarr.errors import HierarchyError, SourceError, VirtualZarrError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.hierarchy.concatenation import MemberSegments
 from intake_virtualzarr.hierarchy.documents import VERSION
@@ -55,18 +55,22 @@ def read_tree(target: Any, access: Access) -> VirtualTree:
     """All groups of a hierarchy."""
     hierarchy = Hierarchy(keys_of(target, access))
     groups = {}
+    left_out: dict[str, str] = {}
     for path in hierarchy.groups:
         variables = {}
         for name in hierarchy.arrays_of(path):
             where = f"{path}/{name}".strip("/")
             document = hierarchy.documents[where]
-            dims = dims_of(document, where)
-            dtype = data_type_from_json(document["data_type"])
-            attrs = attributes_from_json(document.get("attributes", {}), dtype)
-            variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+            try:
+                dims = dims_of(document, where)
+                dtype = data_type_from_json(document["data_type"])
+                attrs = attributes_from_json(document.get("attributes", {}), dtype)
+                variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+            except VirtualZarrError as exc:  # refused for this variable; the others open
+                left_out["/" + where] = str(exc)
         attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
         groups["/" + path] = VirtualGroup("/" + path, attrs, variables)
-    return VirtualTree(hierarchy.keys.url, groups)
+    return VirtualTree(hierarchy.keys.url, groups, left_out)
 
 
 def dims_of(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
