@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.xarray  # noqa: F401 - registers the accessor
-from intake_virtualzarr.errors import IngestError, NothingFoundError, VirtualZarrError
+from intake_virtualzarr.errors import IngestError, JoinError, NothingFoundError, VirtualZarrError
 from intake_virtualzarr.fanout import scan_paths
 from intake_virtualzarr.groups import VirtualTree, tree_of_scan
 from intake_virtualzarr.harmonize import common_time_encoding, harmonize
@@ -202,19 +202,22 @@ def join_datasets(
         "join": join,
         "combine_attrs": combine_attrs,
     }
-    if combine == "by_coords":
-        if concat_dim is not None:
-            raise VirtualZarrError("concat_dim goes with combine='nested'; combine='by_coords' finds it itself")
-        if len(ready) == 1:
-            joined: Any = ready[0]
-        else:
-            joined = xr.combine_by_coords(ready, **options)
-    elif combine == "nested":
-        if concat_dim is None and len(ready) > 1:
-            raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
-        joined = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=concat_dim, **options)
-    else:
+    if combine == "by_coords" and concat_dim is not None:
+        raise VirtualZarrError("concat_dim goes with combine='nested'; combine='by_coords' finds it itself")
+    if combine == "nested" and concat_dim is None and len(ready) > 1:
+        raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
+    if combine not in ("by_coords", "nested"):
         raise VirtualZarrError(f"combine is {combine!r}, expected 'by_coords' or 'nested'")
+    try:
+        if combine == "nested":
+            joined: Any = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=concat_dim, **options)
+        else:
+            joined = ready[0] if len(ready) == 1 else xr.combine_by_coords(ready, **options)
+    except ValueError as exc:
+        if isinstance(exc, VirtualZarrError):
+            raise
+        named = ", ".join(_label(ds) for ds in flat[:3]) + (f" and {len(flat) - 3} more" if len(flat) > 3 else "")
+        raise JoinError(f"{named}: cannot be joined: {exc}") from exc
     if not isinstance(joined, xr.Dataset):
         raise VirtualZarrError(f"the join gave {type(joined).__name__}, expected an xarray.Dataset")
     joined = joined.copy(deep=False)
@@ -222,6 +225,10 @@ def join_datasets(
     unlimited = {d for ds in flat for d in ds.encoding.get("unlimited_dims", ())}
     joined.encoding = {"source": flat[0].encoding.get("source"), **({"unlimited_dims": unlimited} if unlimited else {})}
     return common_time_encoding(joined, flat)
+
+
+def _label(dataset: xr.Dataset) -> str:
+    return str(dataset.encoding.get("source", "a dataset"))
 
 
 # ---------------------------------------------------------------------- paths

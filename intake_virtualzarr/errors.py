@@ -9,6 +9,7 @@ __all__ = [
     "FormatError",
     "HierarchyError",
     "IngestError",
+    "JoinError",
     "ManifestError",
     "MissingExtraError",
     "NothingFoundError",
@@ -83,6 +84,10 @@ class ArgumentError(CatalogError, TypeError):
 
 class IngestError(VirtualZarrError, RuntimeError):
     """Scanning, joining or publishing a set of sources failed."""
+
+
+class JoinError(VirtualZarrError, ValueError):
+    """Variables, dimensions or coordinates of files disagree, so that they cannot be joined."""
 
 
 class MissingExtraError(VirtualZarrError, ImportError):
