@@ -187,6 +187,8 @@ def plain_document(
     """Plain Zarr v3 metadata of an array."""
     attributes = attributes_to_json(attrs, array.dtype)
     attributes.pop(ATTRIBUTE_TYPES, None)
+    if not _fill_is_readable(attributes.get("_FillValue"), array.dtype):
+        attributes.pop("_FillValue", None)
     return {
         "zarr_format": 3,
         "node_type": "array",
@@ -199,6 +201,13 @@ def plain_document(
         "attributes": attributes,
         "dimension_names": list(dims),
     }
+
+
+def _fill_is_readable(fill: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether xarray's Zarr engine opens an array with this ``_FillValue``; others make it refuse the whole group."""
+    if dtype.kind in "iu":
+        return isinstance(fill, int | float)
+    return isinstance(fill, str) if dtype.kind in "fO" else dtype.kind == "b"
 
 
 def _strings() -> Any:

@@ -81,6 +81,8 @@ def data_type_from_json(document: Any) -> np.dtype[Any]:
         return np.dtype(object)
     if isinstance(document, str) and document in SIMPLE_NAMES:
         return SIMPLE_NAMES[document]
+    if not isinstance(document, str | dict):
+        raise HierarchyError(f"data_type {document!r} is unknown")
     from zarr.dtype import parse_dtype
 
     try:
@@ -150,17 +152,22 @@ def attributes_to_json(attrs: Mapping[str, Any], dtype: np.dtype[Any] | None = N
     out: dict[str, Any] = {}
     types: dict[str, str] = {}
     for name, value in attrs.items():
-        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and np.size(value) == 1:
-            number = float(np.asarray(value).reshape(()))
-            out[name] = base64.standard_b64encode(struct.pack("<d", number)).decode()
+        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and _is_one_number(value):
+            out[name] = base64.standard_b64encode(struct.pack("<d", float(np.ravel(value)[0]))).decode()
             types[name] = str(np.asarray(value).dtype)
             continue
         out[str(name)], kind = _to_json(value)
+        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and isinstance(out[name], str):
+            kind = "str"
         if kind is not None:
             types[str(name)] = kind
     if types:
         out[ATTRIBUTE_TYPES] = types
     return out
+
+
+def _is_one_number(value: Any) -> bool:
+    return np.size(value) == 1 and np.asarray(value).dtype.kind in "iuf"
 
 
 def _to_json(value: Any) -> tuple[Any, str | None]:
@@ -170,9 +177,11 @@ def _to_json(value: Any) -> tuple[Any, str | None]:
         return value.decode("utf-8", "replace"), None
     if isinstance(value, dict):
         return {str(k): _to_json(v)[0] for k, v in value.items()}, None
-    if isinstance(value, list | tuple) and not all(isinstance(v, int | float | np.number) for v in value):
+    if isinstance(value, list | tuple) and not _is_numeric(value):
         return [_to_json(v)[0] for v in value], None
     array = np.asarray(value)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype("f8")  # JSON has no more
     if array.dtype.kind in "US":
         return array.astype(str).tolist(), None
     if array.dtype.kind == "b":
@@ -186,6 +195,14 @@ def _to_json(value: Any) -> tuple[Any, str | None]:
     if array.ndim and not isinstance(value, np.ndarray):
         return document, None if finite else kind
     return document, None if plain and finite else kind
+
+
+def _is_numeric(value: Any) -> bool:
+    """Whether a list, or a list of equal lists, holds numbers only."""
+    try:
+        return np.asarray(value).dtype.kind in "iuf"
+    except ValueError:
+        return False
 
 
 def _odd(array: np.ndarray[Any, Any]) -> Any:
@@ -209,7 +226,9 @@ def attributes_from_json(document: Mapping[str, Any], dtype: np.dtype[Any] | Non
     for name, value in document.items():
         if name == ATTRIBUTE_TYPES:
             continue
-        if name == "_FillValue" and dtype is not None and dtype.kind == "f" and isinstance(value, str):
+        if types.get(name) == "str":
+            out[name] = value
+        elif name == "_FillValue" and dtype is not None and dtype.kind == "f" and isinstance(value, str):
             out[name] = _fill_attribute(value, types.get(name), dtype)
         elif name in types:
             out[name] = _typed(value, types[name])
@@ -228,8 +247,14 @@ def _fill_attribute(value: str, kind: str | None, dtype: np.dtype[Any]) -> Any:
     return np.dtype(kind or dtype).type(number)
 
 
+def _finite_or_not(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite_or_not(v) for v in value]
+    return float(value.lower()) if isinstance(value, str) else value
+
+
 def _typed(value: Any, kind: str) -> Any:
     dtype = np.dtype(kind)
     if isinstance(value, list):
-        return np.array([float(v.lower()) if isinstance(v, str) else v for v in value], dtype=dtype)
+        return np.array(_finite_or_not(value), dtype=dtype)
     return dtype.type(float(value.lower()) if isinstance(value, str) else value)
