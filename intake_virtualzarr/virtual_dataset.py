@@ -66,19 +66,33 @@ BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def _block(hint: tuple[Any, ...], data: VirtualZarrArray) -> tuple[Any, ...]:
-    """Chunk edges multiplied, from the last axis on, until a block has a useful size."""
-    if not all(isinstance(edge, int) for edge in hint):
-        return hint
+    """Chunk edges joined, from the last axis on, until a block has a useful size."""
     block = list(hint)
     for axis in reversed(range(len(block))):
         size = data.dtype.itemsize
         for edge in block:
-            size *= edge
+            size *= edge if isinstance(edge, int) else max(edge)
         if size >= BLOCK_BYTES:
             break
-        times = min(-(-BLOCK_BYTES // max(size, 1)), -(-data.shape[axis] // block[axis]))
-        block[axis] *= max(times, 1)
+        edge = block[axis]
+        longest = edge if isinstance(edge, int) else max(edge)
+        room = longest * -(-BLOCK_BYTES // max(size, 1))
+        if isinstance(edge, int):
+            block[axis] = max(min(room, -(-data.shape[axis] // edge) * edge), 1)
+        else:
+            block[axis] = _merged(edge, room)
     return tuple(block)
+
+
+def _merged(edges: tuple[int, ...], room: int) -> tuple[int, ...]:
+    """Neighbouring edges joined as long as they fit into ``room``."""
+    out: list[int] = []
+    for edge in edges:
+        if out and out[-1] + edge <= room:
+            out[-1] += edge
+        else:
+            out.append(edge)
+    return tuple(out)
 
 
 def virtual_dataset(
