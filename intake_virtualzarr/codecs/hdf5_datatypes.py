@@ -279,6 +279,8 @@ def _array(buf: bytes, pos: int, bits: _Bits) -> _Read:
 
 def _complex(buf: bytes, pos: int, bits: _Bits) -> _Read:
     base, pos = _parse(buf, pos, bits[5] + 1)
+    if base.kind != "float" or 2 * base.size != bits[4]:
+        raise FormatError(f"complex datatype of {bits[4]} bytes over a {base.kind} of {base.size} bytes")
     return {"base": base}, pos
 
 

@@ -49,6 +49,8 @@ def _zfp(configuration: Mapping[str, Any]) -> BytesDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
         if prod(described.shape) * described.itemsize != chunk.nbytes:
             raise CodecError(f"zfp header says {described.shape} of {described.itemsize} bytes, expected {chunk.nbytes} bytes")
+        if described.largest > MOST_PADDING * chunk.nbytes + 4096:
+            raise CodecError(f"zfp header asks for up to {described.largest} bytes for a chunk of {chunk.nbytes}: it is damaged")
         # zfp reads on behind a stream that is cut short: give it as many zeros as it could ask for
         body = bytes(data).ljust(described.largest, b"\0")
         stream = _join_bits(header, body, described.bits) if described.bits % 8 else header[: described.bits // 8] + body
@@ -75,7 +77,8 @@ class ZfpHeader(NamedTuple):
 
 
 MAGIC_BITS, META_BITS, SHORT, LONG = 32, 52, 12, 64
-MOST_PADDING = 1 << 30
+MOST_PADDING = 16
+"""Times the size of a chunk that its stream can be long, one value of 64 bits in a block of its own included."""
 
 
 def zfp_header(header: bytes) -> ZfpHeader:
@@ -106,8 +109,6 @@ def zfp_header(header: bytes) -> ZfpHeader:
         bits = MAGIC_BITS + META_BITS + SHORT
     blocks = prod(-(-n // 4) for n in shape)
     largest = blocks * max(least, 4**rank * (8 * itemsize + 1) + 64) // 8 + 64
-    if largest > MOST_PADDING:
-        raise CodecError(f"zfp header says {shape} in blocks of {least} bits: it is damaged")
     return ZfpHeader(bits, itemsize, shape, largest)
 
 

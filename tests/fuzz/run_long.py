@@ -26,6 +26,8 @@ import hdf5_seeds as seeds
 
 LIMIT = 10.0
 """Time for one input [s]."""
+HUNGRY = 100 << 20
+"""Inputs that make the process grow by more are kept [bytes]."""
 MEMORY = 1 << 30
 """Growth of the process over all inputs [bytes]."""
 
@@ -46,7 +48,8 @@ def main() -> int:
     failures: Counter[str] = Counter()
     slowest = 0.0
     start = time.monotonic()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    hungry = 0
+    highest = before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     while time.monotonic() - start < chosen.seconds:
         name = rng.choice(sorted(corpus))
         change = mutations.mutate if rng.random() < 0.3 else mutations.mutate_metadata
@@ -68,6 +71,11 @@ def main() -> int:
                 traceback.print_exc()
             failures[label] += 1
         slowest = max(slowest, time.monotonic() - began)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if peak > highest + HUNGRY // 1024:
+            _save(chosen.save, f"hungry-{name}", data, 2000 + hungry)
+            hungry += 1
+        highest = max(highest, peak)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     print(f"{sum(outcomes.values())} inputs: {dict(outcomes)}; slowest {slowest:.2f} s; memory grew by {grown >> 20} MiB")
     for label, count in failures.most_common():

@@ -7,10 +7,13 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import AxisGrid, ChunkGrid, Shape
 
 __all__ = ["PIECE", "contiguous_grid", "split_grid"]
 
+MAX_PIECES = 2**22
+"""Pieces of one array; more is taken for damage."""
 PIECE = 64 * 1024 * 1024
 """Contiguous data longer than this is split along its leading axes [bytes]."""
 
@@ -26,6 +29,11 @@ def contiguous_grid(
         One chunk, or chunks of at most ``piece`` bytes where single elements allow it.
     offsets, lengths : numpy.ndarray of uint64, shape of the grid
         Where each chunk lies [bytes].
+
+    Raises
+    ------
+    UnsupportedError
+        If that makes more than `MAX_PIECES` chunks.
     """
     axis = 0
     while axis < len(shape) and prod(shape[axis:]) * itemsize > piece and prod(shape[axis + 1 :]) * itemsize > piece:
@@ -37,6 +45,9 @@ def contiguous_grid(
         zeros = np.zeros(count, np.uint64).reshape(grid.grid_shape)
         return grid, zeros, zeros + np.uint64(prod(shape) * itemsize)
     rows = max(1, piece // inner)
+    count = prod(shape[:axis]) * -(-shape[axis] // rows)
+    if count > MAX_PIECES:
+        raise UnsupportedError(f"is one stretch of {prod(shape) * itemsize} bytes, which would make {count} pieces")
     visible = np.full(-(-shape[axis] // rows), rows, np.int64)
     visible[-1] = shape[axis] - rows * (len(visible) - 1)
     return split_grid(shape, itemsize, axis, visible)
