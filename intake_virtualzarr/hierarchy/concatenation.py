@@ -12,9 +12,11 @@ from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.grid import ChunkGrid, Shape
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.source_pages import resolve
 from intake_virtualzarr.hierarchy.types import data_type_from_json
+from intake_virtualzarr.readers.urls import quoted
 from intake_virtualzarr.segments import Segment, Window
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class MemberSegments(Sequence[Segment]):
         self._hierarchy = hierarchy
         self._path = path
         self._label = label
+        self._url = f"{hierarchy.keys.url}/{quoted(path)}/"
         self._shape = shape
         self._dtype = dtype
         self._fill = fill
@@ -105,7 +108,7 @@ class MemberSegments(Sequence[Segment]):
             member = self._members[number]
             if number in self._opened or "array" not in member:
                 continue
-            path = self._hierarchy.key_of(resolve(f"{self._label}/", member["array"]))
+            path = self._hierarchy.key_of(resolve(self._url, member["array"]))
             if path is not None and path not in self._hierarchy.documents:
                 paths.append(path)
         if len(paths) < 2:
@@ -118,7 +121,8 @@ class MemberSegments(Sequence[Segment]):
         """The segments of one member, in place."""
         found = self._opened.get(number)
         if found is None:
-            found = self._opened[number] = tuple(self._open(number))
+            with naming(f"{self._label}: member {number}"):
+                found = self._opened[number] = tuple(self._open(number))
         return found
 
     def _open(self, number: int) -> list[Segment]:
@@ -156,7 +160,7 @@ class MemberSegments(Sequence[Segment]):
     def _array(self, url: str, number: int) -> VirtualZarrArray:
         from intake_virtualzarr.hierarchy.read import open_elsewhere
 
-        absolute = resolve(f"{self._label}/", url)
+        absolute = resolve(self._url, url)
         path = self._hierarchy.key_of(absolute)
         if path is not None:
             array = self._hierarchy.array(path)
@@ -201,10 +205,16 @@ class MemberSegments(Sequence[Segment]):
                         f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}"
                     )
             shape = tuple(len(range(*entry)) for entry in member["select"])
-        if "axes" not in member:
-            wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
-            if shape != wanted:
-                raise HierarchyError(f"{self._label}: member {number} has shape {shape}, expected {wanted}")
+        wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
+        axes = member.get("axes", list(range(len(shape))))
+        named = [axis for axis in axes if axis is not None]
+        if len(set(named)) != len(named) or not all(0 <= axis < len(shape) for axis in named):
+            raise HierarchyError(f"{self._label}: member {number} of {len(shape)} axes is shown with axes {axes}")
+        seen = tuple(n if axis is None else shape[axis] for axis, n in zip(axes, wanted, strict=False))
+        if len(axes) != len(wanted) or seen != wanted:
+            raise HierarchyError(f"{self._label}: member {number} has shape {seen}, expected {wanted}")
+        if any(n != 1 for axis, n in enumerate(shape) if axis not in named):
+            raise HierarchyError(f"{self._label}: member {number} drops an axis of several elements (axes {axes} of {shape})")
         if array.dtype != self._dtype and "decode" not in member:
             raise HierarchyError(
                 f"{self._label}: member {number} has data type {array.dtype}, the array {self._dtype}; expected 'decode'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs import VLenUTF8, Zstd
 
+from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.types import attributes_to_json, data_type_to_json, fill_value_to_json
 
-__all__ = ["VERSION", "dump", "group_document", "ordinary_array", "ordinary_chunks"]
+__all__ = ["VERSION", "dump", "group_document", "naming", "ordinary_array", "ordinary_chunks"]
 
 VERSION = "0.1"
 """Version of the on-disk format."""
@@ -26,6 +28,25 @@ CHUNK_BYTES = 16 * 1024 * 1024
 def dump(document: Mapping[str, Any]) -> bytes:
     """JSON as it lies in the store."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
+
+
+@contextmanager
+def naming(label: str) -> Iterator[None]:
+    """Let every error that a document causes name the array or file it belongs to.
+
+    Raises
+    ------
+    HierarchyError
+        In place of the errors that Python has for absent entries and values of another kind.
+    """
+    try:
+        yield
+    except VirtualZarrError as exc:
+        if label in str(exc):
+            raise
+        raise type(exc)(f"{label}: {exc}") from exc
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
+        raise HierarchyError(f"{label}: is damaged or of another format: {type(exc).__name__}: {exc}") from exc
 
 
 def group_document(attrs: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:

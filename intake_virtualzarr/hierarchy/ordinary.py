@@ -15,6 +15,7 @@ from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.keys import Keys
 from intake_virtualzarr.hierarchy.types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.manifest import ChunkManifest
+from intake_virtualzarr.readers.urls import quoted
 from intake_virtualzarr.segments import StoredArray
 from intake_virtualzarr.sources import Source
 
@@ -111,6 +112,7 @@ def ordinary_stored(keys: Keys, path: str, document: Mapping[str, Any]) -> Store
         prefix = f"{path}/" if shape else f"{path}/0"
     else:
         raise HierarchyError(f"{label}: chunk_key_encoding {encoding.get('name')!r} is unknown")
+    origin = f"{keys.url}/{quoted(path)}"
     objects = ChunkObjects(keys, prefix, separator, grid.grid_shape)
     fill = fill_value_from_json(document["fill_value"], dtype)
-    return StoredArray(dtype, fill, grid, codecs, ChunkListing(keys, objects, grid.grid_shape), objects, origin=label)
+    return StoredArray(dtype, fill, grid, codecs, ChunkListing(keys, objects, grid.grid_shape), objects, origin=origin)

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from intake_virtualzarr.codecs import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, SourceError, VirtualZarrError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.hierarchy.concatenation import MemberSegments
-from intake_virtualzarr.hierarchy.documents import VERSION
+from intake_virtualzarr.hierarchy.documents import VERSION, naming
 from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
 from intake_virtualzarr.hierarchy.ordinary import ordinary_stored
@@ -25,8 +26,9 @@ from intake_virtualzarr.hierarchy.source_pages import PagedSources, held, resolv
 from intake_virtualzarr.hierarchy.types import attributes_from_json, data_type_from_json, fill_value_from_json
 from intake_virtualzarr.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.readers import Access, ReaderPool
+from intake_virtualzarr.readers.urls import quoted
 from intake_virtualzarr.segments import StoredArray
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.sources import Source, SourceTable
 
 __all__ = ["Hierarchy", "is_hierarchy", "read_tree"]
 
@@ -62,10 +64,11 @@ def read_tree(target: Any, access: Access) -> VirtualTree:
             where = f"{path}/{name}".strip("/")
             document = hierarchy.documents[where]
             try:
-                dims = dims_of(document, where)
-                dtype = data_type_from_json(document["data_type"])
-                attrs = attributes_from_json(document.get("attributes", {}), dtype)
-                variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+                with naming(f"{hierarchy.keys.url}/{where}"):
+                    dims = dims_of(document, where)
+                    dtype = data_type_from_json(document["data_type"])
+                    attrs = attributes_from_json(document.get("attributes", {}), dtype)
+                    variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
             except VirtualZarrError as exc:  # refused for this variable; the others open
                 left_out["/" + where] = str(exc)
         attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
@@ -75,7 +78,10 @@ def read_tree(target: Any, access: Access) -> VirtualTree:
 
 def dims_of(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
     """Dimension names; those that are absent get names from their place."""
-    names = document.get("dimension_names") or [None] * len(document["shape"])
+    shape = document["shape"]
+    names = document.get("dimension_names") or [None] * len(shape)
+    if len(names) != len(shape):
+        raise HierarchyError(f"{where}: {len(names)} dimension_names for {len(shape)} axes")
     return tuple(name if name is not None else f"{where.rpartition('/')[2]}_dim_{i}" for i, name in enumerate(names))
 
 
@@ -165,10 +171,13 @@ class Hierarchy:
             If its document is absent, unknown, or contradicts itself.
         """
         document = document if document is not None else self.document(path)
-        label = f"{self.keys.url}/{path}"
+        with naming(f"{self.keys.url}/{path}"):
+            return self._array(path, document)
+
+    def _array(self, path: str, document: Mapping[str, Any]) -> VirtualZarrArray:
         if not is_virtual(document):
             return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
-        name, configuration = transformer_of(document, label)
+        name, configuration = transformer_of(document, f"{self.keys.url}/{path}")
         shape = tuple(int(n) for n in document["shape"])
         dtype = data_type_from_json(document["data_type"])
         fill = fill_value_from_json(document["fill_value"], dtype)
@@ -217,33 +226,37 @@ class Hierarchy:
             manifest,
             sources,
             tuple(pipeline_from_json(p) for p in configuration.get("codec_alternatives", [])),
-            origin=None if self.keys.url.startswith("memory://") else label,
+            origin=None if self.keys.url.startswith("memory://") else f"{self.keys.url}/{quoted(path)}",
         )
 
     def _manifest(
         self, path: str, configuration: Mapping[str, Any], grid_shape: tuple[int, ...], label: str
     ) -> tuple[Sequence[Source], Manifest]:
         table = configuration.get("sources") or {"list": []}
-        where = f"{self.keys.url}/{path}/zarr.json"
+        here = f"{self.keys.url}/{quoted(path)}/"
         if "list" in table:
-            sources: Sequence[Source] = [held(self.keys, row) for row in rows_from_json(table, where)]
+            rows = rows_from_json(table, here + "zarr.json")
+            sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
         else:
-            key = self.key_of(resolve(f"{self.keys.url}/{path}/", table["path"]))
+            key = self.key_of(resolve(here, table["path"]))
             if key is None:
                 raise HierarchyError(f"{label}: source table {table['path']!r} lies outside the hierarchy")
             sources = PagedSources(self.keys, key, int(table["page_size"]), int(table["count"]))
         if "manifest" in configuration:
-            key = self.key_of(resolve(f"{self.keys.url}/{path}/", configuration["manifest"]))
+            key = self.key_of(resolve(here, configuration["manifest"]))
             if key is None:
                 raise HierarchyError(f"{label}: manifest {configuration['manifest']!r} lies outside the hierarchy")
             return sources, PagedManifest(self.keys, key, grid_shape, label)
-        chunks = configuration.get("chunks", {})
-        return readable_manifest(chunks, sources, grid_shape, label)
+        if "chunks" not in configuration:
+            raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
+        chunks = configuration["chunks"]
+        pipelines = 1 + len(configuration.get("codec_alternatives", []))
+        return readable_manifest(chunks, sources, grid_shape, pipelines, label)
 
     def key_of(self, url: str) -> str | None:
         """The key of a URL in this hierarchy, or None if it lies elsewhere."""
         prefix = self.keys.url + "/"
-        return url[len(prefix) :].rstrip("/") if url.startswith(prefix) else None
+        return unquote(url[len(prefix) :].rstrip("/")) if url.startswith(prefix) else None
 
 
 def is_virtual(document: Mapping[str, Any]) -> bool:
@@ -278,7 +291,7 @@ def transformer_of(document: Mapping[str, Any], label: str) -> tuple[str, dict[s
 
 
 def readable_manifest(
-    chunks: Mapping[str, Any], sources: Sequence[Source], grid_shape: tuple[int, ...], label: str
+    chunks: Mapping[str, Any], sources: Sequence[Source], grid_shape: tuple[int, ...], pipelines: int, label: str
 ) -> tuple[Sequence[Source], ChunkManifest]:
     """A manifest in readable form; inlined chunks become sources with content."""
     rows = list(sources)
@@ -287,17 +300,20 @@ def readable_manifest(
     length = np.zeros(grid_shape, np.uint32)
     codec = np.zeros(grid_shape, np.uint8)
     for key, entry in chunks.items():
-        at = _coords(key, grid_shape, label)
-        if "inline" in entry:
-            content = base64.standard_b64decode(entry["inline"])
-            source[at], length[at] = len(rows), len(content)
-            rows.append(Source(f"inline:{label}/{key}", size=len(content), content=content))
-        else:
-            if not 0 <= entry["source"] < len(sources):
-                raise HierarchyError(f"{label}: chunk {key!r} names source {entry['source']}, there are {len(sources)}")
-            source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
-        codec[at] = entry.get("codec", 0)
-    return rows, ChunkManifest(source, offset, length, codec if codec.any() else None)
+        with naming(f"{label}: chunk {key!r}"):
+            at = _coords(key, grid_shape, label)
+            if "inline" in entry:
+                content = base64.b64decode(entry["inline"], validate=True)
+                source[at], length[at] = len(rows), len(content)
+                rows.append(Source(f"inline:{label}/{key}", size=len(content), content=content))
+            else:
+                if not 0 <= entry["source"] < len(sources):
+                    raise HierarchyError(f"names source {entry['source']}, there are {len(sources)}")
+                source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
+            if not 0 <= entry.get("codec", 0) < pipelines:
+                raise HierarchyError(f"has codec {entry['codec']}, there are {pipelines} pipelines")
+            codec[at] = entry.get("codec", 0)
+    return SourceTable(tuple(rows)), ChunkManifest(source, offset, length, codec if codec.any() else None)
 
 
 def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...]:
@@ -316,7 +332,7 @@ def open_elsewhere(url: str, access: Access) -> tuple[Hierarchy, str]:
     path = name
     for _ in range(16):
         try:
-            return Hierarchy(keys_of(root, access)), path
+            return Hierarchy(keys_of(root, access)), unquote(path)
         except (HierarchyError, SourceError):
             head, _, tail = root.rpartition("/")
             if head.count("/") < 3:

@@ -18,6 +18,7 @@ from numcodecs import Blosc
 from intake_virtualzarr.codecs import Pipeline, compile_pipeline, pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, ManifestError
 from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.keys import Keys
 from intake_virtualzarr.manifest import ChunkManifest
 from intake_virtualzarr.threads import decode_pool, thread_count
@@ -131,20 +132,23 @@ class PagedManifest:
             raw = self._keys.get(f"{self._path}/zarr.json")
             if raw is None:
                 raise HierarchyError(f"{self._label}: {self._keys.url}/{self._path}/zarr.json is absent")
-            document = json.loads(raw)
-            shape = tuple(int(n) for n in document["shape"])
-            fields = document.get("attributes", {}).get("fields")
-            if fields not in (list(FIELDS[:3]), list(FIELDS)) or shape[-1] != len(fields):
-                raise HierarchyError(f"{self._label}: refs hold {fields!r} in shape {shape}; expected {list(FIELDS[:3])}")
-            if len(shape) != len(self.shape) + 1 or any(a < b for a, b in zip(shape, self.shape, strict=False)):
-                raise ManifestError(f"{self._label}: refs of shape {shape} for a chunk grid of shape {self.shape}")
-            page = tuple(int(n) for n in document["chunk_grid"]["configuration"]["chunk_shape"])
-            if page[-1] != shape[-1]:
-                raise HierarchyError(f"{self._label}: pages of {page} split a reference")
-            if document["data_type"] != "uint64":
-                raise HierarchyError(f"{self._label}: refs have data_type {document['data_type']!r}, expected 'uint64'")
-            self._layout = (page[:-1], len(fields), pipeline_from_json(document["codecs"]))
+            with naming(f"{self._label}: {self._keys.url}/{self._path}/zarr.json"):
+                self._layout = self._parsed_layout(json.loads(raw))
         return self._layout
+
+    def _parsed_layout(self, document: dict[str, Any]) -> tuple[Shape, int, Pipeline]:
+        shape = tuple(int(n) for n in document["shape"])
+        fields = document.get("attributes", {}).get("fields")
+        if fields not in (list(FIELDS[:3]), list(FIELDS)) or shape[-1] != len(fields):
+            raise HierarchyError(f"{self._label}: refs hold {fields!r} in shape {shape}; expected {list(FIELDS[:3])}")
+        if len(shape) != len(self.shape) + 1 or any(a < b for a, b in zip(shape, self.shape, strict=False)):
+            raise ManifestError(f"{self._label}: refs of shape {shape} for a chunk grid of shape {self.shape}")
+        page = tuple(int(n) for n in document["chunk_grid"]["configuration"]["chunk_shape"])
+        if len(page) != len(shape) or page[-1] != shape[-1] or min(page) < 1:
+            raise HierarchyError(f"{self._label}: pages of {page} split a reference")
+        if document["data_type"] != "uint64":
+            raise HierarchyError(f"{self._label}: refs have data_type {document['data_type']!r}, expected 'uint64'")
+        return page[:-1], len(fields), pipeline_from_json(document["codecs"])
 
     def _page(self, coords: Shape) -> ChunkManifest | None:
         with self._lock:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.keys import Keys, StoreKeys
 from intake_virtualzarr.readers.urls import relative_url
 from intake_virtualzarr.sources import Source
@@ -101,7 +102,7 @@ def held(keys: Keys, source: Source) -> Source:
     prefix = keys.url + "/"
     if not isinstance(keys, StoreKeys) or not source.url.startswith(prefix):
         return source
-    content = keys.get(source.url[len(prefix) :])
+    content = keys.get(unquote(source.url[len(prefix) :]))
     return source if content is None else replace(source, content=content)
 
 
@@ -149,9 +150,11 @@ class PagedSources(Sequence[Source]):
         raw = self._keys.get(key)
         if raw is None:
             raise HierarchyError(f"{self._keys.url}/{key} is absent; the store is incomplete")
-        document, where = json.loads(raw), f"{self._keys.url}/{key}"
-        base = resolve(where, document["base"]) if document.get("base") else where
-        page = base, list(document["list"])
+        where = f"{self._keys.url}/{key}"
+        with naming(where):
+            document = json.loads(raw)
+            base = resolve(where, document["base"]) if document.get("base") else where
+            page = base, list(document["list"])
         with self._lock:
             return self._pages.setdefault(number, page)
 

@@ -21,7 +21,7 @@ from intake_virtualzarr.hierarchy.refs import page_shape, refs_document, write_p
 from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, common_base, row_to_json
 from intake_virtualzarr.hierarchy.types import attributes_to_json, data_type_to_json, fill_value_to_json
 from intake_virtualzarr.manifest import ChunkManifest
-from intake_virtualzarr.readers.urls import relative_url
+from intake_virtualzarr.readers.urls import quoted, relative_url
 from intake_virtualzarr.segments import StoredArray, Window
 from intake_virtualzarr.sources import Source
 
@@ -138,7 +138,7 @@ def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink)
     used = np.unique(manifest.source[manifest.length > 0]).tolist()
     count = manifest.count
     if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES:
-        configuration.update(_readable(stored, manifest, used, f"{sink.url}/{path}/zarr.json"))
+        configuration.update(_readable(stored, manifest, used, f"{sink.url}/{quoted(path)}/zarr.json"))
     else:
         configuration.update(_packed(stored, manifest, used, path, sink))
     shapes = stored_shapes_to_json(stored.grid)
@@ -206,7 +206,7 @@ def _with_inlined(
         blob = b"".join(stored.sources[row].content or b"" for row in inlined)
         key = f"{path}/manifest/inlined-0.bin"
         sink.put(key, blob)
-        target = sink.row(Source(f"{sink.url}/{key}", size=len(blob)))
+        target = sink.row(Source(f"{sink.url}/{quoted(key)}", size=len(blob)))
         at = 0
         for row in inlined:
             mapping[row], shift[row] = target, at
@@ -256,7 +256,7 @@ def _write_member(
         return {"array": f"parts/{number}", "length": length}
     stored = member.stored
     if stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
-        url = relative_url(stored.origin, f"{sink.url}/{path}/zarr.json")
+        url = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
     else:
         inner = ArrayHead(stored.dtype, stored.fill_value, None, {})
         sink.put(f"{part}/zarr.json", dump(_write_manifest(stored, inner, part, sink)))

@@ -39,6 +39,11 @@ class NodeGroup:
     attrs: Mapping[str, Any]
     arrays: Mapping[str, NodeArray]
 
+    def __post_init__(self) -> None:
+        for name in self.arrays:
+            if "/" in name or name in ("", ".", "..", "zarr.json"):
+                raise HierarchyError(f"{name!r} is no name for an array in a Zarr hierarchy; rename the variable")
+
 
 @dataclass(frozen=True)
 class Written:
@@ -59,7 +64,7 @@ class Written:
 class _Counter:
     """Writes keys and counts what is written."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys | _Held) -> None:
         self._keys = keys
         self.objects = 0
         self.nbytes = 0
@@ -94,15 +99,38 @@ def write_hierarchy(
     HierarchyError
         If there is something already and ``overwrite`` is False.
     """
-    if not overwrite and not keys.is_empty():
+    if isinstance(keys, LocalKeys) and keys.root.exists() and not keys.root.is_dir():
+        raise HierarchyError(f"{keys.root}: is a file; choose another place")
+    if keys.is_empty():
+        return _write_local(keys, groups, fuse) if isinstance(keys, LocalKeys) else _write(keys, keys.url, groups, fuse)
+    if not overwrite:
         raise HierarchyError(
             f"{keys.url}: is not empty; choose another place, or mode='w' to replace it, or append_dim=… to append"
         )
+    if not any(keys.size(name) is not None for name in ("zarr.json", ".zgroup", ".zarray", ".zmetadata")):
+        raise HierarchyError(f"{keys.url}: holds no Zarr hierarchy, so mode='w' does not replace it; choose another place")
     if isinstance(keys, LocalKeys):
         return _write_local(keys, groups, fuse)
-    if not keys.is_empty():
-        keys.delete_below("")
-    return _write(keys, keys.url, groups, fuse)
+    return _replace(keys, groups, fuse)
+
+
+class _Held:
+    """Keys that are written later: what is written may be read from what it replaces."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def set(self, key: str, value: bytes) -> None:
+        self.values[key] = value
+
+
+def _replace(keys: Keys, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
+    held = _Held()
+    written = _write(held, keys.url, groups, fuse)
+    keys.delete_below("")
+    for key, value in held.values.items():  # the root document comes last
+        keys.set(key, value)
+    return written
 
 
 def _write_local(keys: LocalKeys, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
@@ -132,7 +160,7 @@ def _swap(staging: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(keys: Keys, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
+def _write(keys: Keys | _Held, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
     counter = _Counter(keys)
     sink = Sink(counter.put, url)
     members: dict[str, dict[str, Any]] = {}
@@ -164,8 +192,6 @@ def _parents(path: str) -> list[str]:
 
 def write_array(array: NodeArray, path: str, sink: Sink, *, fuse: bool) -> dict[str, Any]:
     """Write the parts of one array; returns its document."""
-    if "/" in path.rpartition("/")[2] or path.rpartition("/")[2] in ("", ".", "..", "zarr.json"):
-        raise HierarchyError(f"{path!r} is no name for an array in a Zarr hierarchy; rename the variable")
     if not isinstance(array.data, VirtualZarrArray):
         document = ordinary_array(array.data, array.dims, array.attrs)
         chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]

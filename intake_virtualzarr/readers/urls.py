@@ -63,5 +63,5 @@ def relative_url(url: str, base: str) -> str:
 
 
 def quoted(path: str) -> str:
-    """A path with everything escaped that an URL path may not hold."""
-    return quote(path, safe="/%:@!$&'()*+,;=~-._")
+    """A path with everything escaped that would have a meaning in an URL (``#``, ``?``, ``%``) or may not stand there."""
+    return quote(path, safe="/:@!$&'()*+,;=~-._")
