@@ -342,7 +342,7 @@ def test_an_empty_directory_is_a_place_for_a_store(source, tmp_path):
     assert values(tmp_path / "empty").shape == (6, 4)
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     """Raised while writing."""
 
 
