@@ -11,12 +11,12 @@ from intake_virtualzarr.formats.netcdf3.header import TooShort, read_header
 from intake_virtualzarr.readers.base import Buffer
 from intake_virtualzarr.sources import Source
 
-__all__ = ["FORMAT", "NetCDF3"]
+__all__ = ["FORMAT", "LARGEST", "NetCDF3"]
 
 FIRST = 32 * 1024
-"""First guess of the length of a header [bytes]; doubled until the header ends."""
+"""First guess of the length of a header [bytes]; at least fourfold with every further try."""
 LARGEST = 256 * 1024 * 1024
-"""A header that is longer is damaged [bytes]."""
+"""A header that is longer is taken for damage [bytes]."""
 
 
 class NetCDF3:
@@ -36,17 +36,22 @@ class NetCDF3:
         FormatError
             If the header is damaged, or the file ends before its values do.
         """
-        size = source.size or 0
-        length = min(FIRST, size) if size else FIRST
+        head, wanted = b"", FIRST
         while True:
-            (head,) = yield [(0, length)]
+            length = min(wanted, LARGEST, wanted if source.size is None else source.size) - len(head)
+            (more,) = yield [(len(head), length)]
+            head += bytes(more)
             try:
-                header = read_header(bytes(head), source.url)
+                header = read_header(head, source.url)
                 break
             except TooShort as exc:
-                if length >= size or length >= LARGEST:
-                    raise FormatError(f"{source.url}: the header goes on past byte {length}, where the file ends: {exc}") from exc
-                length = min(length * 4, size, LARGEST)
+                # where the next length is damaged this stops at once, before anything is fetched for it
+                size = len(head) if len(more) < length else source.size
+                if size is not None and exc.end > size:
+                    raise FormatError(f"{source.url}: the header goes on to byte {exc.end}, the file has {size}") from exc
+                if exc.end > LARGEST:
+                    raise FormatError(f"{source.url}: the header goes on to byte {exc.end}, at most {LARGEST} are read") from exc
+                wanted = max(exc.end, 4 * len(head))
         return scanned_file(header, source)
 
     def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:

@@ -30,12 +30,17 @@ TYPES: dict[int, np.dtype[Any]] = {
 }
 """External types by number; 7 to 11 only in CDF-5."""
 DIMENSIONS, VARIABLES, ATTRIBUTES = 10, 11, 12
-STREAMING = 2**32 - 1
 MAX_DIMS = 1024
+LARGEST_COUNT = 2**63 - 1
 
 
 class TooShort(Exception):  # noqa: N818 - asks for more, is no error
     """The bytes end before the header does."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__(f"the header goes on to byte {end} at least")
+        self.end = end
+        """The header has at least this length [bytes]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +76,8 @@ class Header:
     """Names and lengths; 0 for the record dimension."""
     attrs: dict[str, Any]
     variables: tuple[Variable, ...]
+    length: int
+    """Length of the header [bytes]."""
 
 
 class _Reader:
@@ -80,11 +87,14 @@ class _Reader:
         self.at = 0
         self.version = 0
 
+    @property
+    def width(self) -> int:
+        """Size of a count [bytes]."""
+        return 8 if self.version == 5 else 4
+
     def take(self, count: int) -> bytes:
-        if count < 0 or count > 2**40:
-            raise FormatError(f"{self.url}: {count} bytes at position {self.at} of the header make no sense")
         if self.at + count > len(self.data):
-            raise TooShort(f"{count} bytes are wanted at {self.at}")
+            raise TooShort(self.at + count)
         part = self.data[self.at : self.at + count]
         self.at += count
         return part
@@ -94,7 +104,10 @@ class _Reader:
 
     def count(self) -> int:
         """A number of things or an extent: 8 bytes in CDF-5."""
-        return int.from_bytes(self.take(8 if self.version == 5 else 4), "big")
+        place, number = self.at, int.from_bytes(self.take(self.width), "big")
+        if number > LARGEST_COUNT:
+            raise FormatError(f"{self.url}: the count {number} at byte {place} of the header is negative")
+        return number
 
     def offset(self) -> int:
         return int.from_bytes(self.take(4 if self.version == 1 else 8), "big")
@@ -106,8 +119,8 @@ class _Reader:
         return data
 
     def name(self) -> str:
-        # some writers count the NUL of C strings
-        return self.padded(self.count()).rstrip(b"\0").decode("utf-8", "replace")
+        # some writers count the NUL of C strings, where netCDF's own library ends a name, too
+        return self.padded(self.count()).partition(b"\0")[0].decode("utf-8", "replace")
 
     def listed(self, tag: int, what: str) -> int:
         """The number of entries of a list that begins with ``tag``, or 0 for an absent one."""
@@ -116,7 +129,7 @@ class _Reader:
         if found == 0 and count == 0:
             return 0
         if found != tag:
-            raise FormatError(f"{self.url}: the list of {what} at {place} begins with {found}, expected {tag} or 0")
+            raise FormatError(f"{self.url}: the list of {what} at byte {place} begins with {found}, expected {tag} or 0")
         return count
 
 
@@ -135,12 +148,16 @@ def read_header(data: bytes, url: str) -> Header:
     if magic[:3] != b"CDF" or magic[3] not in (1, 2, 5):
         raise FormatError(f"{url}: begins with {magic!r}, no netCDF-3 file does")
     r.version = magic[3]
-    records = r.count()
-    streaming = records == (STREAMING if r.version != 5 else 2**64 - 1)
+    streaming = r.take(r.width) == b"\xff" * r.width
+    if not streaming:
+        r.at -= r.width
+    records = None if streaming else r.count()
     dims = tuple((r.name(), r.count()) for _ in range(r.listed(DIMENSIONS, "dimensions")))
+    if len({name for name, _ in dims}) < len(dims):
+        raise FormatError(f"{url}: two dimensions before byte {r.at} of the header have the same name")
     attrs = _attributes(r)
     variables = tuple(_variable(r, dims) for _ in range(r.listed(VARIABLES, "variables")))
-    return Header(None if streaming else records, dims, attrs, variables)
+    return Header(records, dims, attrs, variables, r.at)
 
 
 def _attributes(r: _Reader) -> dict[str, Any]:
@@ -150,7 +167,7 @@ def _attributes(r: _Reader) -> dict[str, Any]:
         dtype, count = _type(r), r.count()
         raw = r.padded(count * dtype.itemsize)
         if dtype.kind == "S":
-            out[name] = raw.rstrip(b"\0").decode("utf-8", "replace")
+            out[name] = raw.decode("utf-8", "replace").replace("\0", "")
             continue
         values = np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
         out[name] = values[0] if values.size == 1 else values
@@ -160,21 +177,21 @@ def _attributes(r: _Reader) -> dict[str, Any]:
 def _type(r: _Reader) -> np.dtype[Any]:
     place, number = r.at, r.integer()
     if number not in TYPES or (number > 6 and r.version != 5):
-        raise FormatError(f"{r.url}: type {number} at {place} of the header is unknown")
+        raise FormatError(f"{r.url}: type {number} at byte {place} of the header is unknown")
     return TYPES[number]
 
 
 def _variable(r: _Reader, dims: tuple[tuple[str, int], ...]) -> Variable:
     name = r.name()
-    ndim = r.count()
+    place, ndim = r.at, r.count()
     if ndim > MAX_DIMS:
-        raise FormatError(f"{r.url}: {name}: has {ndim} dimensions, at most {MAX_DIMS} are allowed")
+        raise FormatError(f"{r.url}: {name}: has {ndim} dimensions at byte {place}, at most {MAX_DIMS} are allowed")
     numbers = tuple(r.count() for _ in range(ndim))
     if any(number >= len(dims) for number in numbers):
-        raise FormatError(f"{r.url}: {name}: names dimension {max(numbers)}, there are {len(dims)}")
+        raise FormatError(f"{r.url}: {name}: names dimension {max(numbers)} before byte {r.at}, there are {len(dims)}")
     lengths = tuple(dims[number][1] for number in numbers)
     if 0 in lengths[1:]:
-        raise FormatError(f"{r.url}: {name}: the record dimension is not its first")
+        raise FormatError(f"{r.url}: {name}: the record dimension is not its first, before byte {r.at}")
     attrs = _attributes(r)
     dtype = _type(r)
     r.count()  # vsize: redundant, and wrong for large variables
