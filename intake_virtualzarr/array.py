@@ -55,7 +55,7 @@ def _dispatch_ufunc(array: Any, ufunc: Any, method: str, *inputs: Any, **kwargs:
     return dispatch_ufunc(ufunc, method, inputs, kwargs)
 
 
-class VirtualZarrArray:
+class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     """Segments of stored arrays that together are one array.
 
     Attributes
@@ -411,7 +411,7 @@ class VirtualZarrArray:
             return self  # "some length": NumPy keeps the one that is there
         if to == self.dtype:
             return self
-        if to.kind not in "biufcOUS" or self.dtype.kind not in "biufcOUS" or (to.kind in "OUS") != (self.dtype.kind in "OUS"):
+        if to.kind not in "biufcOUS" or self.dtype.kind not in "biufcOUS" or _family(to) != _family(self.dtype):
             raise UnsupportedError(f"a virtual array of {self.dtype} cannot be cast to {to}; load it first")
         self._check_one_cast(to)
         return self.replace(dtype=to, fill_value=_as_scalar(self.fill_value, to))
@@ -525,13 +525,23 @@ def _as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if value is None:
-        return np.zeros((), dtype)[()]
+        return "" if dtype.kind == "O" else np.zeros((), dtype)[()]
     if isinstance(value, np.ndarray | list | tuple) and dtype.names is None:
         raise UnsupportedError(f"a fill value of shape {np.shape(value)} has no virtual form; only a scalar has")
+    if dtype.kind == "O" and not isinstance(value, str):
+        raise UnsupportedError(
+            f"a virtual array of text cannot hold {value!r}, the mark for what is missing (the files cover different labels); "
+            "load the variable (loadable_variables=[…]), drop it, or join with join='inner' or join='exact'"
+        )
     if dtype.kind in "OV" or isinstance(value, np.void):
         return value
     with np.errstate(all="ignore"):
         return np.asarray(value).astype(dtype)[()]
+
+
+def _family(dtype: np.dtype[Any]) -> str:
+    """Data types that can be cast to each other: numbers, bytes of fixed length, text."""
+    return dtype.kind if dtype.kind in "SV" else "text" if dtype.kind in "OU" else "number"
 
 
 def _is_exact(dtype: np.dtype[Any], to: np.dtype[Any]) -> bool:

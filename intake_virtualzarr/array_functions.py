@@ -13,6 +13,7 @@ from intake_virtualzarr.array import (
     VirtualZarrArray,
     _as_scalar,
     _covers,
+    _family,
     _is_nan,
     fill_segment,
     is_fill,
@@ -137,6 +138,8 @@ def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DType
         raise ValueError("need at least one array to concatenate")
     if axis is None:
         raise UnsupportedError("concatenating flattened arrays has no virtual form; give an axis")
+    if kwargs.get("out") is not None:
+        raise UnsupportedError("joining into an array in memory (out=) needs values; load the arrays first")
     if len({a.ndim for a in items}) != 1 or items[0].ndim == 0:
         raise ValueError(f"all arrays must have the same number of dimensions, found {sorted({a.ndim for a in items})}")
     axis = _axis(axis, items[0].ndim)
@@ -237,8 +240,7 @@ def _common(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
         result = np.result_type(*dtypes)
     except TypeError as exc:
         raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}") from exc
-    kinds = {d.kind in "OUSV" for d in dtypes}
-    if len(kinds) > 1:
+    if len({_family(d) for d in dtypes}) > 1:
         raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}")
     return result
 

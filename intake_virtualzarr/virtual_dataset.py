@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.array import VirtualZarrArray, is_fill
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
@@ -17,7 +17,7 @@ from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
 
-__all__ = ["backend_variables", "virtual_dataset", "warn_left_out", "without_packing"]
+__all__ = ["backend_variables", "settled", "virtual_dataset", "warn_left_out", "without_packing"]
 
 
 def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
@@ -200,3 +200,21 @@ def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes without those that say how stored numbers become values (and ranges in stored numbers)."""
     dropped = {*PACKING_ATTRIBUTES, "valid_range", "valid_min", "valid_max", "actual_range"}
     return {name: value for name, value in attrs.items() if name not in dropped}
+
+
+def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZarrArray, dict[str, Any]]:
+    """An array with attributes that hold for all of it: raw as it is, or else decoded, and without those of its packing.
+
+    Raw numbers need one packing, in its own data type (a join with gaps casts packed integers), and attributes that tell
+    of it: some of xarray's calls drop all attributes.
+    """
+    described = any(name in attrs for name in PACKING_ATTRIBUTES)
+    members: Any = array.segments
+    # a concatenation in a store says what its members are without opening them
+    if hasattr(members, "within") and members.dtype == array.dtype and (described or members.packing is None):
+        return array, dict(attrs)
+    stored = [s for s in array.segments if not is_fill(s)]
+    packed = any(s.packing is not None for s in stored)
+    if (described or not packed) and not array.mixed and not array.decoded and all(s.stored.dtype == array.dtype for s in stored):
+        return array, dict(attrs)
+    return array.decode(), without_packing(attrs) if packed else dict(attrs)

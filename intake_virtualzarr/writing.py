@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.array import VirtualZarrArray, is_fill
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel, replace_region
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
 from intake_virtualzarr.hierarchy.read import read_tree
 from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, write_hierarchy
 from intake_virtualzarr.readers import Access
-from intake_virtualzarr.virtual_dataset import virtual_dataset, without_packing
+from intake_virtualzarr.virtual_dataset import settled, virtual_dataset
 
 __all__ = ["write_dataset", "write_datatree"]
 
@@ -247,15 +247,3 @@ def _is_lazy(data: Any) -> bool:
     while hasattr(inner, "array") and not isinstance(inner, np.ndarray):
         inner = inner.array
     return type(inner).__name__ == "VirtualBackendArray" and inner.shape != () and len(inner.shape) > 1
-
-
-def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZarrArray, dict[str, Any]]:
-    """An array as it is written: raw with its attributes if they hold for all of it, else decoded without them."""
-    stored = [s for s in array.segments if not is_fill(s)]
-    raw = not array.mixed and not array.decoded and all(s.stored.dtype == array.dtype for s in stored)
-    if raw:
-        return array, dict(attrs)
-    decoded = array.decode()
-    if any(s.packing is not None for s in stored):
-        return decoded, without_packing(attrs)
-    return decoded, dict(attrs)

@@ -16,7 +16,7 @@ from intake_virtualzarr.decoding import decoding_array
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.segments import Window
-from intake_virtualzarr.virtual_dataset import backend_variables, virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import backend_variables, settled, virtual_dataset, warn_left_out
 
 __all__ = ["VirtualZarrBackendEntrypoint"]
 
@@ -194,7 +194,6 @@ def decoded_dataset(
                 decoded[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding, fastpath=True)
     dataset = xr.Dataset(decoded, attrs=attrs)
     dataset = dataset.set_coords(coord_names.intersection(decoded))
-    dataset.set_close(lambda: None)
     dataset.encoding["source"] = tree.url
     if group.unlimited:
         dataset.encoding["unlimited_dims"] = set(group.unlimited)
@@ -210,16 +209,13 @@ def _lazy(name: str, variable: xr.Variable) -> xr.Variable:
 
 def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
     """A virtual dataset as any xarray engine gives it: decoded, lazy, each segment by its own packing."""
-    from intake_virtualzarr.virtual_dataset import without_packing
-
     variables: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
         data: Any = variable._data
         # what is not virtual was decoded when it was opened, or (loaded on the way, to be compared, say) has its attributes
         attrs, encoding = dict(variable.attrs), dict(variable.encoding)
         if isinstance(data, VirtualZarrArray):
-            if data.decoded or data.mixed:
-                data, attrs = data.decode(), without_packing(attrs)
+            data, attrs = settled(data, attrs)
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding)
     decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))

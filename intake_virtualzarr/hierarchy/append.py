@@ -175,9 +175,11 @@ TIME_ATTRIBUTES = ("units", "calendar")
 
 
 def _same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> None:
+    """Raise if numbers mean something else there (the packing of a virtual array is compared, or undone, by itself)."""
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
-    for name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", *TIME_ATTRIBUTES):
+    packing = () if is_virtual(document) else ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+    for name in (*packing, *TIME_ATTRIBUTES):
         a, b = attrs.get(name), new.attrs.get(name)
         if name == "units" and not (isinstance(a, str) and " since " in a):
             continue
@@ -203,6 +205,7 @@ def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
     data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
+    _same_meaning(path, document, new)
     there = hierarchy.array(path)
     concatenation = document["storage_transformers"][0]
     if concatenation["name"] != "virtual-concatenation" or concatenation["configuration"]["axis"] != axis:
@@ -314,6 +317,7 @@ def _replace_one(
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
     data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
+    _same_meaning(path, document, new)
     number = next_part(addition, path)
     old = as_part(addition, path, document, axis)
     entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number + 1, new)

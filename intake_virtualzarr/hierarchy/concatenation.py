@@ -35,6 +35,10 @@ class MemberSegments(Sequence[Segment]):
         The chunk grid that the array shows.
     codecs : tuple of CodecSpec
         The codec pipeline that the array names.
+    dtype : numpy.dtype
+        Data type of the array.
+    packing : Packing or None
+        CF packing that the attributes of the array name.
     """
 
     def __init__(
@@ -49,13 +53,13 @@ class MemberSegments(Sequence[Segment]):
         packing: Packing | None,
     ) -> None:
         label = f"{hierarchy.keys.url}/{path}"
-        self._packing = packing
+        self.packing = packing
         self._hierarchy = hierarchy
         self._path = path
         self._label = label
         self._url = f"{hierarchy.keys.url}/{quoted(path)}/"
         self._shape = shape
-        self._dtype = dtype
+        self.dtype = dtype
         self._fill = fill
         self.axis = int(configuration["axis"])
         self._members: list[dict[str, Any]] = configuration["members"]
@@ -147,12 +151,12 @@ class MemberSegments(Sequence[Segment]):
         if "decode" in member:
             if any(s.packing is not None for s in segments):
                 raise HierarchyError(f"{self._label}: member {number} is decoded twice")
-            if self._packing is not None:
+            if self.packing is not None:
                 raise HierarchyError(f"{self._label}: has packing attributes and a decoded member {number}")
             packing = packing_from_json(member["decode"])
             segments = [replace(s, packing=packing) for s in segments]
-        elif self._packing is not None:
-            segments = [replace(s, packing=self._packing) for s in segments]
+        elif self.packing is not None:
+            segments = [replace(s, packing=self.packing) for s in segments]
         if "axes" in member:
             segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
         return [s.shifted(self.axis, start) for s in segments]
@@ -178,7 +182,7 @@ class MemberSegments(Sequence[Segment]):
         problems = []
         if pipeline_from_json(document["codecs"]) != self.codecs:
             problems.append(f"codecs are {document['codecs']!r}")
-        if array.dtype != self._dtype:
+        if array.dtype != self.dtype:
             problems.append(f"data_type is {document['data_type']!r}")
         if not (array.fill_value == self._fill or (array.fill_value != array.fill_value and self._fill != self._fill)):
             problems.append(f"fill_value is {document['fill_value']!r}")
@@ -215,9 +219,9 @@ class MemberSegments(Sequence[Segment]):
             raise HierarchyError(f"{self._label}: member {number} has shape {seen}, expected {wanted}")
         if any(n != 1 for axis, n in enumerate(shape) if axis not in named):
             raise HierarchyError(f"{self._label}: member {number} drops an axis of several elements (axes {axes} of {shape})")
-        if array.dtype != self._dtype and "decode" not in member:
+        if array.dtype != self.dtype and "decode" not in member:
             raise HierarchyError(
-                f"{self._label}: member {number} has data type {array.dtype}, the array {self._dtype}; expected 'decode'"
+                f"{self._label}: member {number} has data type {array.dtype}, the array {self.dtype}; expected 'decode'"
             )
 
 
