@@ -24,7 +24,7 @@ from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.indexing import runs_of
 from intake_virtualzarr.masks import OuterMask, masks_by_axis
-from intake_virtualzarr.segments import Segment, Window
+from intake_virtualzarr.segments import Segment, Window, same_fill
 
 __all__ = ["concatenate", "dispatch", "dispatch_ufunc", "namespace", "stack", "where"]
 
@@ -210,7 +210,7 @@ def _join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | N
     at = 0
     for item in items:
         parts = item.segments
-        if not _same_value(item.fill_value, fill) and not _covers(item.shape, parts):
+        if not same_fill(item.fill_value, fill) and not _covers(item.shape, parts):
             parts = filled(item).segments
         if packing is not None:
             parts = [_packed_fill(s, packing) for s in parts]
@@ -243,15 +243,6 @@ def _common(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
     if len({_family(d) for d in dtypes}) > 1:
         raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}")
     return result
-
-
-def _same_value(a: Any, b: Any) -> bool:
-    if _is_nan(a) and _is_nan(b):
-        return True
-    try:
-        return bool(a == b)
-    except (TypeError, ValueError):
-        return False
 
 
 def filled(array: VirtualZarrArray) -> VirtualZarrArray:
@@ -539,7 +530,7 @@ def _single_value(array: VirtualZarrArray) -> Any:
 def _masked(
     array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any
 ) -> VirtualZarrArray:
-    if not _same_value(array.fill_value, other) and not _covers(array.shape, array.segments):
+    if not same_fill(array.fill_value, other) and not _covers(array.shape, array.segments):
         array = filled(array)
     segments: Sequence[Segment] = array.segments
     for axis, mask in enumerate(masks):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import xarray as xr
@@ -17,7 +17,7 @@ from intake_virtualzarr.groups import VirtualTree, tree_of_scan
 from intake_virtualzarr.harmonize import common_time_encoding, harmonize
 from intake_virtualzarr.readers import Access, ReaderPool
 from intake_virtualzarr.readers.urls import absolute_url, is_url
-from intake_virtualzarr.virtual_dataset import raise_left_out, virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import name_set, raise_left_out, virtual_dataset, warn_left_out
 
 __all__ = ["expand_paths", "join_datasets", "open_virtual_mfdataset"]
 
@@ -111,20 +111,15 @@ def open_virtual_mfdataset(
     if not flat:
         raise NothingFoundError(f"no file matches {paths!r}")
     scans = scan_paths(flat, format=format, access=access, client=client, progress=progress)
-    skipped = {path: str(result) for path, result in zip(flat, scans, strict=True) if isinstance(result, Exception)}
-    if skipped and (on_error == "raise" or len(skipped) == len(flat)):
-        raise scan_failure(skipped, len(flat), next(r for r in scans if isinstance(r, Exception)))
+    skipped = skipped_scans(flat, scans, on_error)
     readers = ReaderPool(access)
-    dropped = _names(drop_variables)
+    dropped = name_set(drop_variables)
 
     def opened(scanned: Any) -> xr.Dataset:
         tree = tree_of_scan(scanned, readers)
-        return _dataset(tree, group, dropped, loadable_variables, decode_times, on_unsupported, preprocess)
+        return opened_dataset(tree, group, dropped, loadable_variables, decode_times, on_unsupported, preprocess)
 
     datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
-    if skipped:
-        lines = "\n".join(f"  {reason}" for reason in skipped.values())
-        warnings.warn(f"{len(skipped)} of {len(flat)} files skipped:\n{lines}", UserWarning, stacklevel=2)
     joined = join_datasets(
         _shaped(nested, datasets),
         combine=combine,
@@ -141,6 +136,23 @@ def open_virtual_mfdataset(
     return joined
 
 
+def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: str) -> dict[str, str]:
+    """Files that could not be scanned, by label, and why; a warning names them.
+
+    Raises
+    ------
+    IngestError
+        If there are any and ``on_error`` is not ``"skip"``, or if these are all files.
+    """
+    skipped = {label: str(scan) for label, scan in zip(labels, scans, strict=True) if isinstance(scan, Exception)}
+    if skipped and (on_error != "skip" or len(skipped) == len(labels)):
+        raise scan_failure(skipped, len(labels), next(scan for scan in scans if isinstance(scan, Exception)))
+    if skipped:
+        lines = "\n".join(f"  {reason}" for reason in skipped.values())
+        warnings.warn(f"{len(skipped)} of {len(labels)} files skipped:\n{lines}", UserWarning, stacklevel=3)
+    return skipped
+
+
 def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> VirtualZarrError:
     """One error for all files that could not be scanned."""
     if total == 1 and isinstance(first, VirtualZarrError):
@@ -154,7 +166,7 @@ def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> 
     return error
 
 
-def _dataset(
+def opened_dataset(
     tree: VirtualTree,
     group: str | None,
     dropped: frozenset[str],
@@ -163,6 +175,7 @@ def _dataset(
     on_unsupported: str,
     preprocess: Callable[[xr.Dataset], xr.Dataset] | None,
 ) -> xr.Dataset:
+    """The virtual dataset of one scanned file, preprocessed."""
     node = tree.group(group)
     if on_unsupported == "raise":
         raise_left_out(tree)
@@ -290,7 +303,3 @@ def _regrouped(nested: Any, ready: Any) -> Any:
     if isinstance(nested, list):
         return [_regrouped(part, ready) for part in nested]
     return next(ready)
-
-
-def _names(value: str | Iterable[Hashable] | None) -> frozenset[Any]:
-    return frozenset() if value is None else frozenset([value]) if isinstance(value, str) else frozenset(value)

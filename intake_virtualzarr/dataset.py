@@ -10,7 +10,7 @@ import xarray as xr
 
 import intake_virtualzarr.xarray  # noqa: F401 - registers the accessor
 from intake_virtualzarr.opening import open_tree
-from intake_virtualzarr.virtual_dataset import virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import name_set, virtual_dataset, warn_left_out
 
 __all__ = ["open_virtual_dataset", "open_virtual_datatree"]
 
@@ -57,7 +57,7 @@ def open_virtual_dataset(
     """
     tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
     node = tree.group(group)
-    dropped = _names(drop_variables)
+    dropped = name_set(drop_variables)
     warn_left_out(tree, node.path, dropped)
     return virtual_dataset(
         tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times
@@ -76,7 +76,7 @@ def open_virtual_datatree(
 ) -> xr.DataTree:
     """Open all groups as a tree of virtual datasets. Parameters as `open_virtual_dataset`."""
     tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-    dropped = _names(drop_variables)
+    dropped = name_set(drop_variables)
     datasets = {}
     for node in tree.groups.values():
         warn_left_out(tree, node.path, dropped)
@@ -84,7 +84,3 @@ def open_virtual_datatree(
             tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times
         )
     return xr.DataTree.from_dict(datasets)
-
-
-def _names(value: str | Iterable[str] | None) -> frozenset[str]:
-    return frozenset() if value is None else frozenset([value]) if isinstance(value, str) else frozenset(value)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.array import VirtualZarrArray
@@ -105,8 +104,3 @@ def chunk_hint(array: VirtualZarrArray) -> tuple[Any, ...]:
         regular = all(edge == first for edge in edges[:-1]) and edges[-1] <= first
         hint.append(max(first, 1) if regular else edges)
     return tuple(hint)
-
-
-def is_numeric(dtype: np.dtype[Any]) -> bool:
-    """Whether CF packing can apply."""
-    return dtype.kind in "iufb"

@@ -45,10 +45,13 @@ def open_tree(
 
 
 def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
-    from intake_virtualzarr.hierarchy import is_hierarchy, read_tree
+    from intake_virtualzarr.hierarchy import find_hierarchy, read_tree, tree_of
 
-    if format == "vzarr" or (format is None and is_hierarchy(path, access)):
+    if format == "vzarr":
         return read_tree(path, access)
+    hierarchy = find_hierarchy(path, access) if format is None else None
+    if hierarchy is not None:
+        return tree_of(hierarchy)
     if not isinstance(path, str | os.PathLike):
         raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
     return tree_of_scan(scan(path, format=format, storage_options=access), ReaderPool(access))

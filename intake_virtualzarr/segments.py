@@ -16,7 +16,15 @@ from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.manifest import Manifest
 from intake_virtualzarr.sources import Source
 
-__all__ = ["Segment", "StoredArray", "Window"]
+__all__ = ["Segment", "StoredArray", "Window", "same_fill"]
+
+
+def same_fill(a: Any, b: Any) -> bool:
+    """Whether two fill values are one; NaN is NaN."""
+    try:
+        return bool(a == b) or bool(a != a and b != b)
+    except (TypeError, ValueError):
+        return False
 
 
 @dataclass(frozen=True, eq=False)

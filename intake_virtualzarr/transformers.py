@@ -20,7 +20,7 @@ from intake_virtualzarr.grid import AxisGrid, ChunkGrid, Shape
 from intake_virtualzarr.hierarchy.grids import grid_to_json
 from intake_virtualzarr.hierarchy.types import ATTRIBUTE_TYPES, attributes_to_json, data_type_to_json, fill_value_to_json
 from intake_virtualzarr.manifest import ChunkRef
-from intake_virtualzarr.segments import StoredArray, Window
+from intake_virtualzarr.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.sources import Source
 
 __all__ = ["Decoded", "Passthrough", "StorageTransformer", "Stored", "present", "register_transformer", "transformers"]
@@ -69,7 +69,7 @@ class Passthrough:
             return None
         if (array.decoded and segment.packing is not None) or stored.alternatives or not stored.grid.is_whole:
             return None
-        if not _same(stored.fill_value, array.fill_value) or not _plain(stored.grid, stored.codecs, settings):
+        if not same_fill(stored.fill_value, array.fill_value) or not _plain(stored.grid, stored.codecs, settings):
             return None
         return cls(array, stored)
 
@@ -123,7 +123,7 @@ class Decoded:
         self._cache = settings.cache
         self._path = path
         self.grid = _view_grid(array, settings)
-        self.codecs: Pipeline = (_strings() if array.dtype.kind == "O" else bytes_codec(_little(array.dtype)),)
+        self.codecs: Pipeline = (bytes_codec(_little(array.dtype)),)
 
     def chunk(self, coords: Shape) -> bytes:
         """The bytes of a chunk, padded to its full shape where the grid is regular."""
@@ -210,21 +210,8 @@ def _fill_is_readable(fill: Any, dtype: np.dtype[Any]) -> bool:
     return isinstance(fill, str) if dtype.kind in "fO" else dtype.kind == "b"
 
 
-def _strings() -> Any:
-    from intake_virtualzarr.codecs import CodecSpec
-
-    return CodecSpec.of("vlen-utf8")
-
-
 def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype.newbyteorder("<") if dtype.kind not in "OSV" else dtype
-
-
-def _same(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b) or bool(a != a and b != b)
-    except (TypeError, ValueError):
-        return False
 
 
 def _plain(grid: ChunkGrid, codecs: Pipeline, settings: ViewSettings) -> bool:

@@ -20,6 +20,11 @@ TIMES_LIMIT = 1024 * 1024
 __all__ = ["backend_variables", "settled", "virtual_dataset", "warn_left_out", "without_packing"]
 
 
+def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
+    """Names of variables as a set: from one name, several, or None for none."""
+    return frozenset() if names is None else frozenset([names]) if isinstance(names, str) else frozenset(names)
+
+
 def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
     """Warn once per file of what has no virtual form (what the caller drops anyway is not named)."""
     missing = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.combine import join_datasets, scan_failure
+from intake_virtualzarr.combine import join_datasets, opened_dataset, skipped_scans
 from intake_virtualzarr.errors import IngestError
 from intake_virtualzarr.fanout import scan_paths
 from intake_virtualzarr.groups import tree_of_scan
@@ -20,7 +19,7 @@ from intake_virtualzarr.sources import Source
 from intake_virtualzarr.stac.find import find_sources
 from intake_virtualzarr.stac.signing import sign_href
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.virtual_dataset import raise_left_out, virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import name_set
 
 __all__ = ["Cube", "build_cube", "virtualize"]
 
@@ -134,33 +133,17 @@ on_error, on_unsupported, client, progress, storage_options, format
         access = replace(access, modifier=lambda url: sign_href(url, modifier))
     hrefs = [source.href for source in sources]
     scans = scan_paths(hrefs, format=format, access=access, client=client, progress=progress)
-    skipped = {s.label: str(r) for s, r in zip(sources, scans, strict=True) if isinstance(r, Exception)}
-    if skipped and (on_error != "skip" or len(skipped) == len(sources)):
-        raise scan_failure(skipped, len(sources), next(r for r in scans if isinstance(r, Exception)))
-    if skipped:
-        warnings.warn(
-            f"{len(skipped)} of {len(sources)} files skipped:\n" + "\n".join(f"  {r}" for r in skipped.values()),
-            UserWarning,
-            stacklevel=3,
-        )
+    skipped = skipped_scans([source.label for source in sources], scans, on_error)
     readers = ReaderPool(access)
     kept: list[SourceItem] = []
     files: list[Source] = []
     datasets: list[xr.Dataset] = []
-    dropped = frozenset([drop_variables] if isinstance(drop_variables, str) else drop_variables or ())
+    dropped = name_set(drop_variables)
     for source, scanned in zip(sources, scans, strict=True):
         if isinstance(scanned, Exception):
             continue
         tree = tree_of_scan(scanned, readers)
-        node = tree.group(group)
-        if on_unsupported == "raise":
-            raise_left_out(tree)
-        else:
-            warn_left_out(tree, node.path, dropped)
-        dataset = virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped)
-        if preprocess is not None:
-            dataset = preprocess(dataset)
-            dataset.encoding.setdefault("source", source.href)
+        dataset = opened_dataset(tree, group, dropped, loadable_variables, True, on_unsupported, preprocess)
         datasets.append(with_time(dataset, source, time_dim))
         kept.append(source)
         files.append(scanned.source)

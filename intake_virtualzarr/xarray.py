@@ -13,10 +13,10 @@ from xarray.core import indexing
 
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.decoding import decoding_array
-from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
+from intake_virtualzarr.groups import VirtualGroup, VirtualTree
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.segments import Window
-from intake_virtualzarr.virtual_dataset import backend_variables, settled, virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import backend_variables, name_set, settled, virtual_dataset, warn_left_out
 
 __all__ = ["VirtualZarrBackendEntrypoint"]
 
@@ -116,7 +116,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
     ) -> xr.Dataset:
         """Open a group, decoded and lazy, or (``decode_cf=False``) as virtual arrays."""
         tree = open_tree(filename_or_obj, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-        dropped = _names(drop_variables)
+        dropped = name_set(drop_variables)
         node = tree.group(group)
         warn_left_out(tree, node.path, dropped)
         if not mask_and_scale and not decode_times and not decode_coords:
@@ -136,7 +136,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         """Open all groups."""
         options = {k: kwargs.pop(k) for k in ("storage_options", "format", "on_unsupported") if k in kwargs}
         tree = open_tree(filename_or_obj, **options)
-        dropped = _names(kwargs.pop("drop_variables", None))
+        dropped = name_set(kwargs.pop("drop_variables", None))
         loadable = kwargs.pop("loadable_variables", None)
         root = "/" + (kwargs.pop("group", None) or "").strip("/")
         paths = [p for p in tree.groups if root == "/" or p == root or p.startswith(root + "/")]
@@ -160,10 +160,6 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
     def open_datatree(self, filename_or_obj: Any, **kwargs: Any) -> xr.DataTree:
         """Open all groups as a tree."""
         return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **kwargs))
-
-
-def _names(value: str | Iterable[str] | None) -> frozenset[str]:
-    return frozenset() if value is None else frozenset([value]) if isinstance(value, str) else frozenset(value)
 
 
 def _uncached(dataset: xr.Dataset) -> xr.Dataset:
@@ -222,11 +218,6 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
     out = xr.Dataset(decoded, attrs=kept).set_coords([*dataset.coords, *names.intersection(decoded)])
     out.encoding = dict(dataset.encoding)
     return out
-
-
-def variable_of(name: str, variable: VirtualVariable) -> xr.Variable:
-    """A virtual variable as an xarray variable."""
-    return xr.Variable(variable.dims, variable.data, dict(variable.attrs), fastpath=True)
 
 
 @xr.register_dataset_accessor("vzarr")  # type: ignore[no-untyped-call]

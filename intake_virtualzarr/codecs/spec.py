@@ -84,7 +84,9 @@ type Pipeline = tuple[CodecSpec, ...]
 
 
 def bytes_codec(dtype: np.dtype[Any]) -> CodecSpec:
-    """The ``bytes`` codec for a data type, with its byte order where it has one."""
+    """The codec of plain values: ``bytes`` with its byte order where it has one, ``vlen-utf8`` for text (objects)."""
+    if dtype.kind == "O":
+        return CodecSpec.of("vlen-utf8")
     if dtype.itemsize == 1 or dtype.kind in "SV":
         return CodecSpec.of("bytes")
     big = dtype.byteorder == ">" or (dtype.byteorder == "=" and np.little_endian is False)

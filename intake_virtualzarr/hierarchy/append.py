@@ -14,7 +14,9 @@ import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
+from intake_virtualzarr.grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.hierarchy.documents import dump, ordinary_chunks
 from intake_virtualzarr.hierarchy.keys import Keys
 from intake_virtualzarr.hierarchy.moving import as_part, next_part
@@ -215,19 +217,18 @@ def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new
     entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
     entry["length"] = data.shape[axis]
     edges = [*there.chunks[axis], *data.chunks[axis]]
-    grid = _grown_grid(there, axis, edges)
     head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
-    shape = (*there.shape[:axis], there.shape[axis] + data.shape[axis], *there.shape[axis + 1 :])
-    from intake_virtualzarr.codecs.spec import bytes_codec
-
-    codecs = [{"name": "vlen-utf8"}] if dtype.kind == "O" else [bytes_codec(dtype).to_json()]
-    transformer = {"name": "virtual-concatenation", "configuration": {"axis": axis, "members": [*members, entry]}}
-    addition.documents[path] = head.document(shape, grid, codecs, transformer)
+    addition.documents[path] = _concatenation(head, axis, _grown_grid(there, axis, edges), [*members, entry])
 
 
-def _grown_grid(there: VirtualZarrArray, axis: int, edges: Sequence[int]) -> Any:
-    from intake_virtualzarr.grid import AxisGrid, ChunkGrid
+def _concatenation(head: ArrayHead, axis: int, grid: ChunkGrid, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of an array that shows members one after the other, in chunks of ``grid``."""
+    configuration = {"axis": axis, "members": list(members)}
+    transformer = {"name": "virtual-concatenation", "configuration": configuration}
+    return head.document(grid.shape, grid, [bytes_codec(head.dtype).to_json()], transformer)
 
+
+def _grown_grid(there: VirtualZarrArray, axis: int, edges: Sequence[int]) -> ChunkGrid:
     axes = []
     for n, own in enumerate(there.chunks):
         visible = np.asarray(edges if n == axis else own, dtype=np.int64)
@@ -325,14 +326,8 @@ def _replace_one(
     members = [_cut(old, there.shape, axis, 0, start), entry, _cut(old, there.shape, axis, stop, there.shape[axis])]
     edges = np.unique([0, *np.cumsum(there.chunks[axis]).tolist(), start, stop, *(start + np.cumsum(data.chunks[axis])).tolist()])
     grid = _grown_grid(there, axis, np.diff(edges).tolist())
-    from intake_virtualzarr.codecs.spec import bytes_codec
-
-    codecs = [{"name": "vlen-utf8"}] if dtype.kind == "O" else [bytes_codec(dtype).to_json()]
     head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
-    configuration = {"axis": axis, "members": [m for m in members if m["length"]]}
-    addition.documents[path] = head.document(
-        there.shape, grid, codecs, {"name": "virtual-concatenation", "configuration": configuration}
-    )
+    addition.documents[path] = _concatenation(head, axis, grid, [m for m in members if m["length"]])
 
 
 def _cut(member: Mapping[str, Any], shape: Sequence[int], axis: int, start: int, stop: int) -> dict[str, Any]:

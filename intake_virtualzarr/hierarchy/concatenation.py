@@ -17,7 +17,7 @@ from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.source_pages import resolve
 from intake_virtualzarr.hierarchy.types import data_type_from_json
 from intake_virtualzarr.readers.urls import quoted
-from intake_virtualzarr.segments import Segment, Window
+from intake_virtualzarr.segments import Segment, Window, same_fill
 
 if TYPE_CHECKING:
     from intake_virtualzarr.array import VirtualZarrArray
@@ -184,7 +184,7 @@ class MemberSegments(Sequence[Segment]):
             problems.append(f"codecs are {document['codecs']!r}")
         if array.dtype != self.dtype:
             problems.append(f"data_type is {document['data_type']!r}")
-        if not (array.fill_value == self._fill or (array.fill_value != array.fill_value and self._fill != self._fill)):
+        if not same_fill(array.fill_value, self._fill):
             problems.append(f"fill_value is {document['fill_value']!r}")
         for segment in array.segments:
             if segment.stored.alternatives:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import Pipeline, same_decoding
 from intake_virtualzarr.grid import AxisGrid, ChunkGrid, Shape, concatenate_axes
 from intake_virtualzarr.manifest import ChunkManifest, concatenate_manifests
-from intake_virtualzarr.segments import Segment, StoredArray, Window
+from intake_virtualzarr.segments import Segment, StoredArray, Window, same_fill
 from intake_virtualzarr.sources import SourceTable, unify_tables
 
 __all__ = ["Concat", "Fill", "Leaf", "Plan", "plan_array"]
@@ -146,7 +145,7 @@ def _split(segment: Segment, axis: int, at: int) -> list[Segment]:
 
 def _leaf(segment: Segment, array: VirtualZarrArray, fuse: bool) -> Plan:
     stored = segment.stored
-    if is_fill(segment) and _same(stored.fill_value, array.fill_value):
+    if is_fill(segment) and same_fill(stored.fill_value, array.fill_value):
         return Fill(segment.shape)
     decode = segment.packing if array.decoded else None
     if decode is None and stored.dtype != array.dtype:
@@ -162,10 +161,6 @@ def _leaf(segment: Segment, array: VirtualZarrArray, fuse: bool) -> Plan:
     return Leaf(
         stored, segment.shape, windows, None if identity else segment.axes, decode, fusible=False
     )
-
-
-def _same(a: Any, b: Any) -> bool:
-    return bool(a == b) or (a != a and b != b)
 
 
 def _at_chunk_edges(segment: Segment) -> bool:
@@ -231,7 +226,7 @@ def _empty_like(member: Plan, group: list[Leaf], axis: int, array: VirtualZarrAr
     if not isinstance(member, Fill) or not group or member.shape[axis] == 0:
         return None
     stored = group[-1].stored
-    if not _same(stored.fill_value, array.fill_value):
+    if not same_fill(stored.fill_value, array.fill_value):
         return None
     neighbour = stored.grid.axes[axis]
     edge = int(neighbour.edge if neighbour.edge is not None else neighbour.stored[0])
@@ -248,7 +243,7 @@ def _fits(group: list[Leaf], leaf: Leaf, axis: int) -> bool:
     a, b = group[0].stored, leaf.stored
     if a.dtype != b.dtype or not (a.grid is b.grid or a.grid.same_as(b.grid, but=axis)):
         return False
-    if not _same(a.fill_value, b.fill_value) and not _fill_is_moot(a, b):
+    if not same_fill(a.fill_value, b.fill_value) and not _fill_is_moot(a, b):
         return False
     return not (a.codecs[0].name != b.codecs[0].name and "vlen" in a.codecs[0].name + b.codecs[0].name)
 
@@ -309,10 +304,6 @@ def _usual(edges: Sequence[npt.NDArray[np.int64]], weights: Sequence[int]) -> np
     for one, weight in zip(edges, weights, strict=True):
         votes[one.tobytes()] = votes.get(one.tobytes(), 0) + weight
     return max(edges, key=lambda one: (votes[one.tobytes()], one.size))
-
-
-LARGEST_VIEW = 64 * 1024 * 1024
-"""No view chunk has more elements than this."""
 
 
 def _edges(plan: Plan, axis: int, shape: Shape) -> npt.NDArray[np.int64]:

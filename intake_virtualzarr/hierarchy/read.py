@@ -30,32 +30,34 @@ from intake_virtualzarr.readers.urls import quoted
 from intake_virtualzarr.segments import StoredArray
 from intake_virtualzarr.sources import Source, SourceTable
 
-__all__ = ["Hierarchy", "is_hierarchy", "read_tree"]
+__all__ = ["Hierarchy", "find_hierarchy", "read_tree"]
 
 
-def is_hierarchy(target: Any, access: Access) -> bool:
-    """Whether a path, URL or zarr store holds a hierarchy of ours.
+def find_hierarchy(target: Any, access: Access) -> Hierarchy | None:
+    """The hierarchy that a path, URL or zarr store holds, or None if it holds none.
 
     A local path must be a directory. A URL is asked for its ``zarr.json`` unless it ends like a file.
     """
     if not isinstance(target, str | os.PathLike):
-        return True
+        return Hierarchy(keys_of(target, access))
     text = os.fspath(target)
-    if os.path.isdir(text):
-        return os.path.exists(os.path.join(text, "zarr.json"))
-    tail = text.rstrip("/").rpartition("/")[2]
-    if "://" not in text:
-        return False
-    if text.startswith("file://"):
-        return keys_of(text, access).get("zarr.json") is not None
-    if "." in tail and not tail.endswith((".vzarr", ".zarr")):
-        return False
-    return keys_of(text, access).get("zarr.json") is not None
+    if not os.path.isdir(text):
+        tail = text.rstrip("/").rpartition("/")[2]
+        like_a_file = "." in tail and not tail.endswith((".vzarr", ".zarr")) and not text.startswith("file://")
+        if "://" not in text or like_a_file:
+            return None
+    keys = keys_of(text, access)
+    root = keys.get("zarr.json")
+    return None if root is None else Hierarchy(keys, root=root)
 
 
 def read_tree(target: Any, access: Access) -> VirtualTree:
+    """All groups of the hierarchy in a path, URL or zarr store."""
+    return tree_of(Hierarchy(keys_of(target, access)))
+
+
+def tree_of(hierarchy: Hierarchy) -> VirtualTree:
     """All groups of a hierarchy."""
-    hierarchy = Hierarchy(keys_of(target, access))
     groups = {}
     left_out: dict[str, str] = {}
     for path in hierarchy.groups:
@@ -94,6 +96,8 @@ class Hierarchy:
         Where it is kept.
     documents : dict
         Metadata by path (``""`` is the root).
+    readers : ReaderPool
+        How sources are opened.
 
     Raises
     ------
@@ -101,19 +105,19 @@ class Hierarchy:
         If there is no root document or it is no Zarr v3 group.
     """
 
-    def __init__(self, keys: Keys, readers: ReaderPool | None = None) -> None:
+    def __init__(self, keys: Keys, root: bytes | None = None) -> None:
         self.keys = keys
-        self.readers = readers or ReaderPool(keys.access)
-        raw = keys.get("zarr.json")
+        self.readers = ReaderPool(keys.access)
+        raw = keys.get("zarr.json") if root is None else root
         if raw is None:
             raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
         self.documents: dict[str, dict[str, Any]] = {"": self._parsed(raw, "")}
-        root = self.documents[""]
-        if root.get("zarr_format") != 3:
-            raise HierarchyError(f"{keys.url}: zarr_format is {root.get('zarr_format')!r}, expected 3")
-        if root.get("node_type") != "group":
-            raise HierarchyError(f"{keys.url}: the root is {root.get('node_type')!r}, expected a group")
-        consolidated = root.get("consolidated_metadata")
+        top = self.documents[""]
+        if top.get("zarr_format") != 3:
+            raise HierarchyError(f"{keys.url}: zarr_format is {top.get('zarr_format')!r}, expected 3")
+        if top.get("node_type") != "group":
+            raise HierarchyError(f"{keys.url}: the root is {top.get('node_type')!r}, expected a group")
+        consolidated = top.get("consolidated_metadata")
         if consolidated is not None:
             self.documents.update(consolidated["metadata"])
         else:

@@ -22,7 +22,7 @@ from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, common_base, ro
 from intake_virtualzarr.hierarchy.types import attributes_to_json, data_type_to_json, fill_value_to_json
 from intake_virtualzarr.manifest import ChunkManifest
 from intake_virtualzarr.readers.urls import quoted, relative_url
-from intake_virtualzarr.segments import StoredArray, Window
+from intake_virtualzarr.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.sources import Source
 
 __all__ = ["ArrayHead", "Sink", "write_plan"]
@@ -123,7 +123,7 @@ def _refused_scalar(path: str) -> Concat:
 
 def _write_fill(shape: Shape, head: ArrayHead) -> dict[str, Any]:
     grid = ChunkGrid.regular(shape, tuple(max(n, 1) for n in shape))
-    codecs = [{"name": "vlen-utf8"}] if head.dtype.kind == "O" else [bytes_codec(head.dtype).to_json()]
+    codecs = [bytes_codec(head.dtype).to_json()]
     return head.document(
         shape, grid, codecs, {"name": "chunk-manifest", "configuration": {"sources": {"list": []}, "chunks": {}}}
     )
@@ -236,7 +236,7 @@ def _write_concat(plan: Concat, shape: Shape, head: ArrayHead, path: str, sink: 
     ]
     configuration: dict[str, Any] = {"axis": plan.axis, "members": members}
     grid = view_grid(plan, shape)
-    codecs = [{"name": "vlen-utf8"}] if head.dtype.kind == "O" else [bytes_codec(head.dtype).to_json()]
+    codecs = [bytes_codec(head.dtype).to_json()]
     uniform = _uniform_codecs(plan, head, grid)
     if uniform is not None:
         codecs = uniform
@@ -311,12 +311,8 @@ def _uniform_codecs(plan: Concat, head: ArrayHead, grid: ChunkGrid) -> list[Any]
         whole = all(axis.is_whole and axis.extent == int(axis.stored.sum()) for axis in stored.grid.axes)
         if not (same and whole and stored.grid.same_as(first.grid, but=plan.axis)):
             return None
-        if not _same_fill(stored.fill_value, head.fill_value):
+        if not same_fill(stored.fill_value, head.fill_value):
             return None
     if first is None or prod(grid.grid_shape) == 0:
         return None
     return pipeline_to_json(first.codecs)
-
-
-def _same_fill(a: Any, b: Any) -> bool:
-    return bool(a == b) or (a != a and b != b)
