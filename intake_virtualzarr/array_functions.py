@@ -155,6 +155,8 @@ def _as_items(arrays: Iterable[Any]) -> list[VirtualZarrArray]:
     xarray loads a variable to compare it and then joins the loaded values with virtual arrays of other files.
     """
     given = list(arrays)
+    if all(type(a) is VirtualZarrArray for a in given):
+        return given
     raw = [a for a in given if isinstance(a, VirtualZarrArray) and not a.decoded]
     packings = {s.packing for a in raw for s in a.segments if not is_fill(s)}
     items = []
@@ -178,7 +180,7 @@ def _as_items(arrays: Iterable[Any]) -> list[VirtualZarrArray]:
 def _same_other_axes(items: Sequence[VirtualZarrArray], axis: int) -> None:
     first = items[0].shape
     for i, item in enumerate(items):
-        if item.shape[:axis] + item.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+        if item.shape != first and item.shape[:axis] + item.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
             raise ValueError(
                 f"cannot concatenate along axis {axis}: array 0 has shape {first}, array {i} has shape {item.shape}"
             )
@@ -186,8 +188,10 @@ def _same_other_axes(items: Sequence[VirtualZarrArray], axis: int) -> None:
 
 def _harmonized(items: list[VirtualZarrArray]) -> list[VirtualZarrArray]:
     """Bring arrays to one meaning of their numbers: all raw with one packing, or all decoded."""
-    packings = {s.packing for a in items for s in a.segments if not is_fill(s)}
     any_decoded = any(a.decoded for a in items)
+    if not any_decoded and len({s.packing for a in items for s in a.segments}) <= 1:
+        return items
+    packings = {s.packing for a in items for s in a.segments if not is_fill(s)}
     if not any_decoded and len(packings) <= 1:
         return items
     if any_decoded and all(a.decoded or _is_plain(a) for a in items):
@@ -203,18 +207,21 @@ def _is_plain(array: VirtualZarrArray) -> bool:
 def _join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | None) -> VirtualZarrArray:
     dtypes = {a.dtype for a in items}
     common = np.dtype(dtype) if dtype is not None else next(iter(dtypes)) if len(dtypes) == 1 else _common(dtypes)
-    items = [item.astype(common) for item in items]
+    if len(dtypes) > 1 or common not in dtypes:
+        items = [item.astype(common) for item in items]
     first, fill = items[0], items[0].fill_value
-    packing = None if first.decoded else next((p for a in items if (p := a.packing) is not None), None)
+    # raw arrays are harmonized: all stored segments share one packing
+    packing = None if first.decoded else next((s.packing for a in items for s in a.segments if s.packing is not None), None)
     segments: list[Segment] = []
     at = 0
     for item in items:
         parts = item.segments
-        if not same_fill(item.fill_value, fill) and not _covers(item.shape, parts):
+        if item.fill_value is not fill and not same_fill(item.fill_value, fill) and not _covers(item.shape, parts):
             parts = filled(item).segments
         if packing is not None:
             parts = [_packed_fill(s, packing) for s in parts]
-        segments.extend(s.shifted(axis, at) if at else s for s in parts)
+        for s in parts:
+            segments.append(s.shifted(axis, at) if at else s)
         at += item.shape[axis]
     shape = (*first.shape[:axis], at, *first.shape[axis + 1 :])
     return VirtualZarrArray(

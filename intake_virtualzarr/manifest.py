@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -220,29 +221,46 @@ def concatenate_manifests(
     """
     offset = np.concatenate([m.offset for m in manifests], axis=axis)
     length = np.concatenate([m.length for m in manifests], axis=axis)
-    source = np.empty(length.shape, np.uint32)
-    coded = any(m.codec is not None for m in manifests) or any(number[0] for number in codecs)
-    codec = np.zeros(length.shape, np.uint8) if coded else None
-    head: tuple[slice, ...] = (slice(None),) * axis
-    at = 0
-    for manifest, mapping, numbers in zip(manifests, mappings, codecs, strict=True):
-        part = (*head, slice(at, at + manifest.shape[axis]))
-        at += manifest.shape[axis]
-        rows = manifest.source
-        if rows.size and int(rows.max()) >= len(mapping):
-            # the row of a chunk that is not stored means nothing and may lie outside the table
-            rows = np.where(manifest.length > 0, rows, 0)
-            if int(rows.max()) >= max(len(mapping), 1) or (not len(mapping) and manifest.count):
-                raise ManifestError(f"manifest names source {int(rows.max())}, the table has {len(mapping)} rows")
-        if len(mapping) == 1:  # most files: no look-up
-            source[part] = mapping[0]
-        else:
-            source[part] = np.asarray(mapping, dtype=np.uint32)[rows] if len(mapping) else 0
-        if codec is not None:
-            codec[part] = numbers[0] if manifest.codec is None else np.asarray(numbers, np.uint8)[manifest.codec]
+    rows = np.concatenate([m.source for m in manifests], axis=axis)
+    extents = [m.length.shape[axis] for m in manifests]
     missing = length == 0
-    if missing.any():
+    gaps = bool(missing.any())
+    if gaps:  # the row of a chunk that is not stored means nothing and may lie outside the table
+        rows[missing] = 0
+    source = _renumbered(rows, mappings, extents, axis, missing)
+    coded = any(m.codec is not None for m in manifests) or any(number[0] for number in codecs)
+    codec = None
+    if coded:
+        of_none = np.uint8(0)
+        before = np.concatenate([np.broadcast_to(of_none if m.codec is None else m.codec, m.shape) for m in manifests], axis)
+        codec = _renumbered(before, codecs, extents, axis, missing).astype(np.uint8)
+    if gaps:
         source[missing] = 0
         if codec is not None:
             codec[missing] = 0
     return ChunkManifest(source, offset, length, codec if codec is not None and codec.any() else None)
+
+
+def _renumbered(
+    numbers: npt.NDArray[Any],
+    mappings: Sequence[Sequence[int]],
+    extents: Sequence[int],
+    axis: int,
+    missing: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.uint32]:
+    """New numbers for those of joined parts: of part k, ``extents[k]`` long along the axis, by ``mappings[k]``."""
+    sizes = np.fromiter(map(len, mappings), np.int64, len(mappings))
+    along = (-1,) + (1,) * (numbers.ndim - 1 - axis)
+    limit = np.repeat(sizes, extents).reshape(along)
+    wrong = numbers >= limit
+    if wrong.any() and (wrong := wrong & ~missing).any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        rows = int(np.broadcast_to(limit, numbers.shape)[at])
+        raise ManifestError(f"manifest names source {int(numbers[at])}, the table has {rows} rows")
+    new = np.fromiter(chain.from_iterable(mappings), np.uint32, int(sizes.sum()))
+    first = np.cumsum(sizes) - sizes
+    if (sizes == 1).all():  # one file each, as most are: no look-up
+        return np.array(np.broadcast_to(np.repeat(new, extents).reshape(along), numbers.shape))
+    if not new.size:
+        return np.zeros(numbers.shape, np.uint32)
+    return new[np.where(missing, 0, numbers + np.repeat(first, extents).reshape(along))]

@@ -163,7 +163,10 @@ class Segment:
 
     def shifted(self, axis: int, by: int) -> Segment:
         """The same segment moved along one axis."""
-        return self.moved((*self.offset[:axis], self.offset[axis] + by, *self.offset[axis + 1 :]))
+        offset = self.offset
+        other = object.__new__(Segment)
+        other.__dict__.update(self.__dict__, offset=(*offset[:axis], offset[axis] + by, *offset[axis + 1 :]))
+        return other
 
     def select(self, axis: int, start: int, count: int, step: int, at: int) -> Segment:
         """Elements ``start + step * k`` of the segment along one axis, placed at ``at`` on that axis.

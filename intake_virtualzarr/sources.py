@@ -99,24 +99,26 @@ def unify_tables(tables: Sequence[Sequence[Source]]) -> tuple[SourceTable, list[
     SourceChangedError
         If two tables hold one URL in different states (the file was rewritten between two scans).
     """
-    index: dict[tuple[str, bytes | None], int] = {}
+    index: dict[str | bytes, int] = {}
     rows: list[Source] = []
     mappings: list[list[int]] = []
     known: dict[int, list[int]] = {}
     for table in tables:
         mapping = known.get(id(table))
         if mapping is None:
-            mapping = [_row_of(source, index, rows) for source in table]
+            mapping = []
+            for source in table.rows if isinstance(table, SourceTable) else table:
+                count = len(rows)
+                row = index.setdefault(source.url if source.content is None else _content_key(source), count)
+                if row == count:
+                    rows.append(source)
+                else:
+                    rows[row].check(source)
+                mapping.append(row)
             known[id(table)] = mapping
         mappings.append(mapping)
     return SourceTable(tuple(rows)), mappings
 
 
-def _row_of(source: Source, index: dict[tuple[str, bytes | None], int], rows: list[Source]) -> int:
-    key = (source.url, source.content)
-    row = index.setdefault(key, len(rows))
-    if row == len(rows):
-        rows.append(source)
-    else:
-        rows[row].check(source)
-    return row
+def _content_key(source: Source) -> bytes:
+    return source.url.encode() + b"\n" + (source.content or b"")

@@ -78,6 +78,8 @@ def _build(
         return Fill(shape)
     if len(segments) == 1 and segments[0].offset == low and segments[0].shape == shape:
         return _leaf(segments[0], array, fuse)
+    if fuse and len(segments) > 1 and (row := _end_to_end(segments, low, shape, array)) is not None:
+        return row
     axis, cuts = _best_cuts(segments, low, shape)
     if not cuts:
         axis, at = _forced_cut(segments, low, shape)
@@ -102,6 +104,30 @@ def _build(
     if fuse:
         members = _fused(members, axis, array)
     return members[0] if len(members) == 1 else Concat(axis, shape, tuple(members))
+
+
+def _end_to_end(segments: Sequence[Segment], low: Shape, shape: Shape, array: VirtualZarrArray) -> Leaf | None:
+    """Whole files one after the other whose chunks fit in one manifest, in one pass; None if they lie in any other way."""
+    first = segments[0]
+    axis = next((i for i, (a, b) in enumerate(zip(low, segments[1].offset, strict=True)) if a != b), None)
+    if axis is None or first.stored.dtype != array.dtype:
+        return None
+    head, tail, at = low[:axis], low[axis + 1 :], low[axis]
+    a = first.stored
+    stored: list[StoredArray] = []
+    for s in segments:
+        b = s.stored
+        if s.offset != (*head, at, *tail) or (array.decoded and s.packing is not None) or not b.sources:
+            return None
+        alike = b.grid is a.grid and s.windows is first.windows and s.axes == first.axes
+        if not (alike and stored) and not s.is_whole:
+            return None
+        if stored and not _can_join(a, b, axis):
+            return None
+        stored.append(b)
+        at += s.shape[axis]
+    whole = (*first.shape[:axis], at - low[axis], *first.shape[axis + 1 :])
+    return _fuse(stored, axis) if whole == shape else None
 
 
 def _best_cuts(segments: Sequence[Segment], low: Shape, shape: Shape) -> tuple[int, list[int]]:
@@ -204,7 +230,7 @@ def _fused(members: Sequence[Plan], axis: int, array: VirtualZarrArray) -> list[
 
     def flush() -> None:
         if group:
-            out.append(_fuse(group, axis) if len(group) > 1 else group[0])
+            out.append(_fuse([leaf.stored for leaf in group], axis) if len(group) > 1 else group[0])
             group.clear()
 
     for member in members:
@@ -238,37 +264,34 @@ def _empty_like(member: Plan, group: list[Leaf], axis: int, array: VirtualZarrAr
 
 
 def _fits(group: list[Leaf], leaf: Leaf, axis: int) -> bool:
-    if not group:
-        return False
-    a, b = group[0].stored, leaf.stored
+    return bool(group) and _can_join(group[0].stored, leaf.stored, axis)
+
+
+def _can_join(a: StoredArray, b: StoredArray, axis: int) -> bool:
+    """Whether the chunks of the second array may stand after those of the first, under the metadata of the first."""
     if a.dtype != b.dtype or not (a.grid is b.grid or a.grid.same_as(b.grid, but=axis)):
         return False
-    if not same_fill(a.fill_value, b.fill_value) and not _fill_is_moot(a, b):
+    if not same_fill(a.fill_value, b.fill_value) and not _fill_is_moot(b):
         return False
+    if a.codecs is b.codecs:
+        return True
     return not (a.codecs[0].name != b.codecs[0].name and "vlen" in a.codecs[0].name + b.codecs[0].name)
 
 
-def _fill_is_moot(a: StoredArray, b: StoredArray) -> bool:
-    """Whether the second array lists all its chunks, so that its fill value shows nowhere."""
-    return bool((b.manifest.load().length > 0).all()) and b.manifest.load().length.size > 0
+def _fill_is_moot(stored: StoredArray) -> bool:
+    """Whether an array lists all its chunks, so that its fill value shows nowhere."""
+    length = stored.manifest.load().length
+    return length.size > 0 and bool((length > 0).all())
 
 
-def _fuse(leaves: Sequence[Leaf], axis: int) -> Leaf:
-    stored = [leaf.stored for leaf in leaves]
+def _fuse(stored: Sequence[StoredArray], axis: int) -> Leaf:
+    first = stored[0]
     table, mappings = unify_tables([s.sources for s in stored])
     codecs, numbers = _common_codecs(stored)
-    grid = stored[0].grid.replace(axis, concatenate_axes([s.grid.axes[axis] for s in stored]))
-    fused = StoredArray(
-        stored[0].dtype,
-        stored[0].fill_value,
-        grid,
-        codecs[0],
-        concatenate_manifests([s.manifest.load() for s in stored], axis, mappings, numbers),
-        table,
-        tuple(codecs[1:]),
-    )
-    shape = (*leaves[0].shape[:axis], sum(leaf.shape[axis] for leaf in leaves), *leaves[0].shape[axis + 1 :])
-    return Leaf(fused, shape)
+    grid = first.grid.replace(axis, concatenate_axes([s.grid.axes[axis] for s in stored]))
+    manifest = concatenate_manifests([s.manifest.load() for s in stored], axis, mappings, numbers)
+    fused = StoredArray(first.dtype, first.fill_value, grid, codecs[0], manifest, table, tuple(codecs[1:]))
+    return Leaf(fused, fused.shape)
 
 
 def _common_codecs(stored: Sequence[StoredArray]) -> tuple[list[Pipeline], list[list[int]]]:
@@ -289,7 +312,11 @@ def _common_codecs(stored: Sequence[StoredArray]) -> tuple[list[Pipeline], list[
             known[id(pipeline)] = found
         return found
 
-    numbers = [[number(p) for p in (s.codecs, *s.alternatives)] for s in stored]
+    usual = [number(stored[0].codecs)]
+    own = stored[0].codecs
+    numbers = [
+        usual if s.codecs is own and not s.alternatives else [number(s.codecs), *map(number, s.alternatives)] for s in stored
+    ]
     return pipelines, numbers
 
 
