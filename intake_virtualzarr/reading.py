@@ -18,11 +18,12 @@ import numpy.typing as npt
 from intake_virtualzarr.cache import ChunkCache
 from intake_virtualzarr.codecs import Decoder, compile_pipeline
 from intake_virtualzarr.errors import CodecError, SourceError
+from intake_virtualzarr.manifest import ChunkManifest
 from intake_virtualzarr.planning import ChunkList, Placement, plan_read
 from intake_virtualzarr.readers import Buffer, ReaderPool
 from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.readers.loop import gather, run
-from intake_virtualzarr.segments import Segment, StoredArray
+from intake_virtualzarr.segments import Segment, StoredArray, Window
 from intake_virtualzarr.selection import AxisRequest, assign, take
 from intake_virtualzarr.sources import Source
 from intake_virtualzarr.threads import decode_pool, thread_count
@@ -80,12 +81,59 @@ def read_segments(
     CodecError
         If a listed chunk cannot be decoded.
     """
+    if cache is None and _read_only_chunk(segments, requests, out, readers, decoded=decoded):
+        return
     read = _Read(out, readers, decoded, name, cache)
     lists = plan_read(segments, requests, out, fill_value, decoded=decoded)
     if cache is not None:
         for chunks in lists:
             read.use_cache(chunks)
     read.run([chunks for chunks in lists if len(chunks)])
+
+
+def _read_only_chunk(
+    segments: Iterable[Segment],
+    requests: Sequence[AxisRequest],
+    out: npt.NDArray[Any],
+    readers: ReaderPool,
+    *,
+    decoded: bool,
+) -> bool:
+    """Read all of an array that is one near chunk, as labels are: a plan costs more than such a read.
+
+    Returns whether that was done. What goes wrong is left to the long way, which names it.
+    """
+    if type(segments) is not tuple or len(segments) != 1:
+        return False
+    (segment,) = segments
+    stored, manifest = segment.stored, segment.stored.manifest
+    if not isinstance(manifest, ChunkManifest) or manifest.length.size != 1 or manifest.codec is not None:
+        return False
+    if stored.dtype != out.dtype or (decoded and segment.packing is not None):
+        return False
+    if segment.shape != out.shape or any(segment.offset) or not segment.is_whole:
+        return False
+    for request in requests:
+        if not isinstance(request, Window) or request.start or request.step != 1:
+            return False
+    offset, length = manifest.offset.item(), manifest.length.item()
+    source = stored.sources[manifest.source.item()]
+    if not length:
+        return False
+    try:
+        if source.content is not None:
+            block: Buffer = memoryview(source.content)[offset : offset + length]
+        else:
+            reader = readers.get(source.url)
+            if not isinstance(reader, LocalReader):
+                return False
+            (block,) = reader.read([(offset, length)], source)
+        edges = tuple(int(axis.stored[0]) if axis.edge is None else axis.edge for axis in stored.grid.axes)
+        inside = None if edges == out.shape else tuple(slice(0, extent) for extent in out.shape)
+        compile_pipeline(stored.codecs, stored.dtype).into(block, edges, inside, out)
+    except Exception:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -179,29 +178,25 @@ class _Blocks:
 
 
 def _scan_local(reader: LocalReader, name: str | None) -> ScannedFile:
-    source, head = reader.head(8 * 1024)
+    source, head = reader.head(HEAD)
     plugin = format_named(name) if name else format_of(reader.path, head)
-    size = source.size or 0
-    if size == 0:
+    if not source.size:
         raise FormatError(f"{reader.path}: is empty")
-    with (
-        open(reader.path, "rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as view,
-    ):
-        try:
-            return _drive(plugin, source, view)
-        except (UnsupportedError, FormatError) as exc:
+    try:
+        return _drive(plugin, source, reader, head)
+    except (UnsupportedError, FormatError) as exc:
+        with open(reader.path, "rb") as file:
             return _fallback(plugin, source, file, exc)
 
 
-def _drive(plugin: Format, source: Source, view: memoryview) -> ScannedFile:
+def _drive(plugin: Format, source: Source, reader: LocalReader, head: Buffer) -> ScannedFile:
     parse = plugin.parse(source)
+    size, here = source.size or 0, len(head)
     try:
         wanted = next(parse)
         for _ in range(ROUNDS):
-            # bytes, not views: what the parser keeps must not keep the map open
-            wanted = parse.send([bytes(view[s : s + n]) if s >= 0 and n > 0 else b"" for s, n in wanted])
+            near = len(wanted) == 1 and wanted[0][0] == 0 and wanted[0][1] <= here
+            wanted = parse.send([head[: wanted[0][1]]] if near else [reader.clipped(s, n, size) for s, n in wanted])
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:

@@ -13,6 +13,7 @@ from intake_virtualzarr.array import VirtualZarrArray, is_fill
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
+from intake_virtualzarr.segments import Window
 
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
@@ -136,12 +137,29 @@ def virtual_dataset(
     for name in variables:
         if name in load:
             variables[name] = _loaded(name, variables[name], decode_times=decode_times)
-    dataset = xr.Dataset(variables, attrs=attrs)
-    dataset = dataset.set_coords([name for name in coordinates if name in variables])
-    dataset.encoding["source"] = tree.url
+    encoding: dict[str, Any] = {"source": tree.url}
     if group.unlimited:
-        dataset.encoding["unlimited_dims"] = set(group.unlimited)
-    return dataset
+        encoding["unlimited_dims"] = set(group.unlimited)
+    return _assembled(variables, coordinates, attrs, encoding)
+
+
+def _assembled(
+    variables: dict[str, xr.Variable], coordinates: set[str], attrs: dict[str, Any], encoding: dict[str, Any]
+) -> xr.Dataset:
+    """The dataset of variables that nobody else has, with an index for each dimension coordinate.
+
+    ``xr.Dataset(variables)`` gives the same and takes three times as long, a third of opening a small file: it copies every
+    variable, and looks for conflicts between several datasets, of which there is one.
+    """
+    coord_names: set[Any] = {name for name, variable in variables.items() if name in coordinates or name in variable.dims}
+    indexes: dict[Any, xr.Index] = {}
+    for name, variable in variables.items():
+        if variable.dims == (name,):
+            index = xr.indexes.PandasIndex.from_variables({name: _read(name, variable)}, options={})
+            indexes[name] = index
+            variables[name] = index.create_variables({name: variable})[name]
+    known: dict[Any, Any] = dict(variables)
+    return xr.Dataset._construct_direct(known, coord_names, attrs=attrs, indexes=indexes, encoding=encoding)
 
 
 def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
@@ -186,18 +204,22 @@ def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> se
     return names
 
 
-def _loaded(name: str, variable: xr.Variable, *, decode_times: bool) -> xr.Variable:
+def _read(name: str, variable: xr.Variable) -> xr.Variable:
+    """The variable with its values in memory."""
     data = variable._data
-    if isinstance(data, VirtualZarrArray):
-        data = data.read([_all(n) for n in data.shape], name)
-    raw = xr.Variable(variable.dims, data, variable.attrs, variable.encoding)
+    if not isinstance(data, VirtualZarrArray):
+        return variable
+    values = data.read([_all(extent) for extent in data.shape], name)
+    return xr.Variable(variable.dims, values, variable.attrs, variable.encoding, fastpath=True)
+
+
+def _loaded(name: str, variable: xr.Variable, *, decode_times: bool) -> xr.Variable:
+    raw = _read(name, variable)
     decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
-    return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding)
+    return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
 
 
-def _all(extent: int) -> Any:
-    from intake_virtualzarr.segments import Window
-
+def _all(extent: int) -> Window:
     return Window(0, extent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ class LocalReader:
             status = os.stat(self.path)
         except OSError as exc:
             raise _translated(self.path, exc) from exc
-        if not os.path.isfile(self.path):
+        if not stat.S_ISREG(status.st_mode):
             raise SourceError(f"{self.path}: is not a file")
         return status
 
@@ -64,6 +65,11 @@ class LocalReader:
         """State and first bytes of the file (fewer than ``size`` if it is shorter)."""
         status = self._stat()
         return self._source(status), self._pread(self._open(status), 0, min(size, status.st_size), status.st_size)
+
+    def clipped(self, start: int, length: int, size: int) -> bytes:
+        """The bytes of a range as far as it lies in the file of ``size`` bytes, which `head` has opened."""
+        length = min(length, size - start)
+        return self._pread(self._fd, start, length, size) if start >= 0 and length > 0 else b""
 
     def _open(self, status: os.stat_result) -> int:
         with self._lock:
