@@ -12,14 +12,15 @@ import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
-from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel, replace_region
+from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
-from intake_virtualzarr.hierarchy.read import read_tree
+from intake_virtualzarr.hierarchy.read import tree_of
+from intake_virtualzarr.hierarchy.regions import replace_region
 from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, write_hierarchy
 from intake_virtualzarr.readers import Access
 from intake_virtualzarr.virtual_dataset import settled, virtual_dataset
 
-__all__ = ["write_dataset", "write_datatree"]
+__all__ = ["append_dataset", "write_dataset", "write_datatree"]
 
 LOADED_LIMIT = 512 * 1024 * 1024
 """Variables that are not virtual are copied into the store up to this size [bytes]."""
@@ -95,7 +96,29 @@ def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Wri
     HierarchyError
         If variables do not fit, or the coordinate does not go on where the store's ends.
     """
+    return append_groups(keys, {group: dataset}, dim)
+
+
+def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Written:
+    """Append datasets to groups along a dimension, all or none; groups without it must be what is there.
+
+    Raises
+    ------
+    HierarchyError
+        If no group has the dimension, variables do not fit, or a coordinate does not go on where the store's ends.
+    """
     addition = Addition(keys)
+    if len(groups) > 1 and not any(dim in dataset.dims for dataset in groups.values()):
+        raise HierarchyError(f"append along {dim!r}: no group of the tree has that dimension")
+    for group, dataset in groups.items():
+        if len(groups) == 1 or dim in dataset.dims:
+            _append_group(addition, group, dataset, dim)
+        else:
+            add_variables(addition, group, node_group(_encoded_alike(dataset, _opened(addition, group))))
+    return addition.finish()
+
+
+def _append_group(addition: Addition, group: str, dataset: xr.Dataset, dim: str) -> None:
     there = _opened(addition, group)
     if dim in there.variables and dim in dataset.variables:
         check_sequel(there.variables[dim], dataset.variables[dim], dim)
@@ -103,16 +126,15 @@ def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Wri
     static = NodeGroup({}, {n: a for n, a in node.arrays.items() if dim not in a.dims})
     append_arrays(addition, group, node, dim)
     add_variables(addition, group, static)
-    return addition.finish()
 
 
 def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[str, slice]) -> Written:
-    """Replace a part of a hierarchy along one dimension.
+    """Replace a part of a hierarchy.
 
     Raises
     ------
     HierarchyError
-        If the region is cut along several dimensions, or what is written does not fit into it.
+        If what is written does not fit into the region.
     """
     addition = Addition(keys)
     there = _opened(addition, group)
@@ -125,11 +147,7 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
         if step != 1:
             raise HierarchyError(f"region: {dim!r} has step {step}; only whole runs can be replaced")
         spans[dim] = (start, stop)
-    cut = {d: span for d, span in spans.items() if span != (0, there.sizes[d])} or dict([next(iter(spans.items()))])
-    if len(cut) > 1:
-        raise HierarchyError(f"region: is cut along {' and '.join(cut)}; replace along one dimension at a time")
-    dim, (start, stop) = next(iter(cut.items()))
-    replace_region(addition, group, node_group(_encoded_alike(dataset, there)), dim, start, stop)
+    replace_region(addition, group, node_group(_encoded_alike(dataset, there)), spans)
     return addition.finish()
 
 
@@ -144,7 +162,7 @@ def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> Written:
 
 def _opened(addition: Addition, group: str) -> xr.Dataset:
     """What is there: loaded coordinates decoded, the rest virtual."""
-    tree = read_tree(addition.hierarchy.keys, addition.hierarchy.keys.access)
+    tree = tree_of(addition.hierarchy)
     return virtual_dataset(tree, tree.group(group))
 
 
@@ -186,12 +204,23 @@ def _check_times(name: str, variable: xr.Variable) -> None:
 
 
 def write_datatree(
-    tree: xr.DataTree, store: Any, *, mode: str | None = None, fuse: bool = True, storage_options: Any = None
+    tree: xr.DataTree,
+    store: Any,
+    *,
+    mode: str | None = None,
+    append_dim: Hashable | None = None,
+    fuse: bool = True,
+    storage_options: Any = None,
 ) -> Written:
-    """Write all groups of a tree as one hierarchy. Parameters as `write_dataset`."""
+    """Write all groups of a tree as one hierarchy, or append all groups to what is there. Parameters as `write_dataset`."""
+    keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
+    if append_dim is not None:
+        if mode not in (None, "a", "r+"):
+            raise HierarchyError(f"mode={mode!r} and append_dim contradict each other; leave mode away")
+        datasets = {node.path.strip("/"): node.to_dataset(inherit=False) for node in tree.subtree}
+        return append_groups(keys, {path: ds for path, ds in datasets.items() if ds.variables}, str(append_dim))
     if mode not in (None, "w", "w-"):
         raise HierarchyError(f"mode is {mode!r}, expected 'w-' or 'w'")
-    keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
     groups = {node.path.strip("/"): node_group(node.to_dataset(inherit=False)) for node in tree.subtree}
     return write_hierarchy(keys, groups, overwrite=mode == "w", fuse=fuse)
 
@@ -213,6 +242,8 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
     data = variable._data
     if isinstance(data, VirtualZarrArray):
         array, attrs = settled(data, variable.attrs)
+        if array.ndim == 0 and not _is_one_chunk(array):  # one value, cheaper to keep than to point to
+            return NodeArray(dims, np.asarray(array), attrs)
         return NodeArray(dims, array, attrs)
     if variable.nbytes > LOADED_LIMIT or _is_lazy(data):
         raise UnsupportedError(
@@ -225,6 +256,11 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
     if values.dtype.kind in "UT":
         values = values.astype(object)
     return NodeArray(dims, values, encoded.attrs)
+
+
+def _is_one_chunk(array: VirtualZarrArray) -> bool:
+    """Whether a scalar is a scalar in its file, too, and is shown as it is stored."""
+    return all(s.is_whole and s.stored.dtype == array.dtype and not array.decoded for s in array.segments)
 
 
 def _refuse_gaps(name: str, data: Any) -> None:

@@ -264,12 +264,90 @@ def test_regions_that_do_not_fit_are_refused(files, store):
         ({"time": slice(0, 2)}, "the region has dimensions"),
         ({"depth": slice(0, 2)}, "there is no dimension 'depth'"),
         ({"time": slice(0, 3, 2)}, "only whole runs"),
-        ({"time": slice(0, 2), "lon": slice(0, 2)}, "one dimension at a time"),
+        ({"time": slice(0, 3), "lon": slice(0, 2)}, "the region has dimensions"),
     ):
         before = content(store)
         with pytest.raises(HierarchyError, match=message):
             region.vzarr.to_zarr(store, region=where)
         assert content(store)[store / "zarr.json"] == before[store / "zarr.json"]
+
+
+def patch(path: Path, days: int, lon: int) -> xr.Dataset:
+    """Other values for a box of ``v`` and ``p``."""
+    write_file(path, 50, days, lon=lon)
+    return ivz.open_virtual_dataset(path)[["v", "p"]].drop_vars(["time", "lon"], errors="ignore")
+
+
+def test_regions_along_two_dimensions_appends_and_regions_again(files, tmp_path):
+    store = tmp_path / "s.vzarr"
+    joined_virtually(files[:2]).vzarr.to_zarr(store)
+    expected = direct(*files[:2])
+    rng = np.random.default_rng(4)
+    for turn in range(8):
+        if turn in (3, 5):
+            count = 2 + turn // 4
+            append(files[count], store)
+            more = direct(files[count])
+            grown = {n: (expected[n].dims, np.concatenate([expected[n], more[n]], axis)) for n, axis in (("v", 0), ("p", 1))}
+            expected = direct(*files[: count + 1]).assign(grown)
+        days, lon = int(rng.integers(1, 4)), int(rng.integers(1, 5))
+        region = {
+            "time": slice(start := int(rng.integers(0, expected.sizes["time"] - days + 1)), start + days),
+            "lon": slice(west := int(rng.integers(0, 5 - lon)), west + lon),
+        }
+        other = patch(tmp_path / f"patch{turn}.nc", days, lon)
+        other.vzarr.to_zarr(store, region=region)
+        with xr.open_dataset(tmp_path / f"patch{turn}.nc") as values:
+            expected = expected.copy(deep=True)
+            for name in ("v", "p"):
+                expected[name][region] = values[name].values
+        assert_holds(store, expected)
+
+
+def test_a_tree_is_appended_to_group_by_group(files, tmp_path):
+    def tree(path: Path) -> xr.DataTree:
+        daily = ivz.open_virtual_dataset(path)
+        nodes = {"/a": daily, "/a/b": daily[["p"]], "/fixed": daily[["static"]]}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs={"title": "t"}), **nodes})
+
+    store = tmp_path / "t.vzarr"
+    tree(files[0]).vzarr.to_zarr(store)
+    tree(files[1]).vzarr.to_zarr(store, append_dim="time")
+    expected = direct(*files[:2])
+    for group, names in {"a": list(expected.variables), "a/b": ["p"], "fixed": ["static"]}.items():
+        with xr.open_dataset(store, engine="virtualzarr", group=group) as grown:
+            for name in names:
+                xr.testing.assert_equal(grown[name].variable.load(), expected[name].variable)
+    before = content(store)
+    with pytest.raises(HierarchyError, match="a/static: is there already with other values"):
+        tree(write_file(tmp_path / "wrong.nc", 6, static=2.0)).vzarr.to_zarr(store, append_dim="time")
+    with pytest.raises(HierarchyError, match="no group of the tree has that dimension"):
+        tree(files[1]).vzarr.to_zarr(store, append_dim="member")
+    with pytest.raises(HierarchyError, match="contradict each other"):
+        tree(files[1]).vzarr.to_zarr(store, append_dim="time", mode="w")
+    assert {path: data for path, data in content(store).items() if path in before} == before
+
+
+def test_an_append_that_is_refused_changes_no_byte_of_what_is_there(files, store, tmp_path):
+    before = content(store)
+    write_file(tmp_path / "wrong.nc", 3, scale=0.25)
+    with pytest.raises(EncodingMismatchError, match="p: is int16 packed as"):
+        append(tmp_path / "wrong.nc", store)
+    assert {path: data for path, data in content(store).items() if path in before} == before
+
+
+def test_times_that_are_numbers_are_not_appended_to_times(files, store):
+    raw = ivz.open_virtual_dataset(files[1]).drop_vars("time").assign_coords(time=[3, 4, 5])
+    with pytest.raises(HierarchyError, match=r"the store holds times \(datetime64\[.*\]\), what is appended is int64"):
+        raw.vzarr.to_zarr(store, append_dim="time")
+
+
+def test_one_value_of_a_larger_array_is_written_as_a_value(files, tmp_path):
+    """A scalar needs no reference."""
+    opened = ivz.open_virtual_dataset(files[0])
+    opened[["v", "p"]].isel(time=1, lon=2).vzarr.to_zarr(tmp_path / "s.vzarr")
+    expected = direct(files[0])[["v", "p"]].isel(time=1, lon=2)
+    assert_holds(tmp_path / "s.vzarr", expected)
 
 
 def test_variables_can_be_added(files, store):

@@ -41,7 +41,7 @@ def test_whole_files_in_a_row_are_one_manifest(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "shape, offsets",
+    ("shape", "offsets"),
     [
         ((9, 4), [(0, 0), (4, 0)]),  # nothing behind the last
         ((10, 4), [(0, 0), (6, 0)]),  # a gap between
@@ -61,7 +61,7 @@ def test_a_row_that_does_not_fill_the_array_keeps_its_gaps(tmp_path, shape, offs
 
 
 @pytest.mark.parametrize(
-    "other, fused",
+    ("other", "fused"),
     [
         ({"fill_value": 7}, True),  # all chunks are stored, so that the fill value shows nowhere
         ({"fill_value": 7, "missing": [(1, 0)]}, False),
@@ -132,7 +132,7 @@ def test_joined_manifests_name_the_same_sources(data):
         codecs.append(data.draw(st.sampled_from([[0, 1], [1, 0], [2, 1]])))
     joined = concatenate_manifests(manifests, axis, mappings, codecs)
     edges = np.cumsum([0, *(m.shape[axis] for m in manifests)])
-    for manifest, mapping, numbers, (start, stop) in zip(manifests, mappings, codecs, pairwise(edges), strict=True):
+    for manifest, mapping, numbers, (start, _) in zip(manifests, mappings, codecs, pairwise(edges), strict=True):
         for coords in np.ndindex(manifest.shape):
             at = tuple(int(c + start) if n == axis else int(c) for n, c in enumerate(coords))
             rows.append(at)

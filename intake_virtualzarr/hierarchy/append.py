@@ -1,4 +1,4 @@
-"""Adding to a hierarchy: append along a dimension, replace a region, add variables. Old manifest pages are never touched.
+"""Adding to a hierarchy: append along a dimension, add variables. Old manifest pages are never touched.
 
 Parts and pages are written first, the root document (which holds a copy of all others) last and in one step: an append that
 is killed leaves the old state.
@@ -19,7 +19,7 @@ from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
 from intake_virtualzarr.grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.hierarchy.documents import dump, ordinary_chunks
 from intake_virtualzarr.hierarchy.keys import Keys
-from intake_virtualzarr.hierarchy.moving import as_part, next_part
+from intake_virtualzarr.hierarchy.moving import as_member, next_part
 from intake_virtualzarr.hierarchy.plan import plan_array
 from intake_virtualzarr.hierarchy.read import Hierarchy, dims_of, is_virtual
 from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, PagedSources
@@ -27,7 +27,7 @@ from intake_virtualzarr.hierarchy.types import attributes_from_json, attributes_
 from intake_virtualzarr.hierarchy.virtual_documents import ArrayHead, Sink, packing_to_json, write_plan
 from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, _Counter, finish_sources, write_array
 
-__all__ = ["Addition", "add_variables", "append_arrays", "replace_region"]
+__all__ = ["Addition", "add_variables", "append_arrays", "check_sequel"]
 
 
 class Addition:
@@ -39,18 +39,23 @@ class Addition:
         What is there.
     documents : dict
         New metadata by path.
+    changed_chunks : dict
+        New bytes of chunks that are there, by key: written when all is known to fit.
     """
 
     def __init__(self, keys: Keys) -> None:
         self.hierarchy = Hierarchy(keys)
         self.documents: dict[str, dict[str, Any]] = {}
+        self.changed_chunks: dict[str, bytes] = {}
         self._counter = _Counter(keys)
         rows = _shared_rows(self.hierarchy)
         self._old_rows = len(rows)
         self.sink = Sink(self._counter.put, keys.url, rows)
 
     def finish(self) -> Written:
-        """Write source pages, changed documents, and last the root."""
+        """Write chunks, source pages, changed documents, and last the root."""
+        for key, data in self.changed_chunks.items():
+            self._counter.put(key, data)
         if len(self.sink.rows) > self._old_rows:
             finish_sources(self.sink, self._old_rows // PAGE_SIZE)
         for path, document in self.documents.items():
@@ -164,19 +169,19 @@ def _append_values(addition: Addition, path: str, document: dict[str, Any], new:
         if not np.array_equal(cast.astype(values.dtype), values, equal_nan=values.dtype.kind == "f"):
             raise HierarchyError(f"{path}: values of {values.dtype} do not fit the data type {old.dtype} that is there")
         values = cast
-    _same_meaning(path, document, new)
+    same_meaning(path, document, new)
     joined = np.concatenate([old, values], axis=axis)
     chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
     first = old.shape[0] // chunk_shape[0] if axis == 0 else 0
     for key, data in ordinary_chunks(joined, chunk_shape, first):
-        addition.sink.put(f"{path}/{key}", data)
+        addition.changed_chunks[f"{path}/{key}"] = data
     addition.documents[path] = {**document, "shape": list(joined.shape)}
 
 
 TIME_ATTRIBUTES = ("units", "calendar")
 
 
-def _same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> None:
+def same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> None:
     """Raise if numbers mean something else there (the packing of a virtual array is compared, or undone, by itself)."""
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
@@ -206,37 +211,39 @@ def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new
     hierarchy = addition.hierarchy
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
-    data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
-    _same_meaning(path, document, new)
+    data = new.data if isinstance(new.data, VirtualZarrArray) else inlined(new.data)
+    same_meaning(path, document, new)
     there = hierarchy.array(path)
-    concatenation = document["storage_transformers"][0]
-    if concatenation["name"] != "virtual-concatenation" or concatenation["configuration"]["axis"] != axis:
-        members, number = [as_part(addition, path, document, axis)], 1 + next_part(addition, path)
+    transformer = document["storage_transformers"][0]
+    if transformer["name"] != "virtual-concatenation" or transformer["configuration"]["axis"] != axis:
+        members = [as_member(addition, path, document, axis)]
     else:
-        members, number = list(concatenation["configuration"]["members"]), next_part(addition, path)
-    entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
+        members = list(transformer["configuration"]["members"])
+    number = next_part(addition, path)
+    entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
     entry["length"] = data.shape[axis]
-    edges = [*there.chunks[axis], *data.chunks[axis]]
+    edges = [[*own, *data.chunks[axis]] if n == axis else own for n, own in enumerate(there.chunks)]
     head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
-    addition.documents[path] = _concatenation(head, axis, _grown_grid(there, axis, edges), [*members, entry])
+    addition.documents[path] = concatenation(head, axis, view_of(edges), [*members, entry])
 
 
-def _concatenation(head: ArrayHead, axis: int, grid: ChunkGrid, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def concatenation(head: ArrayHead, axis: int, grid: ChunkGrid, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The document of an array that shows members one after the other, in chunks of ``grid``."""
     configuration = {"axis": axis, "members": list(members)}
     transformer = {"name": "virtual-concatenation", "configuration": configuration}
     return head.document(grid.shape, grid, [bytes_codec(head.dtype).to_json()], transformer)
 
 
-def _grown_grid(there: VirtualZarrArray, axis: int, edges: Sequence[int]) -> ChunkGrid:
+def view_of(edges: Sequence[Sequence[int]]) -> ChunkGrid:
+    """A chunk grid of these chunk lengths, axis by axis."""
     axes = []
-    for n, own in enumerate(there.chunks):
-        visible = np.asarray(edges if n == axis else own, dtype=np.int64)
+    for lengths in edges:
+        visible = np.asarray(lengths, dtype=np.int64)
         axes.append(AxisGrid.varying(visible[visible > 0]) if visible.sum() else AxisGrid.regular(0, 1))
     return ChunkGrid(tuple(axes))
 
 
-def _new_member(
+def new_member(
     addition: Addition,
     path: str,
     data: VirtualZarrArray,
@@ -259,80 +266,19 @@ def _new_member(
         if not np.can_cast(own.dtype, there.dtype, "safe"):
             raise EncodingMismatchError(f"{path}: decodes to {own.dtype}, the store holds {there.dtype}")
         entry["decode"] = packing_to_json(own)
-    head = ArrayHead(data.dtype, data.fill_value, None, {})
+    head = ArrayHead.of_part(data.dtype, data.fill_value)
     document = write_plan(plan_array(data), data.shape, head, part, addition.sink)
     addition.sink.put(f"{part}/zarr.json", dump(document))
     return entry
 
 
-def _inline(values: Any) -> VirtualZarrArray:
+def inlined(values: Any) -> VirtualZarrArray:
     from intake_virtualzarr.inline import inline_array
 
     return inline_array(np.asarray(values))
 
 
-# ---------------------------------------------------------------------- regions and variables
-
-
-def replace_region(addition: Addition, group: str, node: NodeGroup, dim: str, start: int, stop: int) -> None:
-    """Show other chunks in ``[start, stop)`` along a dimension; what is outside stays.
-
-    Raises
-    ------
-    HierarchyError
-        If a variable is not virtual, or does not fit the region.
-    """
-    for name, new in node.arrays.items():
-        path = addition.path(group, name)
-        document = addition.hierarchy.documents.get(path)
-        if document is None:
-            raise HierarchyError(f"{path}: is not in the store; a region can only replace what is there")
-        if dim not in new.dims:
-            continue
-        axis = new.dims.index(dim)
-        there = addition.hierarchy.array(path)
-        wanted = (*there.shape[:axis], stop - start, *there.shape[axis + 1 :])
-        if new.dims != dims_of(document, path) or new.data.shape != wanted:
-            raise HierarchyError(
-                f"{path}: the region has dimensions {dims_of(document, path)} and shape {wanted}, "
-                f"what is written {new.dims} and {new.data.shape}"
-            )
-        if not is_virtual(document):
-            values = np.asarray(there)[tuple(slice(start, stop) if n == axis else slice(None) for n in range(there.ndim))]
-            if not np.array_equal(values, np.asarray(new.data), equal_nan=values.dtype.kind == "f"):
-                raise HierarchyError(f"{path}: its values in the region are others than those that are written")
-            continue
-        _replace_one(addition, path, document, there, new, axis, start, stop)
-
-
-def _replace_one(
-    addition: Addition,
-    path: str,
-    document: dict[str, Any],
-    there: VirtualZarrArray,
-    new: NodeArray,
-    axis: int,
-    start: int,
-    stop: int,
-) -> None:
-    dtype = data_type_from_json(document["data_type"])
-    attrs = attributes_from_json(document.get("attributes", {}), dtype)
-    data = new.data if isinstance(new.data, VirtualZarrArray) else _inline(new.data)
-    _same_meaning(path, document, new)
-    number = next_part(addition, path)
-    old = as_part(addition, path, document, axis)
-    entry = _new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number + 1, new)
-    entry["length"] = stop - start
-    members = [_cut(old, there.shape, axis, 0, start), entry, _cut(old, there.shape, axis, stop, there.shape[axis])]
-    edges = np.unique([0, *np.cumsum(there.chunks[axis]).tolist(), start, stop, *(start + np.cumsum(data.chunks[axis])).tolist()])
-    grid = _grown_grid(there, axis, np.diff(edges).tolist())
-    head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
-    addition.documents[path] = _concatenation(head, axis, grid, [m for m in members if m["length"]])
-
-
-def _cut(member: Mapping[str, Any], shape: Sequence[int], axis: int, start: int, stop: int) -> dict[str, Any]:
-    select = [[start, stop, 1] if n == axis else [0, extent, 1] for n, extent in enumerate(shape)]
-    return {"array": member["array"], "length": stop - start, "select": select}
+# ---------------------------------------------------------------------- variables
 
 
 def add_variables(addition: Addition, group: str, node: NodeGroup) -> None:
@@ -394,6 +340,11 @@ def check_sequel(old: xr.Variable, new: xr.Variable, dim: str) -> None:
     a, b = np.asarray(old), np.asarray(new)
     if a.size == 0 or b.size == 0:
         return
+    if "M" in (a.dtype.kind, b.dtype.kind) and a.dtype.kind != b.dtype.kind:
+        raise HierarchyError(
+            f"append along {dim!r}: the store holds times ({a.dtype}), what is appended is {b.dtype}; decode its times first "
+            "(xarray.decode_cf)"
+        )
     values = np.concatenate([a, b])
     rising = bool((values[1:] > values[:-1]).all())
     falling = bool((values[1:] < values[:-1]).all())

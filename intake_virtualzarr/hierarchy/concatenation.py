@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class MemberSegments(Sequence[Segment]):
         dtype: np.dtype[Any],
         fill: Any,
         packing: Packing | None,
+        above: tuple[str, ...] = (),
     ) -> None:
         label = f"{hierarchy.keys.url}/{path}"
         self.packing = packing
@@ -58,14 +60,19 @@ class MemberSegments(Sequence[Segment]):
         self._path = path
         self._label = label
         self._url = f"{hierarchy.keys.url}/{quoted(path)}/"
+        self._above = (*above, unquote(self._url.rstrip("/")))
         self._shape = shape
         self.dtype = dtype
         self._fill = fill
         self.axis = int(configuration["axis"])
         self._members: list[dict[str, Any]] = configuration["members"]
-        self.uniform = bool(configuration.get("uniform"))
+        self.uniform = bool(configuration.get("uniform")) and not any(
+            key in member for member in self._members for key in ("select", "axes", "decode")
+        )
         self.grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
         self.codecs = pipeline_from_json(document["codecs"])
+        # a member in shards is seen by the chunks within them
+        self._sharded = any(codec.name == "sharding_indexed" for codec in self.codecs)
         if not 0 <= self.axis < len(shape):
             raise HierarchyError(f"{label}: concatenation axis {self.axis} for an array of {len(shape)} axes")
         lengths = [int(member["length"]) for member in self._members]
@@ -110,7 +117,7 @@ class MemberSegments(Sequence[Segment]):
         paths = []
         for number in numbers:
             member = self._members[number]
-            if number in self._opened or "array" not in member:
+            if number in self._opened or not isinstance(member.get("array"), str):
                 continue
             path = self._hierarchy.key_of(resolve(self._url, member["array"]))
             if path is not None and path not in self._hierarchy.documents:
@@ -161,18 +168,24 @@ class MemberSegments(Sequence[Segment]):
             segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
         return [s.shifted(self.axis, start) for s in segments]
 
-    def _array(self, url: str, number: int) -> VirtualZarrArray:
-        from intake_virtualzarr.hierarchy.read import open_elsewhere
+    def _array(self, named: str | Mapping[str, Any], number: int) -> VirtualZarrArray:
+        from intake_virtualzarr.hierarchy.read import is_virtual, open_elsewhere
 
-        absolute = resolve(self._url, url)
-        path = self._hierarchy.key_of(absolute)
-        if path is not None:
-            array = self._hierarchy.array(path)
-            document = self._hierarchy.document(path)
+        if not isinstance(named, str):
+            document = named["zarr.json"]
+            if not is_virtual(document):
+                raise HierarchyError(f"{self._label}: member {number} is an ordinary array in place, expected a virtual one")
+            array = self._hierarchy.array(self._path, document, in_place=True, above=self._above)
         else:
-            other, path = open_elsewhere(absolute, self._hierarchy.keys.access)
-            array = other.array(path)
-            document = other.document(path)
+            absolute = resolve(self._url, named)
+            if unquote(absolute.rstrip("/")) in self._above:
+                raise HierarchyError(f"{self._label}: member {number} is {absolute}: the array is a member of itself")
+            path = self._hierarchy.key_of(absolute)
+            holder = self._hierarchy
+            if path is None:
+                holder, path = open_elsewhere(absolute, self._hierarchy.keys.access)
+            document = holder.document(path)
+            array = holder.array(path, document, above=self._above)
         if self.uniform:
             self._keeps_promise(document, array, number)
         return array
@@ -191,11 +204,31 @@ class MemberSegments(Sequence[Segment]):
                 problems.append("it has codec_alternatives")
             if not segment.stored.grid.is_whole:
                 problems.append("its chunks are seen in part")
+            if not (problems or self._sharded or self._in_place(segment, int(self.edges[number]))):
+                problems.append("its chunks are not at positions of the array's chunks")
         if problems:
             raise HierarchyError(
-                f"{self._label}: promises uniform members, but of member {number} the {'; '.join(problems)}; "
+                f"{self._label}: promises uniform members, but of member {number} {'; '.join(problems)}; "
                 "the member was changed after this array was written"
             )
+
+    def _in_place(self, segment: Segment, start: int) -> bool:
+        """Whether every chunk of a segment, counted from the member's start, is a chunk of this array's grid."""
+        for axis, (own, theirs) in enumerate(zip(self.grid.axes, segment.stored.grid.axes, strict=True)):
+            first = start + segment.offset[axis] if axis == self.axis else 0
+            if own.edge is not None and own.edge == theirs.edge:
+                if first % own.edge or (theirs.extent % own.edge and first + theirs.extent != own.extent):
+                    return False
+                continue
+            at = int(np.searchsorted(own.starts, first))
+            chunks = slice(at, at + theirs.count)
+            if not (
+                (at < own.count and own.starts[at] == first)
+                and np.array_equal(own.visible[chunks], theirs.visible)
+                and np.array_equal(own.stored[chunks], theirs.stored)
+            ):
+                return False
+        return True
 
     def _check(self, member: Mapping[str, Any], array: VirtualZarrArray, number: int, length: int) -> None:
         shape = array.shape

@@ -14,22 +14,28 @@ from intake_virtualzarr.readers import OBJECT_SCHEMES, Access
 from intake_virtualzarr.readers.loop import run
 from intake_virtualzarr.readers.urls import absolute_url, is_local, is_url, local_path
 
-__all__ = ["Keys", "LocalKeys", "ObjectKeys", "StoreKeys", "keys_of"]
+__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "UnwrittenKeys", "keys_of"]
 
 
-class Keys(Protocol):
-    """Bytes by key. Keys have no leading slash."""
+class ReadKeys(Protocol):
+    """Bytes by key, to be read. Keys have no leading slash."""
 
-    url: str
-    """URL of the root, without a slash at the end; relative URLs in documents resolve against it."""
-    access: Access
-    """Options for opening sources and other stores."""
+    @property
+    def url(self) -> str:
+        """URL of the root, without a slash at the end; relative URLs in documents resolve against it."""
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
         """The bytes, or a part of them, of a key; None if there is none."""
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         """The bytes of several keys, fetched at once where that is faster."""
+
+
+class Keys(ReadKeys, Protocol):
+    """Bytes by key, to be read and written."""
+
+    access: Access
+    """Options for opening sources and other stores."""
 
     def size(self, key: str) -> int | None:
         """Number of bytes of a key; None if there is none."""
@@ -42,6 +48,9 @@ class Keys(Protocol):
 
     def delete_below(self, prefix: str) -> None:
         """Remove all keys below a prefix."""
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
 
     def is_empty(self) -> bool:
         """Whether there is no key."""
@@ -102,6 +111,10 @@ class LocalKeys:
     def delete_below(self, prefix: str) -> None:
         """Remove a directory."""
         shutil.rmtree(self.root / prefix, ignore_errors=True)
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all files below a directory."""
+        return sum(path.stat().st_size for path in (self.root / prefix).rglob("*") if path.is_file())
 
     def is_empty(self) -> bool:
         """Whether the directory is absent or has no entry."""
@@ -202,6 +215,13 @@ class ObjectKeys:
         for batch in obstore.list(self._store, prefix=self._path(prefix) or None):
             obstore.delete(self._store, [entry["path"] for entry in batch])
 
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all objects below a prefix."""
+        import obstore
+
+        batches = obstore.list(self._store, prefix=self._path(prefix) or None)
+        return sum(int(entry["size"]) for batch in batches for entry in batch)
+
     def is_empty(self) -> bool:
         """Whether no object has the prefix."""
         import obstore
@@ -273,6 +293,15 @@ class StoreKeys:
         """Remove all keys below a prefix."""
         run(self.store.delete_dir(prefix))
 
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
+
+        async def total() -> int:
+            await self.store._ensure_open()
+            return int(await self.store.getsize_prefix(prefix))
+
+        return run(total())
+
     def is_empty(self) -> bool:
         """Whether there is no key."""
 
@@ -281,6 +310,45 @@ class StoreKeys:
             return bool(await self.store.is_empty(""))
 
         return run(look())
+
+
+class UnwrittenKeys:
+    """The keys of something that stays as it is: a change is gone through to its end, and nothing is written."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self.url = keys.url
+        self.access = keys.access
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes of a key."""
+        return self._keys.get(key, start, stop)
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several keys."""
+        return self._keys.get_many(keys)
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of a key."""
+        return self._keys.size(key)
+
+    def set(self, key: str, value: bytes) -> None:
+        """Do nothing."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names directly below a prefix."""
+        return self._keys.names(prefix)
+
+    def delete_below(self, prefix: str) -> None:
+        """Do nothing."""
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
+        return self._keys.nbytes_below(prefix)
+
+    def is_empty(self) -> bool:
+        """Whether there is no key."""
+        return self._keys.is_empty()
 
 
 def _store_url(store: Any) -> str:
@@ -298,7 +366,7 @@ def _store_url(store: Any) -> str:
 
 def keys_of(target: Any, access: Access | None = None) -> Keys:
     """The keys of a path, URL or zarr store."""
-    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys):
+    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | UnwrittenKeys):
         return target
     if not isinstance(target, str | os.PathLike):
         from zarr.abc.store import Store

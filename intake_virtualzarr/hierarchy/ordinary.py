@@ -1,4 +1,4 @@
-"""Ordinary Zarr arrays as stored arrays: each chunk is a source of its own, a whole object of the store."""
+"""Ordinary Zarr arrays as stored arrays: each chunk, or each shard of chunks, is a source of its own: an object of the store."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.keys import Keys
+from intake_virtualzarr.hierarchy.shards import Sharding, ShardKeys, ShardListing, ShardObjects, Shards
 from intake_virtualzarr.hierarchy.types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.manifest import ChunkManifest
 from intake_virtualzarr.readers.urls import quoted
 from intake_virtualzarr.segments import StoredArray
 from intake_virtualzarr.sources import Source
 
-__all__ = ["ordinary_stored"]
+__all__ = ["key_parts", "ordinary_stored"]
 
 FEW = 8
 """Up to this many chunks are fetched at once instead of being asked for their sizes first."""
@@ -93,26 +94,42 @@ def ordinary_stored(keys: Keys, path: str, document: Mapping[str, Any]) -> Store
     Raises
     ------
     HierarchyError
-        If it is sharded, or its chunk keys are encoded in an unknown way.
+        If its chunk keys are encoded in an unknown way, or its shards cannot be read here.
     """
     label = f"{keys.url}/{path}"
     shape = tuple(int(n) for n in document["shape"])
     dtype = data_type_from_json(document["data_type"])
     grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
     codecs = pipeline_from_json(document["codecs"])
-    if any(codec.name == "sharding_indexed" for codec in codecs):
-        raise HierarchyError(f"{label}: is sharded; sharded arrays cannot be members of a virtual concatenation yet")
+    prefix, separator = key_parts(document, path, label)
+    origin = f"{keys.url}/{quoted(path)}"
+    fill = fill_value_from_json(document["fill_value"], dtype)
+    sharding = Sharding.of(codecs, label)
+    if sharding is None:
+        chunks = ChunkObjects(keys, prefix, separator, grid.grid_shape)
+        return StoredArray(dtype, fill, grid, codecs, ChunkListing(keys, chunks, grid.grid_shape), chunks, origin=origin)
+    if grid.chunk_shape is None:
+        raise HierarchyError(f"{label}: has shards in an uneven chunk grid, which cannot be read here")
+    shards = Shards(keys, ShardKeys(prefix, separator), grid.chunk_shape, sharding, label)
+    inner = ChunkGrid.regular(shape, sharding.chunk_shape)
+    objects = ShardObjects(keys, shards, grid.grid_shape)
+    return StoredArray(dtype, fill, inner, sharding.codecs, ShardListing(shards, inner, grid.grid_shape), objects, origin=origin)
+
+
+def key_parts(document: Mapping[str, Any], path: str, label: str) -> tuple[str, str]:
+    """What stands before the coordinates in the keys of an array's chunks, and between them.
+
+    Raises
+    ------
+    HierarchyError
+        If the chunk key encoding is unknown.
+    """
     encoding = document.get("chunk_key_encoding", {})
     separator = (encoding.get("configuration") or {}).get("separator")
+    below = f"{path}/" if path else ""
     if encoding.get("name") == "default":
         separator = separator or "/"
-        prefix = f"{path}/c{separator}" if shape else f"{path}/c"
-    elif encoding.get("name") == "v2":
-        separator = separator or "."
-        prefix = f"{path}/" if shape else f"{path}/0"
-    else:
-        raise HierarchyError(f"{label}: chunk_key_encoding {encoding.get('name')!r} is unknown")
-    origin = f"{keys.url}/{quoted(path)}"
-    objects = ChunkObjects(keys, prefix, separator, grid.grid_shape)
-    fill = fill_value_from_json(document["fill_value"], dtype)
-    return StoredArray(dtype, fill, grid, codecs, ChunkListing(keys, objects, grid.grid_shape), objects, origin=origin)
+        return (f"{below}c{separator}" if document["shape"] else f"{below}c"), separator
+    if encoding.get("name") == "v2":
+        return (below if document["shape"] else f"{below}0"), separator or "."
+    raise HierarchyError(f"{label}: chunk_key_encoding {encoding.get('name')!r} is unknown")

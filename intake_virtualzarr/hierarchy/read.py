@@ -6,6 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,11 +15,12 @@ import numpy as np
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import pipeline_from_json
-from intake_virtualzarr.errors import HierarchyError, SourceError, VirtualZarrError
+from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.hierarchy.concatenation import MemberSegments
-from intake_virtualzarr.hierarchy.documents import VERSION, naming
+from intake_virtualzarr.hierarchy.documents import VERSION, dump, group_document, naming
 from intake_virtualzarr.hierarchy.grids import grid_from_json
+from intake_virtualzarr.hierarchy.in_place import InPlaceKeys
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
 from intake_virtualzarr.hierarchy.ordinary import ordinary_stored
 from intake_virtualzarr.hierarchy.refs import PagedManifest
@@ -166,8 +168,17 @@ class Hierarchy:
             return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
         return self.array(path, document)
 
-    def array(self, path: str, document: Mapping[str, Any] | None = None) -> VirtualZarrArray:
-        """The virtual array of a path.
+    def array(
+        self,
+        path: str,
+        document: Mapping[str, Any] | None = None,
+        *,
+        in_place: bool = False,
+        above: tuple[str, ...] = (),
+    ) -> VirtualZarrArray:
+        """The virtual array of a path, or of a document that stands in that of the path.
+
+        ``above`` names the arrays that it is a member of, for none may be a member of itself.
 
         Raises
         ------
@@ -176,9 +187,11 @@ class Hierarchy:
         """
         document = document if document is not None else self.document(path)
         with naming(f"{self.keys.url}/{path}"):
-            return self._array(path, document)
+            return self._array(path, document, in_place, above)
 
-    def _array(self, path: str, document: Mapping[str, Any]) -> VirtualZarrArray:
+    def _array(
+        self, path: str, document: Mapping[str, Any], in_place: bool, above: tuple[str, ...]
+    ) -> VirtualZarrArray:
         if not is_virtual(document):
             return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
         name, configuration = transformer_of(document, f"{self.keys.url}/{path}")
@@ -188,8 +201,10 @@ class Hierarchy:
         packing = Packing.from_attrs(attributes_from_json(document.get("attributes", {}), dtype), dtype)
         if name == "chunk-manifest":
             stored = self._stored(path, document, configuration, shape, dtype, fill)
+            if in_place:  # it has no URL of its own
+                stored = replace(stored, origin=None)
             return VirtualZarrArray.from_stored(stored, packing, readers=self.readers)
-        segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing)
+        segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing, above)
         # values of an array without packing attributes are what its members decode to
         return VirtualZarrArray(
             shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False
@@ -242,15 +257,13 @@ class Hierarchy:
             rows = rows_from_json(table, here + "zarr.json")
             sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
         else:
-            key = self.key_of(resolve(here, table["path"]))
-            if key is None:
-                raise HierarchyError(f"{label}: source table {table['path']!r} lies outside the hierarchy")
-            sources = PagedSources(self.keys, key, int(table["page_size"]), int(table["count"]))
+            keys, key = self._place(resolve(here, table["path"]))
+            sources = PagedSources(keys, key, int(table["page_size"]), int(table["count"]))
+        if isinstance(configuration.get("manifest"), Mapping):
+            return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
         if "manifest" in configuration:
-            key = self.key_of(resolve(here, configuration["manifest"]))
-            if key is None:
-                raise HierarchyError(f"{label}: manifest {configuration['manifest']!r} lies outside the hierarchy")
-            return sources, PagedManifest(self.keys, key, grid_shape, label)
+            keys, key = self._place(resolve(here, configuration["manifest"]))
+            return sources, PagedManifest(keys, key, grid_shape, label)
         if "chunks" not in configuration:
             raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
         chunks = configuration["chunks"]
@@ -261,6 +274,11 @@ class Hierarchy:
         """The key of a URL in this hierarchy, or None if it lies elsewhere."""
         prefix = self.keys.url + "/"
         return unquote(url[len(prefix) :].rstrip("/")) if url.startswith(prefix) else None
+
+    def _place(self, url: str) -> tuple[Keys, str]:
+        """Where a URL is kept: a key of this hierarchy, or of the directory above it."""
+        key = self.key_of(url)
+        return (self.keys, key) if key is not None else parent_keys(url, self.keys.access)
 
 
 def is_virtual(document: Mapping[str, Any]) -> bool:
@@ -328,18 +346,25 @@ def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...
 
 
 def open_elsewhere(url: str, access: Access) -> tuple[Hierarchy, str]:
-    """The hierarchy and path of an array that is named by an absolute URL.
+    """A hierarchy and a path in it for an array that is named by an absolute URL.
 
-    Its nearest parent with a Zarr v3 group document is taken as the hierarchy.
+    The array need not lie in a group: the directory above it is taken for one, and nothing but the array is asked for.
+
+    Raises
+    ------
+    HierarchyError
+        If the array is absent.
     """
-    root, _, name = url.rstrip("/").rpartition("/")
-    path = name
-    for _ in range(16):
-        try:
-            return Hierarchy(keys_of(root, access)), unquote(path)
-        except (HierarchyError, SourceError):
-            head, _, tail = root.rpartition("/")
-            if head.count("/") < 3:
-                break
-            root, path = head, f"{tail}/{path}"
-    raise HierarchyError(f"{url}: no Zarr v3 group was found above it; is the member's store still there?")
+    keys, path = parent_keys(url, access)
+    raw = keys.get(f"{path}/zarr.json")
+    if raw is None:
+        raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
+    hierarchy = Hierarchy(keys, root=dump(group_document({}, {})))
+    hierarchy.documents[path] = hierarchy._parsed(raw, path)
+    return hierarchy, path
+
+
+def parent_keys(url: str, access: Access) -> tuple[Keys, str]:
+    """The keys of the directory that holds what a URL names, and the name."""
+    directory, _, name = url.rstrip("/").rpartition("/")
+    return keys_of(directory, access), unquote(name)

@@ -19,7 +19,9 @@ from intake_virtualzarr.codecs import Pipeline, compile_pipeline, pipeline_from_
 from intake_virtualzarr.errors import HierarchyError, ManifestError
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.hierarchy.documents import naming
-from intake_virtualzarr.hierarchy.keys import Keys
+from intake_virtualzarr.hierarchy.keys import ReadKeys
+from intake_virtualzarr.hierarchy.ordinary import key_parts
+from intake_virtualzarr.hierarchy.shards import Sharding, ShardKeys, Shards
 from intake_virtualzarr.manifest import ChunkManifest
 from intake_virtualzarr.threads import decode_pool, thread_count
 
@@ -107,7 +109,7 @@ def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape
 class PagedManifest:
     """A manifest whose pages are fetched when they are needed."""
 
-    def __init__(self, keys: Keys, path: str, grid_shape: Shape, label: str) -> None:
+    def __init__(self, keys: ReadKeys, path: str, grid_shape: Shape, label: str) -> None:
         self.shape = grid_shape
         self._keys = keys
         self._path = path
@@ -115,6 +117,7 @@ class PagedManifest:
         self._lock = threading.Lock()
         self._pages: OrderedDict[Shape, ChunkManifest | None] = OrderedDict()
         self._layout: tuple[Shape, int, Pipeline] | None = None
+        self._pages_at: ShardKeys | Shards = ShardKeys("", "/")
         self._loaded: ChunkManifest | None = None
 
     def __reduce__(self) -> Any:
@@ -127,12 +130,16 @@ class PagedManifest:
             return self._loaded.nbytes
         return sum(page.nbytes for page in self._pages.values() if page is not None)
 
+    def _key(self, *parts: object) -> str:
+        return "/".join(map(str, (self._path, *parts) if self._path else parts))
+
     def _read_layout(self) -> tuple[Shape, int, Pipeline]:
         if self._layout is None:
-            raw = self._keys.get(f"{self._path}/zarr.json")
+            key = self._key("zarr.json")
+            raw = self._keys.get(key)
             if raw is None:
-                raise HierarchyError(f"{self._label}: {self._keys.url}/{self._path}/zarr.json is absent")
-            with naming(f"{self._label}: {self._keys.url}/{self._path}/zarr.json"):
+                raise HierarchyError(f"{self._label}: {self._keys.url}/{key} is absent")
+            with naming(f"{self._label}: {self._keys.url}/{key}"):
                 self._layout = self._parsed_layout(json.loads(raw))
         return self._layout
 
@@ -144,11 +151,17 @@ class PagedManifest:
         if len(shape) != len(self.shape) + 1 or any(a < b for a, b in zip(shape, self.shape, strict=False)):
             raise ManifestError(f"{self._label}: refs of shape {shape} for a chunk grid of shape {self.shape}")
         page = tuple(int(n) for n in document["chunk_grid"]["configuration"]["chunk_shape"])
+        codecs = pipeline_from_json(document["codecs"])
+        self._pages_at = ShardKeys(*key_parts(document, self._path, self._label))
+        sharding = Sharding.of(codecs, f"{self._label}: refs")
+        if sharding is not None:
+            self._pages_at = Shards(self._keys, self._pages_at, page, sharding, self._label)
+            page, codecs = sharding.chunk_shape, sharding.codecs
         if len(page) != len(shape) or page[-1] != shape[-1] or min(page) < 1:
             raise HierarchyError(f"{self._label}: pages of {page} split a reference")
         if document["data_type"] != "uint64":
             raise HierarchyError(f"{self._label}: refs have data_type {document['data_type']!r}, expected 'uint64'")
-        return page[:-1], len(fields), pipeline_from_json(document["codecs"])
+        return page[:-1], len(fields), codecs
 
     def _page(self, coords: Shape) -> ChunkManifest | None:
         with self._lock:
@@ -156,13 +169,20 @@ class PagedManifest:
                 self._pages.move_to_end(coords)
                 return self._pages[coords]
         page, fields, codecs = self._read_layout()
-        raw = self._keys.get("/".join((self._path, "c", *map(str, coords), "0")))
+        raw = self._encoded([coords])[0]
         parsed = None if raw is None else self._parse(raw, page, fields, codecs)
         with self._lock:
             self._pages[coords] = parsed
             while len(self._pages) > PAGES_KEPT:
                 self._pages.popitem(last=False)
         return parsed
+
+    def _encoded(self, pages: list[Shape]) -> list[bytes | None]:
+        at = self._pages_at
+        if isinstance(at, Shards):
+            return [at.get((*coords, 0)) for coords in pages]
+        keys = [at((*coords, 0)) for coords in pages]
+        return [self._keys.get(keys[0])] if len(keys) == 1 else self._keys.get_many(keys)
 
     def _parse(self, raw: bytes, page: Shape, fields: int, codecs: Pipeline) -> ChunkManifest:
         try:
@@ -228,8 +248,7 @@ class PagedManifest:
         missing = missing[: PAGES_KEPT - 1]
         if len(missing) < 2:
             return
-        keys = ["/".join((self._path, "c", *map(str, coords), "0")) for coords in missing]
-        for coords, raw in zip(missing, self._keys.get_many(keys), strict=True):
+        for coords, raw in zip(missing, self._encoded(missing), strict=True):
             parsed = None if raw is None else self._parse(raw, page, fields, codecs)
             with self._lock:
                 self._pages[coords] = parsed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from intake_virtualzarr.sources import Source
 
 __all__ = ["PagedSources", "common_base", "row_from_json", "row_to_json", "rows_from_json"]
 
+DOTS = re.compile(r"/\.\.?(/|$)")
+"""Segments of a path that resolution removes."""
 PAGE_SIZE = 1024
 """Rows in a page of the shared table."""
 
@@ -79,6 +82,10 @@ def row_from_json(row: Any, base: str) -> Source:
 
 def resolve(base: str, url: str) -> str:
     """RFC 3986 resolution, also for schemes that Python's urljoin does not know (s3, gs, …)."""
+    if "://" in url and "::" not in url and DOTS.search(url):
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        return resolve(f"{scheme}://{host}/", f"/{path}")
     if not base or "::" in url or "://" in url.split("/", 3)[0] + "//":
         return url
     scheme, separator, rest = base.partition("://")

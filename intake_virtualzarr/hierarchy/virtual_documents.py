@@ -16,6 +16,7 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.hierarchy.documents import VERSION, dump
 from intake_virtualzarr.hierarchy.grids import grid_to_json, stored_shapes_to_json
+from intake_virtualzarr.hierarchy.in_place import IN_PLACE_BYTES, in_place
 from intake_virtualzarr.hierarchy.plan import Concat, Fill, Leaf, Plan, view_grid
 from intake_virtualzarr.hierarchy.refs import page_shape, refs_document, write_pages
 from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, common_base, row_to_json
@@ -69,6 +70,15 @@ class ArrayHead:
         self.fill_value = fill_value
         self.dims = dims
         self.attrs = attrs
+
+        self.is_part = False
+
+    @classmethod
+    def of_part(cls, dtype: np.dtype[Any], fill_value: Any) -> ArrayHead:
+        """The head of an array that is a member of another and no node of the hierarchy."""
+        head = cls(dtype, fill_value, None, {})
+        head.is_part = True
+        return head
 
     def document(self, shape: Shape, grid: ChunkGrid, codecs: list[Any], transformer: dict[str, Any]) -> dict[str, Any]:
         """The array's document."""
@@ -140,7 +150,7 @@ def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink)
     if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES:
         configuration.update(_readable(stored, manifest, used, f"{sink.url}/{quoted(path)}/zarr.json"))
     else:
-        configuration.update(_packed(stored, manifest, used, path, sink))
+        configuration.update(_packed(stored, manifest, used, path, sink, head.is_part))
     shapes = stored_shapes_to_json(stored.grid)
     if shapes is not None:
         configuration["stored_chunk_shapes"] = shapes
@@ -158,7 +168,6 @@ def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink)
 def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], where: str) -> dict[str, Any]:
     outside = [row for row in used if stored.sources[row].content is None]
     numbers = {row: i for i, row in enumerate(outside)}
-    base = common_base([stored.sources[row].url for row in outside])
     chunks: dict[str, Any] = {}
     for coords in zip(*np.nonzero(manifest.length), strict=True) if manifest.shape else [()] * manifest.count:
         ref = manifest.get([int(c) for c in coords])
@@ -173,26 +182,42 @@ def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], whe
         if ref.codec:
             entry["codec"] = ref.codec
         chunks[".".join(str(int(c)) for c in coords) or "0"] = entry
-    rows = [row_to_json(stored.sources[row], base) for row in outside]
-    sources: dict[str, Any] = {"list": rows}
-    if base:
-        sources = {"base": relative_url(base, where), "list": rows}
-    return {"sources": sources, "chunks": chunks}
+    return {"sources": _listed([stored.sources[row] for row in outside], where), "chunks": chunks}
+
+
+def _listed(rows: Sequence[Source], where: str) -> dict[str, Any]:
+    """A source table in the document with URL ``where``."""
+    base = common_base([row.url for row in rows])
+    listed = {"list": [row_to_json(row, base) for row in rows]}
+    return {"base": relative_url(base, where), **listed} if base else listed
 
 
 def _packed(
-    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink
+    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink, part: bool
 ) -> dict[str, Any]:
-    manifest = _with_inlined(stored, manifest, used, path, sink)
     fields = 4 if manifest.codec is not None else 3
     page = page_shape(manifest.shape)
-    grid = manifest.shape
+    described = refs_document(manifest.shape, page, fields)
+    rows = [stored.sources[row] for row in used]
+    if part and page == manifest.shape and len(used) <= READABLE_SOURCES and all(row.content is None for row in rows):
+        pages = dict(write_pages(_renumbered(manifest, used), page, fields))
+        if sum(map(len, pages.values())) <= IN_PLACE_BYTES:
+            return {"manifest": in_place(described, pages), "sources": _listed(rows, f"{sink.url}/{quoted(path)}/zarr.json")}
+    manifest = _with_inlined(stored, manifest, used, path, sink)
     refs = f"{path}/manifest/refs"
     for key, data in write_pages(manifest, page, fields):
         sink.put(f"{refs}/{key}", data)
-    sink.put(f"{refs}/zarr.json", dump(refs_document(grid, page, fields)))
+    sink.put(f"{refs}/zarr.json", dump(described))
     table = {"path": "../" * (path.count("/") + 1) + "sources", "page_size": PAGE_SIZE, "count": len(sink.rows)}
     return {"manifest": "manifest/refs", "sources": table}
+
+
+def _renumbered(manifest: ChunkManifest, used: list[int]) -> ChunkManifest:
+    """Rows of a table of the used sources only."""
+    kept = manifest.length > 0
+    source = np.zeros(manifest.shape, np.uint32)
+    source[kept] = np.searchsorted(used, manifest.source[kept])
+    return ChunkManifest(source, manifest.offset, manifest.length, manifest.codec)
 
 
 def _with_inlined(
@@ -251,14 +276,14 @@ def _write_member(
     if isinstance(member, Fill):
         return {"length": length}
     if isinstance(member, Concat):
-        inner = ArrayHead(head.dtype, head.fill_value, None, {})
+        inner = ArrayHead.of_part(head.dtype, head.fill_value)
         sink.put(f"{part}/zarr.json", dump(write_plan(member, member.shape, inner, part, sink)))
         return {"array": f"parts/{number}", "length": length}
     stored = member.stored
     if stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
         url = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
     else:
-        inner = ArrayHead(stored.dtype, stored.fill_value, None, {})
+        inner = ArrayHead.of_part(stored.dtype, stored.fill_value)
         sink.put(f"{part}/zarr.json", dump(_write_manifest(stored, inner, part, sink)))
         url = f"parts/{number}"
     entry: dict[str, Any] = {"array": url, "length": length}

@@ -88,8 +88,7 @@ export class ConcatenatedArray extends StoredArray {
   async member(index, signal) {
     const entry = this.config.members[index];
     if (entry.array === undefined) return undefined;
-    const url = `${directory(resolveUrl(entry.array, this.url))}zarr.json`;
-    const array = await this.io.openArray(url, signal);
+    const array = await this.#open(entry.array, index, signal);
     // Checked once per member as long as the same array object lives; a bounded cache may have opened it anew.
     const known = this.opened.get(index);
     if (known?.array === array) return known;
@@ -97,6 +96,11 @@ export class ConcatenatedArray extends StoredArray {
     if (this.opened.size > 256) this.opened.clear();
     this.opened.set(index, member);
     return member;
+  }
+
+  #open(array, index, signal) {
+    if (typeof array === "object") return this.io.openInPlace(array, `${this.url}#${index}`, this.#label(index));
+    return this.io.openArray(`${directory(resolveUrl(array, this.url))}zarr.json`, signal);
   }
 
   #fit(index, entry, array) {

@@ -1,3 +1,4 @@
+import { fromBase64 } from "./base64.js";
 import { LoadCache } from "./cache.js";
 import { FormatError } from "./errors.js";
 import { parseJson } from "./json.js";
@@ -85,6 +86,20 @@ export class Hierarchy {
       throw new FormatError(`${name}: there is no ordinary Zarr array '${describeUrl(url)}'; was the store moved without it?`);
     }
     return new PlainArray(metadata, url, name, { bytes: this.bytes, chunks: this.manifestPages });
+  }
+
+  /** The same for one that stands in the array's document, key by key. */
+  refsInPlace(files, folder, name) {
+    const bytes = { get: async (url) => files[url.slice(folder.length)] && fromBase64(files[url.slice(folder.length)]) };
+    return new PlainArray(files["zarr.json"], `${folder}zarr.json`, name, { bytes, chunks: this.manifestPages });
+  }
+
+  /** A virtual array whose document stands in another; its references are resolved against that. */
+  openInPlace(files, url, name) {
+    return this.arrays.load(url, undefined, async () => {
+      if (classify(files["zarr.json"], name).kind === "plain") throw new FormatError(`${name}: is an ordinary array in place, expected a virtual one`);
+      return this.#make(files["zarr.json"], url, name);
+    });
   }
 
   /** A page of a source table. */

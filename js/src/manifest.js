@@ -1,4 +1,5 @@
 import { StoredArray } from "./array.js";
+import { fromBase64 } from "./base64.js";
 import { FormatError } from "./errors.js";
 import { gridAxes } from "./grid.js";
 import { makeDecoder } from "./pipeline.js";
@@ -21,8 +22,8 @@ export class ManifestArray extends StoredArray {
     this.axes = gridAxes(metadata, name, config.stored_chunk_shapes);
     this.source = sourceTable(config.sources, url, (page, signal) => io.sourcePage(page, signal), name);
     this.decoders = new Map();
-    if (config.manifest !== undefined && config.chunks !== undefined) {
-      throw new FormatError(`${name}: has both 'manifest' and 'chunks', expected one of them`);
+    if ((config.manifest === undefined) === (config.chunks === undefined)) {
+      throw new FormatError(`${name}: has ${config.chunks ? "both 'manifest' and" : "neither 'manifest' nor"} 'chunks', expected one of them`);
     }
   }
 
@@ -45,11 +46,11 @@ export class ManifestArray extends StoredArray {
   /** @returns {Promise<ChunkRef | undefined>} undefined for a chunk that is not listed */
   async lookup(coords, signal) {
     if (this.config.manifest !== undefined) return this.#paged(coords, signal);
-    const entry = this.config.chunks?.[coords.join(".") || "0"];
+    const entry = this.config.chunks[coords.join(".") || "0"];
     if (!entry) return undefined;
     const codec = entry.codec ?? 0;
     if (entry.inline !== undefined) {
-      const bytes = Uint8Array.from(atob(entry.inline), (char) => char.charCodeAt(0));
+      const bytes = fromBase64(entry.inline);
       return { kind: "inline", bytes, length: bytes.length, codec };
     }
     return this.#ref(entry.source, entry.offset, entry.length, codec, signal);
@@ -80,8 +81,12 @@ export class ManifestArray extends StoredArray {
 
   async #openRefs(signal) {
     if (this.refs) return this.refs;
-    const folder = directory(resolveUrl(this.config.manifest, this.url));
-    const refs = await this.io.openRefs(`${folder}zarr.json`, `${this.name}: manifest`, signal);
+    const { manifest } = this.config;
+    const name = `${this.name}: manifest`;
+    const refs =
+      typeof manifest === "object"
+        ? this.io.refsInPlace(manifest, `${this.url}#manifest/`, name)
+        : await this.io.openRefs(`${directory(resolveUrl(manifest, this.url))}zarr.json`, name, signal);
     const grid = this.axes.map(({ count }) => count);
     const fields = refs.metadata.attributes?.fields ?? FIELDS;
     const width = refs.shape.at(-1);

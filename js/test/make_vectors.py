@@ -1,7 +1,7 @@
 """Write test vectors for readers of the format, byte by byte.
 
 Nothing here uses the Python package: hierarchies are laid out from the format's description with NumPy, numcodecs and
-json (zarr writes shards only), so that a mistake that writer and reader share would show. See vectors/README.md for the
+json (zarr writes shards and text only), so that a mistake that writer and reader share would show. See vectors/README.md for the
 layout.
 
 Usage: make_vectors.py DIR
@@ -14,6 +14,7 @@ import sys
 import zlib
 from itertools import product
 from pathlib import Path
+from urllib.parse import quote
 
 import numcodecs
 import numpy as np
@@ -114,6 +115,8 @@ def sample(shape, dtype):
 
 def jsonable(values):
     flat = np.asarray(values).ravel()
+    if flat.dtype.kind in "OU":
+        return flat.tolist()
     if flat.dtype.kind in "iu" and flat.dtype.itemsize == 8:
         return [str(v) for v in flat.tolist()]
     if flat.dtype.kind == "b":
@@ -247,9 +250,10 @@ class Vectors:
         if public:
             self.nodes[name] = document
 
-    def expect(self, name, values):
+    def expect(self, name, values, needs=None):
         values = np.asarray(values)
-        self.expected[name] = {"shape": list(values.shape), "dtype": values.dtype.name, "values": jsonable(values)}
+        dtype = "string" if values.dtype.kind in "OU" else values.dtype.name
+        self.expected[name] = {"shape": list(values.shape), "dtype": dtype, "values": jsonable(values)} | ({"needs": needs} if needs else {})
 
     def fail(self, name, text):
         self.expected[name] = {"error": text}
@@ -346,6 +350,18 @@ def manifests(v):
             fill = False if name == "bool" else 1
             v.expect(f"types/{name}_{endian}", v.manifest(f"types/{name}_{endian}", values, regular(2, 4), codecs, fill, missing=["1.1"]))
         v.expect(f"types/{name}_uneven", v.manifest(f"types/{name}_uneven", values, rectilinear([2, 3], [[3, 2], 1]), codecs, fill, missing=["1.1"]))
+    for endian in ["little", "big"]:
+        half = sample((5, 7), "f2")
+        v.expect(f"types/float16_{endian}", v.manifest(f"types/float16_{endian}", half, regular(2, 4), [little(endian), ZLIB], 1.0, missing=["1.1"]), needs="Float16Array")
+    v.expect("types/float16_uneven", v.manifest("types/float16_uneven", half, rectilinear([2, 3], [[3, 2], 1]), [little(), ZLIB], 1.0), needs="Float16Array")
+    fills = {"infinite": ("f4", "-Infinity", -np.inf), "bits": ("f4", "0x7fc00001", np.nan), "bits64": ("f8", "0x4009000000000000", 3.125), "true": ("?", True, True)}
+    for name, (dtype, stated, value) in fills.items():
+        for suffix, grid in {"": regular(2, 4), "_uneven": rectilinear([2, 3], [[3, 2], 1])}.items():
+            seen = v.manifest(f"fills/{name}{suffix}", sample((5, 7), dtype), grid, [little(), ZLIB], value, missing=["1.1"])
+            edit(v, f"fills/{name}{suffix}", lambda d, stated=stated: d.update(fill_value=stated))
+            v.expect(f"fills/{name}{suffix}", seen)
+    v.expect("grids/empty", v.manifest("grids/empty", np.zeros((0, 5), "f4"), regular(3, 5), [little()], 0.0))
+    v.expect("grids/long_chunk", v.manifest("grids/long_chunk", sample((3, 5), "f4"), regular(64, 5), [little(), ZLIB], 0.0))
     big = sample((4, 3), "i8")
     v.expect("types/int64_fill", v.manifest("types/int64_fill", big, regular(2, 3), [little()], BIG_FILL, missing=["1.0"]))
     v.expect("types/int64_fill_uneven", v.manifest("types/int64_fill_uneven", big, rectilinear([1, 3], 3), [little()], BIG_FILL, missing=["1.0"]))
@@ -454,9 +470,10 @@ def concatenations(v):
 
 def shards(v):
     """Ordinary arrays in shards, written by zarr-python: as members, and as a manifest's references."""
-    for name, dtype in {"h/ints": "i2", "h/bools": "?", "h/big": ">f8"}.items():
+    for name, dtype in {"h/ints": "i2", "h/bools": "?", "h/big": ">f8", "h/index_first": "u4"}.items():
         values = sample((10, 9), np.dtype(dtype).newbyteorder("="))
-        array = zarr.create_array(v.store / name, shape=values.shape, dtype=values.dtype, chunks=(2, 3), shards=(4, 6), fill_value=0)
+        sharding = {"shape": (4, 6), "index_location": "start" if name == "h/index_first" else "end"}
+        array = zarr.create_array(v.store / name, shape=values.shape, dtype=values.dtype, chunks=(2, 3), shards=sharding, fill_value=0)
         values[:4, :6] = 0
         array[:] = values
         v.nodes[name] = json.loads((v.store / name / "zarr.json").read_text())
@@ -481,6 +498,65 @@ def shards(v):
     array = zarr.create_array(folder, shape=refs.shape, dtype="u8", chunks=(1, 2, 1, 3), shards=(2, 2, 1, 3), fill_value=0, attributes={"fields": ["source", "offset", "length"]})
     array[:] = refs
     v.expect("sharded/refs", seen)
+
+
+def places(v):
+    """URLs of every kind: of sources, of members, of shared tables; names that must be escaped."""
+    temp = sample((5, 6), "f4")
+    pipeline = [little(), ZLIB]
+    grid = regular(2, 6)
+
+    def moved(name, change):
+        """A manifest whose source table is written anew by ``change(rows)``."""
+        v.manifest(name, temp, grid, pipeline, files=2)
+        edit(v, name, lambda d: config(d).update(sources=change(config(d)["sources"]["list"])))
+        v.expect(name, temp)
+
+    moved("places/other_host", lambda rows: {"base": "{{OTHER}}/data/", "list": rows})
+    moved("places/absolute_path", lambda rows: {"base": "/data/", "list": rows})
+    moved("places/no_base", lambda rows: {"list": [rows[0] | {"url": f"../../../data/{rows[0]['url']}"}, rows[1] | {"url": f"{{{{OTHER}}}}/data/./x/../{rows[1]['url']}"}]})
+    moved("places/up_and_down", lambda rows: {"base": "../../../data/x/y/", "list": [{"url": f"../../{row['url']}"} for row in rows]})
+
+    odd = "places/a b é+"
+    v.manifest(odd, temp, grid, pipeline)
+    name = "näme #1 100%?.h5"
+    (v.root / "data" / f"{odd.replace('/', '-')}-0.h5").rename(v.root / "data" / name)
+    edit(v, odd, lambda d: config(d)["sources"]["list"][0].update(url=quote(name)))
+    v.expect(odd, temp)
+    v.concatenate("places/of_odd", np.concatenate([temp, temp]), regular(3, 6), 0, [{"array": "../" + quote("a b é+"), "length": 5}] * 2)
+    v.expect("places/of_odd", np.concatenate([temp, temp]))
+
+    # a member with references and shared sources of its own, in a directory that holds no group
+    bare = v.manifest("bare/d", temp, grid, pipeline, 7.0, files=3, form="refs", shared=True, missing=["1.0"], public=False, store=v.root / "other")
+    v.concatenate("places/bare", np.concatenate([bare, temp]), regular(5, 6), 0, [{"array": "{{OTHER}}/other/bare/d", "length": 5}, {"array": "../other_host", "length": 5}])
+    v.expect("places/bare", np.concatenate([bare, temp]))
+
+    # inlined chunks of a packed manifest: one file of the hierarchy, a source like any other
+    seen = v.manifest("places/inlined_refs", temp, grid, pipeline, 1.0, form="refs", missing=["2.0"])
+    (v.root / "data/places-inlined_refs-0.h5").rename(v.store / "places/inlined_refs/manifest/inlined-0.bin")
+    edit(v, "places/inlined_refs", lambda d: config(d).update(sources={"list": [{"url": "manifest/inlined-0.bin"}]}))
+    v.expect("places/inlined_refs", seen)
+
+
+def texts(v):
+    """Text: written by zarr-python, as an ordinary array and as chunks of another file."""
+    names = np.array(["Bergen", "", "Cádiz", "<b>Nuuk</b>", "東京"], dtype=object)
+    folder = v.store / "texts/ordinary"
+    array = zarr.create_array(folder, shape=names.shape, chunks=(2,), dtype=str)
+    array[:] = names
+    document = json.loads((folder / "zarr.json").read_text())
+    v.nodes["texts/ordinary"] = document
+    v.expect("texts/ordinary", names)
+    file = v.file("texts.h5")
+    chunks = {}
+    for i in range(3):
+        offset, length = file.add((folder / f"c/{i}").read_bytes())
+        chunks[str(i)] = {"source": 0, "offset": offset, "length": length}
+    del chunks["1"]
+    sources = {"base": "../../../data/", "list": [file.save()]}
+    transformer = {"name": "chunk-manifest", "configuration": {"version": "0.1", "sources": sources, "chunks": chunks}}
+    v.document("texts/manifest", document | {"chunk_key_encoding": {"name": "virtual"}, "fill_value": "none", "storage_transformers": [transformer]})
+    v.expect("texts/manifest", np.array([*names[:2], "none", "none", names[4]], dtype=object))
 
 
 def members(v):
@@ -513,6 +589,53 @@ def members(v):
     one("of_chain", picked, 0, {"array": "../chain", "length": 3, "select": [[12, 0, -5], [1, 2, 1], [0, 4, 1]], "axes": [0, 2]}, grid=regular(2, 4))
 
 
+def in_place(v):
+    """Arrays that stand in the document of another, key by key: a manifest's references, and members."""
+
+    def placed(name):
+        """An array that was written beside its document, as it stands in another."""
+        folder = v.store / name
+        files = {str(p.relative_to(folder)): base64.b64encode(p.read_bytes()).decode() for p in folder.rglob("*") if p.is_file() and p.name != "zarr.json"}
+        document = json.loads((folder / "zarr.json").read_text())
+        shutil.rmtree(folder)
+        return {"zarr.json": document, **files}
+
+    def refs_in_place(name):
+        edit(v, name, lambda d: config(d).update(manifest=placed(f"{name}/manifest/refs")))
+
+    pipeline = [little(), shuffle(4), ZLIB]
+    for name, page in {"in_place/refs": (4, 2, 1), "in_place/pages": (2, 1, 1)}.items():
+        seen = v.manifest(name, sample((31, 6, 8), "f4"), regular(10, 3, 8), pipeline, 1.5, files=2, form="refs", missing=["1.1.0"], page=page)
+        refs_in_place(name)
+        v.expect(name, seen)
+
+    # members whose references lie beside the array that holds them, in place, and in the readable form
+    first = v.manifest("in_place/members", sample((8, 6), "i2"), regular(3, 6), [little(), ZLIB], 7, form="refs", missing=["1.0"])
+    folder = v.store / "in_place/members"
+    document = json.loads((folder / "zarr.json").read_text())
+    second = v.manifest("in_place/later", sample((5, 6), "i2"), regular(2, 6), [little("big")], -3, files=2, form="refs", missing=["2.0"], page=(3, 1))
+    refs_in_place("in_place/later")
+    later = json.loads((v.store / "in_place/later/zarr.json").read_text())
+    third = v.manifest("in_place/readable", sample((4, 6), "i2"), regular(4, 6), [little()], 9)
+    readable = json.loads((v.store / "in_place/readable/zarr.json").read_text())
+    for name, values in {"in_place/later": second, "in_place/readable": third}.items():
+        v.expect(name, values)
+    inner = np.concatenate([second[::-1], third[1:3]])
+    nested = metadata(inner.shape, "int16", regular(3, 6), [little()], 0, ("virtual-concatenation", {"axis": 0, "members": [
+        {"array": {"zarr.json": later}, "length": 5, "select": [[4, -1, -1], [0, 6, 1]]},
+        {"array": {"zarr.json": readable}, "length": 2, "select": [[1, 3, 1], [0, 6, 1]]},
+    ]}))
+    members = [{"array": {"zarr.json": document}, "length": 8}, {"array": {"zarr.json": nested}, "length": 7}, {"length": 1}]
+    joined = np.concatenate([first, inner, np.full((1, 6), 4, "i2")])
+    v.concatenate("in_place/members", joined, rectilinear([3, 3, 2, 3, 3, 1, 1], 6), 0, members, 4)
+    v.expect("in_place/members", joined)
+
+    v.expect("in_place/plain", ordinary(v, "in_place/plain", sample((4, 6), "i2"), (4, 6), [little()]))
+    plain = json.loads((v.store / "in_place/plain/zarr.json").read_text())
+    v.concatenate("broken/in_place_ordinary", sample((4, 6), "i2"), regular(4, 6), 0, [{"array": {"zarr.json": plain}, "length": 4}])
+    v.fail("broken/in_place_ordinary", "ordinary")
+
+
 def decoding(v):
     packed = sample((6, 4), "i2")
     packed[0, :3] = [-32767, -32768, 7]
@@ -530,9 +653,9 @@ def decoding(v):
         values = raw.astype(dtype)
         values[np.isin(raw, np.array(list(mask), raw.dtype))] = np.nan
         if scale is not None:
-            values = values * np.dtype(dtype).type(scale)
+            values = (values.astype("f8") * scale).astype(dtype)
         if offset is not None:
-            values = values + np.dtype(dtype).type(offset)
+            values = (values.astype("f8") + offset).astype(dtype)
         return values
 
     for out in ["f4", "f8"]:
@@ -559,6 +682,17 @@ def decoding(v):
     cast = np.concatenate([packed.astype("i8"), ubyte.astype("i8")])
     v.concatenate("decode/cast", cast, regular(8, 4), 0, [{"array": "../../d/short", "length": 6, "decode": {"dtype": "int64"}}, {"array": "../../d/ubyte", "length": 2, "decode": {"dtype": "int64"}}])
     v.expect("decode/cast", cast)
+
+    # numbers that float32 cannot hold: each product and each sum is that of the numbers as stated, rounded once
+    wide = np.arange(-6000, 6000, 4, dtype="i2").reshape(-1, 4)
+    v.manifest("d/wide", wide, regular(200, 4), [little(), ZLIB], 0)
+    scale, offset = 0.0017, 271.3
+    rounded_once = decoded(wide, "f4", (), scale, offset)
+    rounded_before = wide.astype("f4") * np.float32(scale) + np.float32(offset)
+    assert (rounded_once != rounded_before).any(), "no value tells one rule from the other"
+    decode = {"dtype": "float32", "scale_factor": scale, "add_offset": offset}
+    v.concatenate("decode/rounding", rounded_once, regular(500, 4), 0, [{"array": "../../d/wide", "length": len(wide), "decode": decode}])
+    v.expect("decode/rounding", rounded_once)
 
 
 def failures(v):
@@ -593,6 +727,9 @@ def failures(v):
     v.manifest("broken/encoding", temp, regular(10, 6), [little()])
     edit(v, "broken/encoding", lambda d: d["chunk_key_encoding"].update(name="default"))
     v.fail("broken/encoding", "default")
+    v.manifest("broken/neither", temp, regular(10, 6), [little()])
+    edit(v, "broken/neither", lambda d: config(d).pop("chunks"))
+    v.fail("broken/neither", "neither 'manifest' nor 'chunks'")
     v.manifest("broken/codec", temp, regular(10, 6), [little()])
     edit(v, "broken/codec", lambda d: config(d)["chunks"]["1.0"].update(codec=1))
     v.fail("broken/codec", "codec 1")
@@ -630,7 +767,7 @@ Vectors.array = array
 
 def main(root):
     v = Vectors(root)
-    for part in [manifests, codecs, grids, concatenations, shards, members, decoding, failures]:
+    for part in [manifests, codecs, grids, concatenations, shards, places, texts, members, in_place, decoding, failures]:
         part(v)
     v.finish()
 
