@@ -522,6 +522,8 @@ def _with[T](values: tuple[T, ...], axis: int, value: T) -> tuple[T, ...]:
 
 
 def _as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
+    if type(value) is dtype.type and dtype.kind in "iufcb":
+        return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if value is None:

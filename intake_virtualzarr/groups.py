@@ -92,7 +92,9 @@ def _unlimited(scanned: ScannedFile, path: str) -> frozenset[str]:
 
 
 def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariable:
-    data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers)
+    # one segment of the array's own extent can neither overlap another nor stand out
+    one = len(array.segments) == 1 and array.segments[0].shape == array.shape and not any(array.segments[0].offset)
+    data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers, check=not one)
     return VirtualVariable(tuple(array.dims), data, array.attrs)
 
 

@@ -54,4 +54,6 @@ def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
         return tree_of(hierarchy)
     if not isinstance(path, str | os.PathLike):
         raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
-    return tree_of_scan(scan(path, format=format, storage_options=access), ReaderPool(access))
+    # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets
+    own = ReaderPool(access) if access.rules or access.modifier is not None else None
+    return tree_of_scan(scan(path, format=format, storage_options=access), own)

@@ -137,7 +137,16 @@ class Segment:
     def whole(cls, stored: StoredArray, packing: Packing | None = None) -> Segment:
         """The whole of a stored array, at the origin."""
         shape = stored.shape
-        return cls(stored, _whole_windows(shape), tuple(range(len(shape))), (0,) * len(shape), shape, packing)
+        segment = object.__new__(cls)  # valid by construction, and files have one for each variable
+        segment.__dict__.update(
+            stored=stored,
+            windows=_whole_windows(shape),
+            axes=tuple(range(len(shape))),
+            offset=(0,) * len(shape),
+            shape=shape,
+            packing=packing,
+        )
+        return segment
 
     @property
     def stop(self) -> Shape:

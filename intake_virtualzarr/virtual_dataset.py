@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray, is_fill
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
-from intake_virtualzarr.segments import Window
+from intake_virtualzarr.labels import decoded_labels, read_labels
 
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
@@ -136,7 +137,7 @@ def virtual_dataset(
     load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
     for name in variables:
         if name in load:
-            variables[name] = _loaded(name, variables[name], decode_times=decode_times)
+            variables[name] = decoded_labels(name, variables[name], decode_times=decode_times)
     encoding: dict[str, Any] = {"source": tree.url}
     if group.unlimited:
         encoding["unlimited_dims"] = set(group.unlimited)
@@ -155,11 +156,19 @@ def _assembled(
     indexes: dict[Any, xr.Index] = {}
     for name, variable in variables.items():
         if variable.dims == (name,):
-            index = xr.indexes.PandasIndex.from_variables({name: _read(name, variable)}, options={})
+            index = _index_of(name, read_labels(name, variable))
             indexes[name] = index
             variables[name] = index.create_variables({name: variable})[name]
     known: dict[Any, Any] = dict(variables)
     return xr.Dataset._construct_direct(known, coord_names, attrs=attrs, indexes=indexes, encoding=encoding)
+
+
+def _index_of(name: str, labels: xr.Variable) -> xr.indexes.PandasIndex:
+    """The default index of a dimension coordinate, without the copies of ``PandasIndex.from_variables``."""
+    values = labels._data
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufM" and values.dtype != np.float16:
+        return xr.indexes.PandasIndex(pd.Index(values, name=name), name, values.dtype, fastpath=True)
+    return xr.indexes.PandasIndex.from_variables({name: labels}, options={})
 
 
 def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
@@ -202,25 +211,6 @@ def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> se
         if variable.ndim == 0 or labels or times:
             names.add(name)
     return names
-
-
-def _read(name: str, variable: xr.Variable) -> xr.Variable:
-    """The variable with its values in memory."""
-    data = variable._data
-    if not isinstance(data, VirtualZarrArray):
-        return variable
-    values = data.read([_all(extent) for extent in data.shape], name)
-    return xr.Variable(variable.dims, values, variable.attrs, variable.encoding, fastpath=True)
-
-
-def _loaded(name: str, variable: xr.Variable, *, decode_times: bool) -> xr.Variable:
-    raw = _read(name, variable)
-    decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
-    return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
-
-
-def _all(extent: int) -> Window:
-    return Window(0, extent)
 
 
 def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:

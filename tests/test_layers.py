@@ -26,7 +26,7 @@ LAYERS = (
         "array array_functions chunkmanager decoding fanout groups hierarchy inline masks merging pipeline reading "
         "transformers",
     ),
-    ("datasets", "virtual_dataset opening store dataset xarray writing harmonize combine export"),
+    ("datasets", "labels virtual_dataset opening store dataset xarray writing harmonize combine export"),
     ("actions", "stac virtualize ingest catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),
 )

@@ -43,10 +43,14 @@ def open_reader(url: str, access: Access | None = None) -> AnyReader:
     return FsspecReader(url, access)
 
 
+OPEN_READERS = 128
+"""Readers that a pool keeps, each with a descriptor if its file is local; systems allow a process 256 or 1024 of them."""
+
+
 class ReaderPool:
     """Readers by URL, the least recently used closed when there are too many."""
 
-    def __init__(self, access: Access | None = None, limit: int = 256) -> None:
+    def __init__(self, access: Access | None = None, limit: int = OPEN_READERS) -> None:
         self.access = access or Access()
         self._limit = limit
         self._lock = threading.Lock()
