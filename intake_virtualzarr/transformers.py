@@ -96,6 +96,8 @@ class UniformConcatenation:
         members = array.segments
         if not getattr(members, "uniform", False) or not _plain(members.grid, members.codecs, settings):  # type: ignore[attr-defined]
             return None
+        if any(codec.name == "sharding_indexed" for codec in members.codecs):  # type: ignore[attr-defined]
+            return None  # members are seen by the chunks within shards
         return cls(array, members)
 
     def chunk(self, coords: Shape) -> Stored | None:

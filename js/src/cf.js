@@ -15,18 +15,17 @@ export function makeMemberDecoder(decode, from, to, what) {
   const working = dataType(decode.dtype ?? to.name, what);
   const floats = working.name.startsWith("float");
   const mask = maskValues(decode.mask ?? [], stored);
-  if (!floats && (mask.size || decode.scale_factor !== undefined || decode.add_offset !== undefined)) {
+  const { scale_factor: scale, add_offset: offset } = decode;
+  if (!floats && (mask.size || scale !== undefined || offset !== undefined)) {
     throw new FormatError(`${what}: decode to ${working.name} with mask, scale_factor or add_offset; expected float32 or float64`);
   }
-  const [scale, offset] = floats ? working.Values.of(decode.scale_factor ?? 1, decode.add_offset ?? 0) : [];
   return (units) => {
     const raw = viewAs(stored.Values, units);
     const values = cast(raw, working);
     for (let i = 0; mask.size && i < raw.length; i++) if (mask.has(raw[i])) values[i] = NaN;
-    // All in the working type, operands and results: a Float32Array rounds on assignment, and the product or sum of two
-    // float32 in double precision rounds to the float32 that single precision gives.
-    if (decode.scale_factor !== undefined) for (let i = 0; i < values.length; i++) values[i] *= scale;
-    if (decode.add_offset !== undefined) for (let i = 0; i < values.length; i++) values[i] += offset;
+    // In double precision with the numbers as they are stated; a Float32Array rounds each result on assignment.
+    if (scale !== undefined) for (let i = 0; i < values.length; i++) values[i] *= scale;
+    if (offset !== undefined) for (let i = 0; i < values.length; i++) values[i] += offset;
     return viewAs(to.Unit, cast(values, to));
   };
 }

@@ -1,4 +1,3 @@
-import { fromBase64 } from "./base64.js";
 import { LoadCache } from "./cache.js";
 import { FormatError } from "./errors.js";
 import { parseJson } from "./json.js";
@@ -77,21 +76,6 @@ export class Hierarchy {
     // Loaded when met: a store of manifests alone does without.
     const { ConcatenatedArray } = await import("./concatenation.js");
     return new ConcatenatedArray(metadata, config, url, name, this);
-  }
-
-  /** A manifest's array of references; its pages have a cache of their own. */
-  async openRefs(url, name, signal) {
-    const metadata = await this.document(url, signal);
-    if (!metadata || classify(metadata, name).kind !== "plain") {
-      throw new FormatError(`${name}: there is no ordinary Zarr array '${describeUrl(url)}'; was the store moved without it?`);
-    }
-    return new PlainArray(metadata, url, name, { bytes: this.bytes, chunks: this.manifestPages });
-  }
-
-  /** The same for one that stands in the array's document, key by key. */
-  refsInPlace(files, folder, name) {
-    const bytes = { get: async (url) => files[url.slice(folder.length)] && fromBase64(files[url.slice(folder.length)]) };
-    return new PlainArray(files["zarr.json"], `${folder}zarr.json`, name, { bytes, chunks: this.manifestPages });
   }
 
   /** A virtual array whose document stands in another; its references are resolved against that. */

@@ -4,9 +4,6 @@ import { FormatError } from "./errors.js";
 import { gridAxes } from "./grid.js";
 import { makeDecoder } from "./pipeline.js";
 import { sourceTable } from "./sources.js";
-import { directory, resolveUrl } from "./urls.js";
-
-const FIELDS = ["source", "offset", "length", "codec"];
 
 /**
  * Where one encoded chunk lies.
@@ -45,7 +42,7 @@ export class ManifestArray extends StoredArray {
 
   /** @returns {Promise<ChunkRef | undefined>} undefined for a chunk that is not listed */
   async lookup(coords, signal) {
-    if (this.config.manifest !== undefined) return this.#paged(coords, signal);
+    if (this.config.manifest !== undefined) return this.#packed(coords, signal);
     const entry = this.config.chunks[coords.join(".") || "0"];
     if (!entry) return undefined;
     const codec = entry.codec ?? 0;
@@ -56,19 +53,11 @@ export class ManifestArray extends StoredArray {
     return this.#ref(entry.source, entry.offset, entry.length, codec, signal);
   }
 
-  async #paged(coords, signal) {
-    const refs = await this.#openRefs(signal);
-    const { data, offset, strides } = (await refs.decodedChunk([...coords.map((at, i) => refs.axes[i].find(at)), 0], signal)) ?? {};
-    if (!data) return undefined;
-    const start = coords.reduce((sum, at, i) => sum + (at - refs.axes[i].start(refs.axes[i].find(at))) * strides[i], offset);
-    const values = Array.from({ length: refs.shape.at(-1) }, (_, field) => this.#exact(data, start + field * strides.at(-1)));
-    return this.#ref(values[0], values[1], values[2], values[3] ?? 0, signal);
-  }
-
-  #exact(data, at) {
-    const value = data[at + 1] * 2 ** 32 + data[at];
-    if (!Number.isSafeInteger(value)) throw new FormatError(`${this.name}: the manifest holds a number above 2^53; write the store again`);
-    return value;
+  async #packed(coords, signal) {
+    const { openRefs } = await import("./refs.js");
+    this.refs ??= await openRefs(this, signal);
+    const [row, offset, length, codec = 0] = (await this.refs(coords, signal)) ?? [0, 0, 0];
+    return this.#ref(row, offset, length, codec, signal);
   }
 
   async #ref(row, offset, length, codec, signal) {
@@ -77,27 +66,6 @@ export class ManifestArray extends StoredArray {
       throw new FormatError(`${this.name}: source ${row}, offset ${offset}, length ${length} is no chunk reference`);
     }
     return { kind: "stored", source: await this.source(row, signal), offset, length, codec };
-  }
-
-  async #openRefs(signal) {
-    if (this.refs) return this.refs;
-    const { manifest } = this.config;
-    const name = `${this.name}: manifest`;
-    const refs =
-      typeof manifest === "object"
-        ? this.io.refsInPlace(manifest, `${this.url}#manifest/`, name)
-        : await this.io.openRefs(`${directory(resolveUrl(manifest, this.url))}zarr.json`, name, signal);
-    const grid = this.axes.map(({ count }) => count);
-    const fields = refs.metadata.attributes?.fields ?? FIELDS;
-    const width = refs.shape.at(-1);
-    const fits = refs.shape.length === grid.length + 1 && grid.every((count, i) => count === refs.shape[i]);
-    if (!fits || (width !== 3 && width !== 4) || refs.axes.at(-1).count !== 1) {
-      throw new FormatError(`${this.name}: the manifest has shape (${refs.shape}), expected (${grid}, 3 or 4) with whole references in a page`);
-    }
-    if (refs.metadata.data_type !== "uint64" || !fields.slice(0, width).every((field, i) => field === FIELDS[i])) {
-      throw new FormatError(`${this.name}: the manifest holds ${refs.metadata.data_type} ${fields}, expected uint64 ${FIELDS}`);
-    }
-    return (this.refs = refs);
   }
 
   #fetch(ref, offset, length, signal) {

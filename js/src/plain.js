@@ -16,6 +16,7 @@ export class PlainArray extends StoredArray {
     if (!this.shards) return;
     if (metadata.chunk_grid.name !== "regular") throw new UnsupportedError(`${name}: shards in an uneven chunk grid cannot be read here`);
     this.axes = this.shape.map((extent, i) => new Axis(extent, this.shards.configuration.chunk_shape[i]));
+    this.indexFirst = this.shards.configuration.index_location === "start";
   }
 
   /** Encoded bytes of a chunk; undefined if there are none. */
@@ -37,7 +38,7 @@ export class PlainArray extends StoredArray {
 
   async #shardedChunk(coords, signal) {
     const { openSharded } = await import("./sharded.js");
-    this.sharded ??= openSharded(this.metadata, this.folder, this.io.bytes, this.type);
+    this.sharded ??= openSharded(this.metadata, this.folder, this.io.bytes, this.type, this.indexFirst);
     return this.sharded(coords, signal);
   }
 }

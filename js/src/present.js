@@ -16,6 +16,8 @@ export function modeOf(array) {
 function decideMode(array) {
   const { metadata, config } = array;
   const regular = array.axes.every((axis) => axis.regularEdge() !== undefined);
+  // zarrita reads no shards whose index stands first.
+  if (array.indexFirst) return "decoded";
   if (!config) return metadata.chunk_grid.name === "regular" ? "untouched" : regular ? "passthrough" : "decoded";
   if (!regular) return "decoded";
   if (!config.members) return config.codec_alternatives?.length ? "decoded" : "passthrough";

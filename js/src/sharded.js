@@ -7,12 +7,13 @@ import { Array as ZarrArray } from "zarrita";
  * @param {string} folder URL of the array
  * @param {import("./bytes.js").Bytes} bytes
  * @param {import("./dtype.js").DataType} type
+ * @param {boolean} indexFirst the index stands before the chunks: zarrita looks for it behind them
  * @returns {(coords: number[], signal?: AbortSignal) => Promise<import("./pipeline.js").Block>} coords of inner chunks
  */
-export function openSharded(metadata, folder, bytes, { name, Unit, lanes }) {
+export function openSharded(metadata, folder, bytes, { name, Unit, lanes }, indexFirst) {
   // zarrita packs booleans in a class of its own; their bytes are what is wanted.
   const plain = name === "bool" ? { ...metadata, data_type: "uint8", fill_value: Number(metadata.fill_value) } : metadata;
-  const array = new ZarrArray(storeAt(folder, bytes), "/", plain);
+  const array = new ZarrArray(storeAt(folder, bytes, indexFirst), "/", plain);
   return async (coords, signal) => {
     const { data, stride } = await array.getChunk(coords, { signal });
     const units = new Unit(data.buffer, data.byteOffset, data.byteLength / Unit.BYTES_PER_ELEMENT);
@@ -20,14 +21,14 @@ export function openSharded(metadata, folder, bytes, { name, Unit, lanes }) {
   };
 }
 
-function storeAt(folder, bytes) {
+function storeAt(folder, bytes, indexFirst) {
   const url = (key) => folder + key.slice(1);
   return {
     get: (key, { signal } = {}) => bytes.get(url(key), signal),
     async getRange(key, range, { signal } = {}) {
       if ("offset" in range) return bytes.getRange({ url: url(key) }, range.offset, range.length, signal);
       const whole = await bytes.get(url(key), signal);
-      return whole?.subarray(whole.length - range.suffixLength);
+      return indexFirst ? whole?.subarray(0, range.suffixLength) : whole?.subarray(whole.length - range.suffixLength);
     },
   };
 }

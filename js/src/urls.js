@@ -22,15 +22,15 @@ export class Root {
     return this.href + this.pathOf(key);
   }
 
-  /** A key as part of a URL. */
+  /** A key as part of a URL. zarrita's `resolve` escapes names already. */
   pathOf(key) {
-    return key.replace(/^\//, "").split("/").map(encodeURIComponent).join("/");
+    return key.replace(/^\//, "").split("/").map((name) => encodeURIComponent(unescaped(name))).join("/");
   }
 
   /** @returns {string | undefined} the key of a URL, if the URL lies in the hierarchy */
   keyOf(url) {
     if (!url.startsWith(this.href)) return undefined;
-    return `/${url.slice(this.href.length).split("/").map(decodeURIComponent).join("/")}`;
+    return `/${url.slice(this.href.length).split("/").map(unescaped).join("/")}`;
   }
 
   /** The URL to ask a server for. */
@@ -42,6 +42,15 @@ export class Root {
       );
     }
     return url;
+  }
+}
+
+/** A name without escapes; as it is, if it has a "%" that starts none. */
+function unescaped(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
   }
 }
 

@@ -58,7 +58,7 @@ def main(root):
         seen = v.manifest(f"sst/parts/{i}", stored, regular(10, 18, 72), pipeline, FILL, public=False, missing=missing)
         values = seen.astype("f4")
         values[seen == FILL] = np.nan
-        parts.append(values * np.float32(scale) + np.float32(offset))
+        parts.append(((values.astype("f8") * scale).astype("f4").astype("f8") + offset).astype("f4"))
         members.append({"array": f"parts/{i}", "length": len(stored), "decode": {"dtype": "float32", "mask": [FILL], "scale_factor": scale, "add_offset": offset}})
     whole = np.concatenate(parts)
     names = ["time", "lat", "lon"]

@@ -23,12 +23,13 @@ async function open(path, options, location = vectors.store) {
 const json = (object) => new TextEncoder().encode(JSON.stringify(object));
 const little = { name: "bytes", configuration: { endian: "little" } };
 
-/** The document of a virtual array of 4 int16, with changes. */
+/** The document of a virtual array of 4 int16, with changes; a manifest lists no chunk unless it is told to. */
 function virtualArray(configuration, changes = {}, name = "chunk-manifest") {
+  const chunks = name === "chunk-manifest" && !("manifest" in configuration) ? { chunks: {} } : {};
   return {
     zarr_format: 3, node_type: "array", shape: [4], data_type: "int16", fill_value: 7, attributes: {},
     chunk_grid: { name: "regular", configuration: { chunk_shape: [2] } }, chunk_key_encoding: { name: "virtual" }, codecs: [little],
-    storage_transformers: [{ name, configuration: { version: "0.1", ...configuration } }],
+    storage_transformers: [{ name, configuration: { version: "0.1", ...chunks, ...configuration } }],
     ...changes,
   };
 }
@@ -244,7 +245,8 @@ describe("faults", () => {
     "another chunk grid": [virtualArray({}, { chunk_grid: { name: "hexagonal" } }), /hexagonal/],
     "edges that do not cover the array": [virtualArray({}, { chunk_grid: { name: "rectilinear", configuration: { kind: "inline", chunk_shapes: [[2, 1]] } } }), /sum to 3/],
     "stored chunks that are too small": [virtualArray({ stored_chunk_shapes: [1] }), /stored with edge 1/],
-    "both forms of a manifest": [virtualArray({ manifest: "m", chunks: {} }), /both/],
+    "both forms of a manifest": [virtualArray({ manifest: "m", chunks: {} }), /both 'manifest' and 'chunks'/],
+    "neither form of a manifest": [virtualArray({ chunks: undefined }), /neither 'manifest' nor 'chunks'/],
     "an unknown setting": [virtualArray({ chunkz: {} }), /chunkz/],
     "no version": [virtualArray({ version: undefined }), /version/],
     "a data type without values": [virtualArray({ stored_chunk_shapes: [3] }, { data_type: "complex64" }), /complex64/],

@@ -50,6 +50,14 @@ function substitute(path, url) {
   if (text.includes("{{OTHER}}")) writeFileSync(path, text.replaceAll("{{OTHER}}", url));
 }
 
+/**
+ * What an error of reading an array must say; undefined if the array must be read. An array may need something that not every
+ * engine has (`needs`, a global's name): where it is absent, the data type must be refused by name.
+ */
+export function expectedError({ error, needs, dtype }, globals = globalThis) {
+  return needs && !(needs in globals) ? dtype : error;
+}
+
 /** Values as expected.json holds them. */
 export function asJson(value) {
   if (typeof value === "bigint") return String(value);

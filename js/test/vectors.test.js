@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import * as zarr from "zarrita";
 import { openVirtual } from "../src/index.js";
-import { asJson, serveVectors } from "./vectors.js";
+import { asJson, expectedError, serveVectors } from "./vectors.js";
 
 let vectors;
 before(async () => {
@@ -15,6 +15,8 @@ async function openArray(store, path) {
 }
 
 async function values(array, selection = null) {
+  // zarrita reads no array without elements; that it opens is all there is to see.
+  if (array.shape.includes(0)) return { shape: array.shape, values: [] };
   const result = await zarr.get(array, selection);
   if (array.shape.length === 0) return { shape: [], values: [asJson(result)] };
   return { shape: result.shape, values: inOrder(result) };
@@ -36,7 +38,7 @@ describe("test vectors", () => {
     const store = await openVirtual(vectors.store);
     let compared = 0;
     for (const [path, want] of Object.entries(vectors.expected)) {
-      if (want.error) continue;
+      if (expectedError(want)) continue;
       const array = await openArray(store, path);
       assert.deepEqual(array.shape, want.shape, path);
       assert.equal(array.dtype, want.dtype, path);
@@ -44,24 +46,25 @@ describe("test vectors", () => {
       assert.deepEqual(found, want.values, path);
       compared++;
     }
-    assert.ok(compared > 80, `only ${compared} arrays`);
+    assert.ok(compared > 110, `only ${compared} arrays`);
   });
 
   test("every array that must fail does, and says why", async () => {
     const store = await openVirtual(vectors.store);
     for (const [path, want] of Object.entries(vectors.expected)) {
-      if (!want.error) continue;
+      const expected = expectedError(want);
+      if (!expected) continue;
       const read = openArray(store, path).then((array) => values(array));
       await assert.rejects(read, (error) => {
         const message = chain(error);
-        assert.ok(message.toLowerCase().includes(want.error.toLowerCase()), `${path}: ${message}`);
+        assert.ok(message.toLowerCase().includes(expected.toLowerCase()), `${path}: ${message}`);
         return true;
       }, path);
     }
   });
 
   test("parts of arrays equal the same parts of the whole, in a store opened for each", async () => {
-    for (const path of ["regular", "refs", "masked", "grids/cropped_refs", "uneven", "view_elsewhere"]) {
+    for (const path of ["regular", "refs", "masked", "grids/cropped_refs", "uneven", "view_elsewhere", "sharded/refs"]) {
       const store = await openVirtual(vectors.store);
       const array = await openArray(store, path);
       const [, ny, nx] = array.shape;

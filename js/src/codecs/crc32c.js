@@ -2,29 +2,12 @@ import { DecodeError } from "../errors.js";
 
 let table;
 
-/** Zarr's `crc32c`, compared and removed; zarrita removes it unseen. */
-export class Crc32cCodec {
-  kind = "bytes_to_bytes";
-
-  static fromConfig() {
-    return new Crc32cCodec();
-  }
-
-  encode() {
-    throw new Error("crc32c: this reader does not write");
-  }
-
-  computeEncodedSize(size) {
-    return size + 4;
-  }
-
-  /** @param {Uint8Array} bytes */
-  decode(bytes) {
-    const data = bytes.subarray(0, bytes.length - 4);
-    const stored = new DataView(bytes.buffer, bytes.byteOffset + data.length, 4).getUint32(0, true);
-    if (crc32c(data) !== stored) throw new DecodeError("crc32c: the checksum differs; the chunk is corrupt");
-    return data;
-  }
+/** Compare and remove Zarr's `crc32c`. @param {Uint8Array} bytes */
+export function withoutCrc32c(bytes) {
+  const data = bytes.subarray(0, -4);
+  const stored = new DataView(bytes.buffer, bytes.byteOffset + data.length, 4).getUint32(0, true);
+  if (crc32c(data) !== stored) throw new DecodeError("crc32c: the checksum differs; the chunk is corrupt");
+  return data;
 }
 
 /** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78. */

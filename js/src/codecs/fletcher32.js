@@ -1,34 +1,17 @@
 import { DecodeError } from "../errors.js";
 
-/** HDF5's checksum (`numcodecs.fletcher32`): four bytes at the end, compared and removed. */
-export class Fletcher32Codec {
-  kind = "bytes_to_bytes";
-
-  static fromConfig() {
-    return new Fletcher32Codec();
+/** Compare and remove HDF5's checksum (`numcodecs.fletcher32`): four bytes at the end. @param {Uint8Array} bytes */
+export function withoutFletcher32(bytes) {
+  const length = bytes.length - 4;
+  if (length < 0) throw new DecodeError(`fletcher32: ${bytes.length} bytes hold no checksum`);
+  const stored = new DataView(bytes.buffer, bytes.byteOffset + length, 4).getUint32(0, true);
+  const data = bytes.subarray(0, length);
+  const computed = fletcher32(data);
+  // HDF5 before 1.6.3 stored the bytes of each 16-bit half swapped; HDF5 still accepts both.
+  if (stored !== computed && stored !== swapHalves(computed)) {
+    throw new DecodeError(`fletcher32: the checksum is ${hex(stored)} but the bytes give ${hex(computed)}; the chunk is corrupt`);
   }
-
-  encode() {
-    throw new Error("fletcher32: this reader does not write");
-  }
-
-  computeEncodedSize(size) {
-    return size + 4;
-  }
-
-  /** @param {Uint8Array} bytes */
-  decode(bytes) {
-    const length = bytes.length - 4;
-    if (length < 0) throw new DecodeError(`fletcher32: ${bytes.length} bytes hold no checksum`);
-    const stored = new DataView(bytes.buffer, bytes.byteOffset + length, 4).getUint32(0, true);
-    const data = bytes.subarray(0, length);
-    const computed = fletcher32(data);
-    // HDF5 before 1.6.3 stored the bytes of each 16-bit half swapped; HDF5 still accepts both.
-    if (stored !== computed && stored !== swapHalves(computed)) {
-      throw new DecodeError(`fletcher32: the checksum is ${hex(stored)} but the bytes give ${hex(computed)}; the chunk is corrupt`);
-    }
-    return data;
-  }
+  return data;
 }
 
 // Sums of 16-bit words stay below 2^53 for this many words, even after earlier ones were folded in.

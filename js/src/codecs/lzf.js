@@ -1,26 +1,10 @@
 import { DecodeError } from "../errors.js";
 
-/** The LZF filter of h5py (`hdf5.lzf`). */
-export class LzfCodec {
-  kind = "bytes_to_bytes";
-
-  static fromConfig() {
-    return new LzfCodec();
-  }
-
-  encode() {
-    throw new Error("lzf: this reader does not write");
-  }
-
-  /** @param {Uint8Array} bytes */
-  decode(bytes) {
-    return unlzf(bytes);
-  }
-}
-
 /**
- * LibLZF's format: a control byte below 32 starts a run of literals; else its high bits hold a length and the rest a
- * distance back.
+ * Undo the LZF filter of h5py (`hdf5.lzf`), LibLZF's format: a control byte below 32 starts a run of literals; else its high
+ * bits hold a length and the rest a distance back.
+ *
+ * @param {Uint8Array} bytes
  */
 export function unlzf(bytes) {
   const out = new Uint8Array(decodedLength(bytes));

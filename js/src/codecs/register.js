@@ -1,15 +1,37 @@
 import { registry } from "zarrita";
 
 /**
- * Add to zarrita's registry what HDF5 files need: codecs that zarrita lacks, those whose checksum it does not compare,
- * and shuffle, which there ignores `elementsize` and loses bytes after the last whole element.
- * Each is loaded when a chunk needs it, as zarrita loads its own.
+ * Add a codec to zarrita's registry, which decodes only.
+ *
+ * @param {string} name
+ * @param {() => Promise<Function> | Function} load gives `(bytes, configuration) => bytes`, when a chunk needs it
+ * @param {number} [adds] bytes that encoding adds
+ */
+export function register(name, load, adds = 0) {
+  registry.set(name, async () => {
+    const decode = await load();
+    const encode = () => {
+      throw new Error(`${name}: this reader does not write`);
+    };
+    const fromConfig = (configuration) => ({
+      kind: "bytes_to_bytes",
+      decode: (bytes) => decode(bytes, configuration ?? {}),
+      encode,
+      computeEncodedSize: (size) => size + adds,
+    });
+    return { fromConfig };
+  });
+}
+
+/**
+ * What HDF5 files need: codecs that zarrita lacks, those whose checksum it does not compare, and shuffle, which there
+ * ignores `elementsize` and loses bytes after the last whole element.
  */
 export function registerCodecs() {
-  const shuffle = () => import("./shuffle.js").then((module) => module.ShuffleCodec);
-  registry.set("numcodecs.shuffle", shuffle);
-  registry.set("hdf5.shuffle", shuffle);
-  registry.set("numcodecs.fletcher32", () => import("./fletcher32.js").then((module) => module.Fletcher32Codec));
-  registry.set("hdf5.lzf", () => import("./lzf.js").then((module) => module.LzfCodec));
-  registry.set("crc32c", () => import("./crc32c.js").then((module) => module.Crc32cCodec));
+  const add = (name, adds) => register(name, () => import("./hdf5.js").then(({ decoders }) => decoders[name]), adds);
+  add("numcodecs.shuffle");
+  add("hdf5.shuffle");
+  add("hdf5.lzf");
+  add("numcodecs.fletcher32", 4);
+  add("crc32c", 4);
 }

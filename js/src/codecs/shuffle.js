@@ -1,29 +1,10 @@
 /**
- * The shuffle filter of HDF5 (`numcodecs.shuffle`, `hdf5.shuffle`): the first byte of each element, then the second of
+ * Undo the shuffle filter of HDF5 (`numcodecs.shuffle`, `hdf5.shuffle`): the first byte of each element, then the second of
  * each … Bytes after the last whole element stay where they are.
+ *
+ * @param {Uint8Array} bytes
+ * @param {number} elementsize [bytes]
  */
-export class ShuffleCodec {
-  kind = "bytes_to_bytes";
-
-  constructor(elementsize) {
-    this.elementsize = elementsize;
-  }
-
-  static fromConfig(configuration) {
-    return new ShuffleCodec(configuration?.elementsize ?? 4);
-  }
-
-  encode() {
-    throw new Error("shuffle: this reader does not write");
-  }
-
-  /** @param {Uint8Array} bytes */
-  decode(bytes) {
-    return unshuffle(bytes, this.elementsize);
-  }
-}
-
-/** @param {Uint8Array} bytes @param {number} elementsize [bytes] */
 export function unshuffle(bytes, elementsize) {
   const count = Math.floor(bytes.length / elementsize);
   const out = new Uint8Array(bytes.length);

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { build } from "esbuild";
 import { serve } from "../server.js";
-import { serveVectors, temporary } from "../vectors.js";
+import { expectedError, serveVectors, temporary } from "../vectors.js";
 import { launch, skip, watchedPage } from "./chromium.js";
 
 const PROGRAM = `
@@ -33,7 +33,8 @@ globalThis.readAll = async (url, paths) => {
   for (const path of paths) {
     try {
       const array = await zarr.open.v3(zarr.root(store).resolve(path), { kind: "array" });
-      const result = await zarr.get(array);
+      // zarrita reads no array without elements; that it opens is all there is to see
+      const result = array.shape.includes(0) ? { data: [], shape: array.shape, stride: array.shape } : await zarr.get(array);
       found[path] = { shape: array.shape, dtype: array.dtype, values: array.shape.length ? inOrder(result) : [asJson(result)] };
     } catch (error) {
       found[path] = { error: messages(error) };
@@ -65,10 +66,17 @@ describe("test vectors in Chromium, page on one port and data on others", { skip
     const page = await browser.context.newPage();
     await page.goto(`${site.url}/index.html`);
     const found = await page.evaluate(([url, paths]) => globalThis.readAll(url, paths), [vectors.store, Object.keys(vectors.expected)]);
-    for (const [path, want] of Object.entries(vectors.expected)) {
-      if (!want.error) assert.deepEqual(found[path], want, `${path} ${found[path].error ?? ""}`);
-      else assert.ok(found[path].error?.toLowerCase().includes(want.error.toLowerCase()), `${path}: ${JSON.stringify(found[path]).slice(0, 300)}`);
+    const globals = Object.fromEntries(await page.evaluate(() => Object.getOwnPropertyNames(globalThis).map((name) => [name, true])));
+    let compared = 0;
+    for (const [path, { needs, ...want }] of Object.entries(vectors.expected)) {
+      const expected = expectedError({ needs, ...want }, globals);
+      if (expected) assert.ok(found[path].error?.toLowerCase().includes(expected.toLowerCase()), `${path}: ${JSON.stringify(found[path]).slice(0, 300)}`);
+      else {
+        assert.deepEqual(found[path], want, `${path} ${found[path].error ?? ""}`);
+        compared++;
+      }
     }
+    assert.ok(compared > 110, `only ${compared} arrays`);
     assert.ok(vectors.other.log.length > 0);
   });
 

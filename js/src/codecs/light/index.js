@@ -4,7 +4,7 @@
  *
  * Importing this module registers them with zarrita.
  */
-import { registry } from "zarrita";
+import { register } from "../register.js";
 import { unblosc } from "./blosc.js";
 import { unlz4 } from "./lz.js";
 import { unzstd } from "./zstd.js";
@@ -14,18 +14,7 @@ function sizedLz4(bytes) {
   return unlz4(bytes.subarray(4), new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
 }
 
-function entry(decode) {
-  const codec = {
-    kind: "bytes_to_bytes",
-    decode,
-    encode() {
-      throw new Error("this codec does not write");
-    },
-  };
-  return async () => ({ fromConfig: () => codec });
-}
-
-for (const [name, decode] of Object.entries({ blosc: unblosc, lz4: sizedLz4, zstd: (bytes) => unzstd(bytes) })) {
-  registry.set(name, entry(decode));
-  registry.set(`numcodecs.${name}`, entry(decode));
+for (const [name, decode] of Object.entries({ blosc: unblosc, lz4: sizedLz4, zstd: unzstd })) {
+  register(name, () => (bytes) => decode(bytes));
+  register(`numcodecs.${name}`, () => (bytes) => decode(bytes));
 }
