@@ -65,13 +65,18 @@ def bytes_decoder(name: str, configuration: Mapping[str, Any]) -> BytesDecoder:
     Raises
     ------
     CodecError
-        If no decoder has that name.
+        If no decoder has that name, or its configuration lacks something.
     """
     factory = _BYTES.get(name)
     if factory is None:
         known = ", ".join(sorted(_BYTES))
         raise CodecError(f"codec {name!r} is unknown here; known are {known}")
-    return factory(configuration)
+    try:
+        return factory(configuration)
+    except (LookupError, TypeError, ValueError) as exc:
+        if isinstance(exc, CodecError):
+            raise
+        raise CodecError(f"codec {name!r}: no decoder can be made of configuration {dict(configuration)!r}: {exc!r}") from exc
 
 
 def layout_decoder(name: str, configuration: Mapping[str, Any]) -> LayoutDecoder | None:
