@@ -24,10 +24,10 @@ LAYERS = (
     (
         "core",
         "array array_functions chunkmanager decoding fanout groups hierarchy inline masks merging pipeline reading "
-        "transformers",
+        "references transformers",
     ),
     ("datasets", "labels virtual_dataset opening store dataset xarray writing harmonize combine export"),
-    ("actions", "stac virtualize ingest catalog_file checking serving"),
+    ("actions", "stac virtualize publishing published ingest update catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),
 )
 """From the bottom to the top: the layers of the design, and the modules and packages of each."""
@@ -40,13 +40,15 @@ DOORS = {
     "distributed": "fanout",
     "fsspec": "combine readers.fsspec_reader",
     "h5py": "formats.hdf5.via_h5py",
-    "icechunk": "export",
+    "fastparquet": "references.kerchunk_parquet",
+    "icechunk": "export references.icechunk_repository",
     "intake": "intake demo",
     "jinja2": "intake",
     "kerchunk": "export",
     "netCDF4": "",
     "h5netcdf": "",
     "obstore": "hierarchy.keys readers.objects",
+    "pyarrow": "references.kerchunk_parquet",
     "pystac": "intake stac",
     "pystac_client": "stac",
     "requests": "stac",
