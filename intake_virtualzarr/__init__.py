@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from intake_virtualzarr.scanning import scan
     from intake_virtualzarr.store import VirtualZarrStore, open_virtual_store
     from intake_virtualzarr.threads import set_threads
+    from intake_virtualzarr.update import update
 
 __all__ = [
     "Access",
@@ -35,6 +36,7 @@ __all__ = [
     "open_virtual_store",
     "scan",
     "set_threads",
+    "update",
     "use_fast_pipeline",
     "virtualize",
 ]
@@ -51,6 +53,7 @@ _PLACES = {
     "open_virtual_store": "store",
     "scan": "scanning",
     "set_threads": "threads",
+    "update": "update",
     "use_fast_pipeline": "pipeline",
     "virtualize": "ingest",
 }

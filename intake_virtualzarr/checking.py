@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.readers import Access, open_reader
 from intake_virtualzarr.sources import Source
 
-__all__ = ["SourceState", "check_sources", "tree_sources"]
+__all__ = ["SourceState", "check_sources", "source_states", "tree_sources"]
 
 AT_ONCE = 16
 """Files asked for at once."""
@@ -74,7 +74,11 @@ def check_sources(store: Any, *, storage_options: Any = None, progress: bool | N
         In the order of the store.
     """
     access = Access.of(storage_options)
-    sources = tree_sources(open_tree(store, storage_options=access))
+    return source_states(tree_sources(open_tree(store, storage_options=access)), access, progress)
+
+
+def source_states(sources: Sequence[Source], access: Access, progress: bool | None = None) -> tuple[SourceState, ...]:
+    """Compare files with what was recorded of them; parameters as `check_sources`."""
     with progress_bar("checking sources", len(sources), progress) as step, ThreadPoolExecutor(AT_ONCE) as pool:
         return tuple(_counted(pool.map(lambda source: _state(source, access), sources), step))
 

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
-from intake_virtualzarr._version import __version__
-from intake_virtualzarr.catalog_file import existing_text, merged_catalog
 from intake_virtualzarr.errors import HierarchyError
-from intake_virtualzarr.hierarchy.keys import LocalKeys, keys_of
+from intake_virtualzarr.publishing import Contents, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.readers import Access
-from intake_virtualzarr.readers.urls import absolute_url, is_local, local_path
-from intake_virtualzarr.sources import Source
-from intake_virtualzarr.stac.publication import Publication, source_prefixes
-from intake_virtualzarr.stac.publish import publish_collection, publish_item
+from intake_virtualzarr.readers.urls import absolute_url
 from intake_virtualzarr.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.writing import write_dataset
 
-__all__ = ["IngestReport", "fingerprint", "ingest", "virtualize"]
+__all__ = ["IngestReport", "ingest", "virtualize", "write_and_publish"]
 
 
 @dataclass(frozen=True)
@@ -60,15 +48,6 @@ class IngestReport:
     def changed(self) -> bool:
         """Whether anything was (or with ``dry_run`` would be) written."""
         return bool(self.written)
-
-
-def fingerprint(sources: Iterable[Source]) -> str:
-    """Digest over URL, size, ETag and modification time of sources."""
-    digest = hashlib.sha256()
-    for source in sorted(sources, key=lambda s: s.url):
-        changed = source.last_modified.isoformat() if source.last_modified else None
-        digest.update(json.dumps([source.url, source.size, source.etag, changed]).encode())
-    return f"sha256:{digest.hexdigest()}"
 
 
 def ingest(
@@ -129,43 +108,39 @@ def ingest(
     HierarchyError
         If the directory holds something else.
     """
-    url = absolute_url(directory)
-    target = _Target(url, Access.of(storage_options))
-    target.check_free(name)
+    target = Target(absolute_url(directory), Access.of(storage_options))
+    target.check_free()
     cube = build_cube(items, storage_options=storage_options, **options)
     digest = fingerprint(cube.sources)
     known = target.fingerprint(name, publish)
     if known is not None and known != digest and not overwrite:
         raise HierarchyError(
-            f"{url}: {name!r} is there already, made from other files (or these have changed); "
-            "overwrite=True replaces it, append or update adds to it"
+            f"{target.url}: {name!r} is there already, made from other files (or these have changed); "
+            "overwrite=True replaces it, update() adds what is new"
         )
-    store = f"{url}/{name}.vzarr"
-    stac = f"{url}/collection.json" if publish == "collection" else f"{url}/{name}.json"
-    references = cube.dataset.vzarr.references
     written: list[str] = []
-    size = target.size(name)
-    if known != digest:
-        if dry_run:
-            written = [f"{name}.vzarr", Path(stac).name, "catalog.yaml"]
-        else:
-            about = {
-                "title": title,
-                "description": description,
-                "license": license,
-                "providers": providers,
-                "keywords": keywords,
-                "base_href": base_href,
-                "preview_href": preview_href,
-            }
-            written, size = _write(cube, target, name, publish, digest, overwrite, fuse, about)
+    if known == digest:
+        size = target.size(name)
+    elif dry_run:
+        written, size = [f"{name}.vzarr", document_name(publish, name), "catalog.yaml"], 0
+    else:
+        about = {
+            "title": title,
+            "description": description,
+            "license": license,
+            "providers": tuple(providers),
+            "keywords": tuple(keywords),
+            "base_href": base_href,
+            "preview_href": preview_href,
+        }
+        written, size = write_and_publish(cube, target, name, publish, about, overwrite=overwrite, fuse=fuse)
     return IngestReport(
-        directory=url,
-        store=store,
-        stac=stac,
-        catalog=f"{url}/catalog.yaml",
+        directory=target.url,
+        store=target.store(name),
+        stac=f"{target.url}/{document_name(publish, name)}",
+        catalog=f"{target.url}/catalog.yaml",
         sources=len(cube.sources),
-        references=references,
+        references=cube.dataset.vzarr.references,
         data_bytes=sum(source.size or 0 for source in cube.sources),
         manifest_bytes=size,
         fingerprint=digest,
@@ -174,84 +149,29 @@ def ingest(
     )
 
 
-def _write(
-    cube: Cube, target: _Target, name: str, publish: str, digest: str, overwrite: bool, fuse: bool, about: dict[str, Any]
+def write_and_publish(
+    cube: Cube, target: Target, name: str, kind: str, about: Mapping[str, Any], *, overwrite: bool, fuse: bool
 ) -> tuple[list[str], int]:
-    store = f"{target.url}/{name}.vzarr"
+    """Write a store and what describes it; a new store that cannot be published is taken back.
+
+    Returns
+    -------
+    written : list of str
+        Relative to the directory.
+    size : int
+        Of the hierarchy [bytes].
+    """
     existed = target.has_store(name)
-    result = write_dataset(
-        cube.dataset, store, mode="w" if overwrite else "w-", fuse=fuse, storage_options=target.access
-    )
+    mode = "w" if overwrite and existed else "w-"
+    result = write_dataset(cube.dataset, target.store(name), mode=mode, fuse=fuse, storage_options=target.access)
+    contents = Contents(cube.items, cube.sources, result.references, result.nbytes, _concat_dims(cube))
     try:
-        with target.local() as directory:
-            written = _publish(cube, directory, target, name, publish, digest, result, about)
-            target.upload(directory, written)
+        written = publish_store(target, name, kind, contents, about)
     except BaseException:
         if not existed:
             target.remove_store(name)
         raise
     return [f"{name}.vzarr", *written], result.nbytes
-
-
-def _publish(
-    cube: Cube, directory: Path, target: _Target, name: str, publish: str, digest: str, result: Any, about: dict[str, Any]
-) -> list[str]:
-    opened = xr.open_dataset(
-        f"{target.url}/{name}.vzarr",
-        engine="virtualzarr",
-        backend_kwargs={"storage_options": target.access} if target.access.rules else {},
-    )
-    from intake_virtualzarr.hierarchy.documents import VERSION
-
-    publication = Publication(
-        id=name,
-        store_href=f"./{name}.vzarr",
-        manifest_format="vzarr",
-        manifest_version=VERSION,
-        concat_dims=_concat_dims(cube),
-        chunk_count=result.references,
-        source_count=len(cube.sources),
-        sources=source_prefixes(
-            [(_shown(s.url), s.size) for s in cube.sources],
-            relative_to=local_path(target.url) if is_local(target.url) else None,
-        ),
-        fingerprint=digest,
-        manifest_size=result.nbytes,
-        consolidated=True,
-        source_items=tuple(item for item in cube.items if item.item_id is not None),
-        software={"intake-virtualzarr": __version__},
-        title=about["title"],
-        description=about["description"],
-        license=about["license"],
-        providers=tuple(about["providers"]),
-        keywords=tuple(about["keywords"]),
-        base_href=about["base_href"],
-        relocatable=is_local(target.url),
-        preview_href=about["preview_href"],
-    )
-    make = publish_collection if publish == "collection" else publish_item
-    paths = make(opened, publication, directory)
-    written = [str(path.relative_to(directory)) for path in paths]
-    catalog = directory / "catalog.yaml"
-    text = merged_catalog(
-        existing_text(catalog),
-        name,
-        f"{name}.vzarr",
-        about["title"] or str(opened.attrs.get("title", "")),
-        {"stac": _stac_name(publish, name)},
-    )
-    if existing_text(catalog) != text:
-        catalog.write_text(text, encoding="utf-8")
-        written.append("catalog.yaml")
-    return written
-
-
-def _stac_name(publish: str, name: str) -> str:
-    return "collection.json" if publish == "collection" else f"{name}.json"
-
-
-def _shown(url: str) -> str:
-    return local_path(url) if is_local(url) else url
 
 
 def _concat_dims(cube: Cube) -> tuple[str, ...] | None:
@@ -260,85 +180,3 @@ def _concat_dims(cube: Cube) -> tuple[str, ...] | None:
         return None
     names = cube.dataset.encoding.get("concat_dims")
     return tuple(names) if names else None
-
-
-class _Target:
-    """The directory that is published: local, or an object store that is written through a temporary directory."""
-
-    def __init__(self, url: str, access: Access) -> None:
-        self.url = url.rstrip("/")
-        self.access = access
-        self.keys = keys_of(self.url, access)
-
-    def check_free(self, name: str) -> None:
-        """Raise if the directory holds something that is not ours."""
-        if self.keys.is_empty():
-            return
-        ours = any(self.keys.size(key) is not None for key in ("catalog.yaml", "collection.json", "catalog.json"))
-        if not ours:
-            raise HierarchyError(
-                f"{self.url}: is not empty and holds no catalog; choose an empty directory (or one that ingest made)"
-            )
-
-    def fingerprint(self, name: str, publish: str) -> str | None:
-        """The digest of what is there under that name."""
-        if not self.has_store(name):
-            return None
-        raw = self.keys.get(_stac_name(publish, name))
-        if raw is None:
-            return ""
-        assets = json.loads(raw).get("assets", {})
-        for asset in assets.values():
-            if str(asset.get("href", "")).rstrip("/").endswith(f"{name}.vzarr"):
-                return str(asset.get("vzarr:fingerprint", ""))
-        return ""
-
-    def has_store(self, name: str) -> bool:
-        """Whether there is a hierarchy of that name."""
-        return self.keys.size(f"{name}.vzarr/zarr.json") is not None
-
-    def size(self, name: str) -> int:
-        """Size of the hierarchy that is there [bytes]; 0 if it is not local."""
-        if not isinstance(self.keys, LocalKeys):
-            return 0
-        return sum(p.stat().st_size for p in (self.keys.root / f"{name}.vzarr").rglob("*") if p.is_file())
-
-    def remove_store(self, name: str) -> None:
-        """Take back a store that could not be published."""
-        self.keys.delete_below(f"{name}.vzarr")
-
-    def local(self) -> _Directory:
-        """A local directory with the published documents."""
-        return _Directory(self)
-
-    def upload(self, directory: Path, names: list[str]) -> None:
-        """Copy written documents to where they belong."""
-        if isinstance(self.keys, LocalKeys):
-            return
-        for name in names:
-            self.keys.set(name, (directory / name).read_bytes())
-
-
-class _Directory:
-    """The published directory itself, or a copy of its documents."""
-
-    def __init__(self, target: _Target) -> None:
-        self._target = target
-        self._temporary: str | None = None
-
-    def __enter__(self) -> Path:
-        keys = self._target.keys
-        if isinstance(keys, LocalKeys):
-            keys.root.mkdir(parents=True, exist_ok=True)
-            return keys.root
-        self._temporary = tempfile.mkdtemp(prefix="intake-virtualzarr-")
-        for name in keys.names(""):
-            if name.endswith((".json", ".yaml", ".png", ".parquet")):
-                value = keys.get(name)
-                if value is not None:
-                    (Path(self._temporary) / name).write_bytes(value)
-        return Path(self._temporary)
-
-    def __exit__(self, *args: object) -> None:
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.combine import join_datasets, opened_dataset, skipped_scans
-from intake_virtualzarr.errors import IngestError
+from intake_virtualzarr.errors import IngestError, JoinError
 from intake_virtualzarr.fanout import scan_paths
 from intake_virtualzarr.groups import tree_of_scan
 from intake_virtualzarr.readers import Access, ReaderPool
@@ -21,7 +21,19 @@ from intake_virtualzarr.stac.signing import sign_href
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.virtual_dataset import name_set
 
-__all__ = ["Cube", "build_cube", "virtualize"]
+__all__ = ["Cube", "OpenedSource", "build_cube", "join_sources", "open_sources", "virtualize"]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedSource:
+    """One scanned file."""
+
+    source: SourceItem
+    """What its item says."""
+    file: Source
+    """The file, as it was when scanned."""
+    dataset: xr.Dataset
+    """Virtual, with a time axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,25 +140,99 @@ on_error, on_unsupported, client, progress, storage_options, format
         intersects=intersects,
         duplicates=duplicates,
     )
+    opened, skipped = open_sources(
+        sources,
+        modifier=modifier,
+        time_dim=time_dim,
+        preprocess=preprocess,
+        loadable_variables=loadable_variables,
+        drop_variables=drop_variables,
+        group=group,
+        on_error=on_error,
+        on_unsupported=on_unsupported,
+        client=client,
+        progress=progress,
+        storage_options=storage_options,
+        format=format,
+    )
+    cube = join_sources(
+        opened,
+        time_dim=time_dim,
+        combine=combine,
+        concat_dim=concat_dim,
+        join=join,
+        compat=compat,
+        data_vars=data_vars,
+        coords=coords,
+        combine_attrs=combine_attrs,
+        encoding_mismatch=encoding_mismatch,
+    )
+    return replace(cube, skipped=skipped)
+
+
+def open_sources(
+    sources: Sequence[SourceItem],
+    *,
+    modifier: Any = None,
+    time_dim: str = "time",
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    loadable_variables: Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    on_error: str = "raise",
+    on_unsupported: str = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Any = None,
+    format: str | None = None,
+) -> tuple[list[OpenedSource], dict[str, str]]:
+    """Scan sources, and give those without a time axis one. Parameters as `build_cube`.
+
+    Returns
+    -------
+    opened : list of OpenedSource
+        In the order of the sources.
+    skipped : dict of str to str
+        Sources that could not be scanned, and why.
+    """
     access = Access.of(storage_options)
     if modifier is not None:
         access = replace(access, modifier=lambda url: sign_href(url, modifier))
-    hrefs = [source.href for source in sources]
-    scans = scan_paths(hrefs, format=format, access=access, client=client, progress=progress)
-    skipped = skipped_scans([source.label for source in sources], scans, on_error)
+    scans = scan_paths([one.href for one in sources], format=format, access=access, client=client, progress=progress)
+    skipped = skipped_scans([one.label for one in sources], scans, on_error)
     readers = ReaderPool(access)
-    kept: list[SourceItem] = []
-    files: list[Source] = []
-    datasets: list[xr.Dataset] = []
     dropped = name_set(drop_variables)
+    opened = []
     for source, scanned in zip(sources, scans, strict=True):
         if isinstance(scanned, Exception):
             continue
         tree = tree_of_scan(scanned, readers)
         dataset = opened_dataset(tree, group, dropped, loadable_variables, True, on_unsupported, preprocess)
-        datasets.append(with_time(dataset, source, time_dim))
-        kept.append(source)
-        files.append(scanned.source)
+        opened.append(OpenedSource(source, scanned.source, with_time(dataset, source, time_dim)))
+    return opened, skipped
+
+
+def join_sources(
+    opened: Sequence[OpenedSource],
+    *,
+    time_dim: str = "time",
+    combine: str | None = None,
+    concat_dim: str | None = None,
+    join: str = "outer",
+    compat: str = "no_conflicts",
+    data_vars: Any = "minimal",
+    coords: Any = "minimal",
+    combine_attrs: Any = "override",
+    encoding_mismatch: str = "decode",
+) -> Cube:
+    """Join scanned files, those of one item first. Parameters as `build_cube`.
+
+    Raises
+    ------
+    JoinError
+        If files of one item hold the same variable for the same times, or lie on different grids.
+    """
+    datasets = [ds for files in _by_item(opened) for ds in _joined_assets(files, time_dim, compat, combine_attrs)]
     joined = _joined(
         datasets,
         combine,
@@ -163,7 +249,47 @@ on_error, on_unsupported, client, progress, storage_options, format
     check_coordinates(joined)
     grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
     joined.encoding["concat_dims"] = grown
-    return Cube(joined, tuple(kept), tuple(files), skipped)
+    return Cube(joined, tuple(one.source for one in opened), tuple(one.file for one in opened), {})
+
+
+def _by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
+    """Files of one item together, in the order of the items."""
+    groups: dict[Any, list[OpenedSource]] = {}
+    for number, one in enumerate(opened):
+        named = one.source.item_id is not None
+        key = (one.source.collection, one.source.item_id) if named else number
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _joined_assets(files: Sequence[OpenedSource], dim: str, compat: Any, combine_attrs: Any) -> list[xr.Dataset]:
+    """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
+    if len(files) == 1:
+        return [files[0].dataset]
+    for at, one in enumerate(files):
+        for other in files[:at]:
+            shared = _shared_along(one.dataset, other.dataset, dim)
+            if shared and not _same_everywhere([one.dataset, other.dataset], dim):
+                return [file.dataset for file in files]
+            if shared:
+                raise JoinError(
+                    f"item {one.source.item_id!r}: assets {other.source.asset_key!r} and {one.source.asset_key!r} both hold "
+                    f"{shared[0]!r} for the same {dim!r}; take one of them with asset=…, or leave variables out with "
+                    "drop_variables or preprocess"
+                )
+    try:
+        return [xr.merge([file.dataset for file in files], compat=compat, join="exact", combine_attrs=combine_attrs)]
+    except ValueError as exc:
+        keys = ", ".join(repr(file.source.asset_key) for file in files)
+        raise JoinError(
+            f"item {files[0].source.item_id!r}: assets {keys} cannot be put side by side: {exc}; "
+            "ingest those of one grid together, and the others under another name"
+        ) from exc
+
+
+def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
+    """Data variables of both that lie along a dimension."""
+    return [str(name) for name in one.data_vars if name in other.data_vars and dim in one[name].dims]
 
 
 def _joined(

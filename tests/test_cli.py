@@ -50,7 +50,7 @@ def test_wrong_usage_is_exit_code_2(run, arguments):
 
 
 def test_every_command_explains_itself(run):
-    for name in ("scan", "search", "ingest", "append", "describe", "check", "serve", "demo"):
+    for name in ("scan", "search", "ingest", "update", "append", "describe", "check", "serve", "demo"):
         code, out, _ = run(name, "--help")
         assert code == 0
         assert f"intake-virtualzarr {name}" in out
@@ -196,6 +196,67 @@ def stac_items(published_once, tmp_path):
     path = tmp_path / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
     return path
+
+
+# ---------------------------------------------------------------------- update
+
+
+@pytest.fixture
+def third(published, tmp_path):
+    """Items of two published files and of a third."""
+    paths = [*published.paths, write_sst(published.root / "data" / "sst_202403.nc", 3)]
+    features = []
+    for month, path in enumerate(paths, 1):
+        asset = {"href": str(path), "type": "application/x-netcdf", "roles": ["data"]}
+        properties = {"datetime": f"2024-{month:02}-01T00:00:00Z"}
+        common = {"type": "Feature", "stac_version": "1.1.0", "links": [], "geometry": None, "properties": properties}
+        features.append({**common, "id": f"month-{month}", "assets": {"data": asset}})
+    path = tmp_path / "three.json"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+def test_update_says_what_it_would_do_and_then_does_it(run, published, third):
+    before = tree(published.catalog)
+    code, out, err = run("update", third, "--to", published.catalog, "--dry-run")
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["new", "month-3", "2024-03-01", "00:00:00+00:00"] in [row[:4] for row in rows]
+    assert "3 source files found, 2 of them as they were" in out
+    assert "'sst': 'time' would grow from 40 to 60, by 12 references to chunks" in out
+    assert ["would", "write:"] in rows
+    assert tree(published.catalog) == before
+    code, out, err = run("update", third, "--to", published.catalog)
+    assert (code, err) == (0, "")
+    assert "'time' grew from 40 to 60" in out
+    code, out, _ = run("update", third, "--to", published.catalog)
+    assert code == 0
+    assert "'sst' is up to date" in out
+    dataset = intake.open_catalog(published.catalog / "catalog.yaml").sst.to_dask()
+    with xr.open_mfdataset([*published.paths, published.root / "data" / "sst_202403.nc"], engine="h5netcdf") as direct:
+        xr.testing.assert_equal(dataset, direct)
+
+
+def test_update_lists_changed_sources_and_refuses_them(run, published, third):
+    os.utime(published.paths[0], (1, 1))
+    before = tree(published.catalog)
+    code, out, _ = run("update", third, "--to", published.catalog, "--dry-run", "--json")
+    report = json.loads(out)
+    assert (code, report["action"]) == (1, "refuse")
+    assert [(one["state"], one["item_id"]) for one in report["sources"]] == [("changed", "month-1")]
+    assert "modification time" in report["sources"][0]["reason"]
+    code, out, err = run("update", third, "--to", published.catalog)
+    assert (code, out) == (1, "")
+    assert "month-1: changed: modification time" in err
+    assert tree(published.catalog) == before
+    code, out, err = run("update", third, "--to", published.catalog, "--conflicts", "skip", "--json")
+    assert err == ""
+    report = json.loads(out)
+    assert (code, report["action"], report["after"]) == (1, "append", 60)
+    assert [(one["state"], one["item_id"]) for one in report["sources"]] == [("changed", "month-1"), ("added", "month-3")]
+    code, out, _ = run("update", third, "--to", published.catalog, "--conflicts", "rewrite")
+    assert "was made anew" in out
+    assert run("update", third, "--to", published.catalog)[0] == 0
 
 
 # ---------------------------------------------------------------------- append

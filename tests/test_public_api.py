@@ -23,6 +23,7 @@ NAMES = [
     "open_virtual_store",
     "scan",
     "set_threads",
+    "update",
     "use_fast_pipeline",
     "virtualize",
 ]
@@ -58,9 +59,9 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = ivz.open_dataset
 
 
-@pytest.mark.parametrize("name", ["ingest", "virtualize"])
+@pytest.mark.parametrize("name", ["ingest", "update", "virtualize"])
 def test_a_function_stays_a_function_when_its_module_is_imported(name):
-    modules = "intake_virtualzarr.ingest, intake_virtualzarr.virtualize"
+    modules = "intake_virtualzarr.ingest, intake_virtualzarr.update, intake_virtualzarr.virtualize"
     code = f"import intake_virtualzarr as ivz, {modules}; print(callable(ivz.{name}))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
 

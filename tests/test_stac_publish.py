@@ -114,7 +114,7 @@ def validate(path):
 
 def test_a_published_collection_is_valid_with_every_extension(tmp_path):
     written = publish_collection(dataset(), publication(), tmp_path)
-    assert sorted(path.name for path in written) == ["collection.json", "thumbnail.png"]
+    assert sorted(path.name for path in written) == ["collection.json", "items.json", "thumbnail.png"]
     assert len(validate(tmp_path / "collection.json")) == 7
 
 
@@ -195,7 +195,7 @@ def test_an_update_changes_what_is_new_and_keeps_what_others_added(tmp_path):
     document["links"].append({"rel": "license", "href": "https://example.com/license"})
     path.write_text(json.dumps(document))
     written = publish_collection(dataset(days=5), publication(5), tmp_path)
-    assert written == [path]
+    assert written == [tmp_path / "items.json", path]
     new = json.loads(path.read_text())
     assert new["sci:doi"] == "10.1000/xyz"
     assert "readme" in new["assets"]
@@ -267,7 +267,7 @@ def test_few_source_items_are_linked(tmp_path):
     publish_collection(dataset(), publication(20), tmp_path)
     document = json.loads((tmp_path / "collection.json").read_text())
     assert len([link for link in document["links"] if link["rel"] == "derived_from"]) == 20
-    assert "source-items" not in document["assets"]
+    assert document["assets"]["source-items"]["href"] == "./items.json"
 
 
 @pytest.mark.parametrize("parquet", [True, False])
@@ -372,7 +372,7 @@ def test_an_id_must_be_a_file_name(name):
 def test_a_published_item_is_valid_and_linked_from_its_catalog(tmp_path):
     root = pystac.Catalog("root", "Root", catalog_type=pystac.CatalogType.SELF_CONTAINED)
     root.normalize_and_save(str(tmp_path), pystac.CatalogType.SELF_CONTAINED)
-    assert len(publish_item(dataset(), publication(id="b"), tmp_path)) == 3
+    assert len(publish_item(dataset(), publication(id="b"), tmp_path)) == 4
     publish_item(dataset(), publication(id="a"), tmp_path)
     assert publish_item(dataset(), publication(id="a"), tmp_path) == []
     assert len(validate(tmp_path / "a.json")) == 7

@@ -8,7 +8,10 @@ import xarray as xr
 
 from intake_virtualzarr.stac.publication import Publication
 
-__all__ = ["describe_publication"]
+__all__ = ["GENERATED", "describe_publication"]
+
+GENERATED = "This is a *virtual* Zarr store: it refers to chunks inside "
+"""How the second paragraph begins."""
 
 
 def describe_publication(dataset: xr.Dataset, publication: Publication) -> str:
@@ -53,7 +56,7 @@ def _how_it_is_stored(publication: Publication) -> str:
         "the source files" if count is None else "1 source file" if count == 1 else f"{count} source files"
     )
     return (
-        f"This is a *virtual* Zarr store: it refers to chunks inside {files} and copies no data. "
+        f"{GENERATED}{files} and copies no data. "
         "Readers fetch the bytes from there."
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pystac
 import xarray as xr
 
-from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.build import build_collection, build_item
 from intake_virtualzarr.stac.publication import Publication
@@ -97,31 +97,43 @@ def _publish(
     path = directory / (f"{obj.id}.json" if is_item else "collection.json")
     existing = _read_existing(path, obj.id)
     written = []
-    picture = make_thumbnail(dataset) if thumbnail else None
+    old_picture = (existing or {}).get("assets", {}).get("thumbnail")
+    try:
+        picture = make_thumbnail(dataset) if thumbnail else None
+    except SourceError:  # a source has changed or is not to be had: the picture that is there still shows what the store does
+        if old_picture is None:
+            raise
+        picture = None
+        obj.add_asset("thumbnail", pystac.Asset.from_dict(old_picture))
     if picture is not None:
         name = f"{obj.id}.png" if is_item else "thumbnail.png"
         if write_if_changed(directory / name, picture):
             written.append(directory / name)
         obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}")))
     stem = f"{obj.id}-items" if is_item else "items"
-    if not any(link.rel == "derived_from" for link in obj.links):
-        changed, asset = write_source_items(
-            publication.source_items, directory, stem, relocatable=relocatable
-        )
-        if asset is not None:
-            name = asset.href
-            if changed:
-                written.append(directory / name)
-            asset.href = publication.href(name)
-            obj.add_asset("source-items", asset)
-            obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
+    changed, asset = write_source_items(publication.source_items, directory, stem, relocatable=relocatable)
+    if asset is not None:
+        name = asset.href
+        if changed:
+            written.append(directory / name)
+        asset.href = publication.href(name)
+        obj.add_asset("source-items", asset)
+        obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
     for link in obj.links:
         if link.rel == "derived_from":
             link.target = relative_to(str(link.target), directory if relocatable else None)
     document = _with_place(obj, path.name, publication)
     if write_if_changed(path, to_json(_merged(existing, document))):
         written.append(path)
+    _remove_old_list(existing, document, directory)
     return written
+
+
+def _remove_old_list(existing: Mapping[str, Any] | None, new: Mapping[str, Any], directory: Path) -> None:
+    """Remove the list of items in the other format, now that nothing refers to it."""
+    old, now = ((one or {}).get("assets", {}).get("source-items", {}).get("href") for one in (existing, new))
+    if old is not None and now is not None and old != now:
+        (directory / str(old).rpartition("/")[2]).unlink(missing_ok=True)
 
 
 def _thumbnail_asset(href: str) -> pystac.Asset:

@@ -1,4 +1,4 @@
-"""The items a store was made from: a few links, or one file that lists them."""
+"""The items a store was made from: a file that lists them, which an update reads again, and links to a few."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 import pystac
 import shapely.geometry
 
+from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.readers.urls import local_path
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.select import bbox_geometry
@@ -20,15 +22,22 @@ from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.write import write_if_changed
 
-__all__ = ["MAX_LINKS", "derived_from_links", "relative_to", "source_item_documents", "write_source_items"]
+__all__ = [
+    "MAX_LINKS",
+    "derived_from_links",
+    "read_source_items",
+    "relative_to",
+    "source_item_documents",
+    "write_source_items",
+]
 
 MAX_LINKS = 20
-"""Up to this number of items, each gets a link; above it, they go into a file."""
+"""Up to this number of items, each gets a link, and the file that lists them is GeoJSON, which needs no library."""
 
 
 def relative_to(href: str, directory: str | os.PathLike[str] | None) -> str:
     """Make a local path relative to a directory, so that both can be moved; URLs stay; credentials go."""
-    clean = strip_signature(href)
+    clean = local_path(strip_signature(href))
     if directory is None or not os.path.isabs(clean):
         return clean
     relative = os.path.relpath(clean, os.path.abspath(directory)).replace(os.sep, "/")
@@ -65,7 +74,10 @@ def source_item_documents(
         if one.item_id is None:
             continue
         document = documents.setdefault((one.collection, one.item_id), _document(one))
-        document["assets"][one.asset_key or "data"] = _asset(one, directory)
+        asset = document["assets"][one.asset_key or "data"] = _asset(one, directory)
+        updated = None if one.updated is None else iso_time(one.updated)
+        if updated != document["properties"].get("updated"):  # the asset says it of itself
+            asset["updated"] = updated
     return list(documents.values())
 
 
@@ -116,7 +128,7 @@ def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> dict[st
 def write_source_items(
     sources: Sequence[SourceItem], directory: Path, stem: str = "items", *, relocatable: bool = True
 ) -> tuple[bool, pystac.Asset | None]:
-    """Write a file that lists the source items: stac-geoparquet where rustac is installed, else GeoJSON.
+    """Write a file that lists the source items: stac-geoparquet for many where rustac is installed, else GeoJSON.
 
     Parameters
     ----------
@@ -137,7 +149,8 @@ def write_source_items(
     documents = source_item_documents(sources, directory if relocatable else None)
     if not documents:
         return False, None
-    parquet = find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
+    many = len(documents) > MAX_LINKS
+    parquet = many and find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
     name = f"{stem}.parquet" if parquet else f"{stem}.json"
     content = _as_parquet(documents) if parquet else _as_geojson(documents)
     written = write_if_changed(directory / name, content)
@@ -162,3 +175,40 @@ def _as_parquet(documents: Sequence[dict[str, Any]]) -> bytes:
         path = Path(directory) / "items.parquet"
         rustac.write_sync(str(path), documents)
         return path.read_bytes()
+
+
+def read_source_items(content: bytes, name: str) -> list[dict[str, Any]]:
+    """Read what `write_source_items` wrote.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        Path or URL of the file; its suffix tells the format.
+
+    Returns
+    -------
+    list of dict
+        Items; hrefs of assets that are relative start from the file.
+
+    Raises
+    ------
+    StacError
+        If it is no list of items, or needs a library that is not installed.
+    """
+    if not name.endswith(".parquet"):
+        try:
+            return list(json.loads(content)["features"])
+        except (ValueError, KeyError, TypeError) as exc:
+            raise StacError(f"{name}: is no list of STAC items: {exc}") from exc
+    if find_spec("rustac") is None:
+        raise StacError(f"{name}: is stac-geoparquet, which rustac reads; install 'intake-virtualzarr[rustac]'")
+    import rustac
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "items.parquet"
+        path.write_bytes(content)
+        try:
+            return list(rustac.read_sync(str(path))["features"])
+        except Exception as exc:  # rustac raises an error of its own for whatever is wrong
+            raise StacError(f"{name}: cannot be read as stac-geoparquet: {exc}") from exc

@@ -1,0 +1,244 @@
+"""Publishing a store that has been written: STAC documents and the Intake catalog, in the directory beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+
+from intake_virtualzarr._version import __version__
+from intake_virtualzarr.catalog_file import existing_text, merged_catalog
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.documents import VERSION
+from intake_virtualzarr.hierarchy.keys import LocalKeys, keys_of
+from intake_virtualzarr.preview_page import page_href, write_page
+from intake_virtualzarr.readers import Access
+from intake_virtualzarr.readers.urls import is_local, local_path
+from intake_virtualzarr.sources import Source
+from intake_virtualzarr.stac.publication import Publication, source_prefixes
+from intake_virtualzarr.stac.publish import publish_collection, publish_item
+from intake_virtualzarr.stac.source_item import SourceItem
+
+__all__ = ["Contents", "Kind", "Target", "document_name", "fingerprint", "publish_store"]
+
+type Kind = Literal["collection", "item"]
+"""Which STAC object stands for a store."""
+
+CATALOG = "catalog.yaml"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a store holds, as far as its arrays do not say it."""
+
+    items: tuple[SourceItem, ...]
+    """The items and files it was made from, in order."""
+    sources: tuple[Source, ...]
+    """The files, as they were when scanned."""
+    references: int
+    """References to chunks."""
+    nbytes: int
+    """Size of the hierarchy [bytes]."""
+    concat_dims: tuple[str, ...] | None = None
+    """Dimensions along which files were joined."""
+    software: Mapping[str, str] | None = None
+    """What wrote it; by default this package."""
+
+
+def fingerprint(sources: Iterable[Source]) -> str:
+    """Digest over URL, size, ETag and modification time of sources."""
+    digest = hashlib.sha256()
+    for source in sorted(sources, key=lambda s: s.url):
+        changed = source.last_modified.isoformat() if source.last_modified else None
+        digest.update(json.dumps([source.url, source.size, source.etag, changed]).encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def document_name(kind: str, name: str) -> str:
+    """Name of the file with the STAC object of a store."""
+    return "collection.json" if kind == "collection" else f"{name}.json"
+
+
+def publish_store(target: Target, name: str, kind: str, contents: Contents, about: Mapping[str, Any]) -> list[str]:
+    """Write what describes a store, or bring it up to date.
+
+    Parameters
+    ----------
+    target : Target
+        Where the store lies, as ``<name>.vzarr``.
+    name : str
+        Name of the entry, and id of the STAC object.
+    kind : {"collection", "item"}
+    contents : Contents
+    about : mapping
+        Fields of `Publication` that people give: title, description, license, ….
+
+    Returns
+    -------
+    list of str
+        Files written, relative to the directory.
+    """
+    with target.local() as directory:
+        written = _publish(target, directory, name, kind, contents, about)
+        target.upload(directory, written)
+    return written
+
+
+def _publish(target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Mapping[str, Any]) -> list[str]:
+    opened = xr.open_dataset(
+        target.store(name),
+        engine="virtualzarr",
+        backend_kwargs={"storage_options": target.access} if target.access.rules else {},
+    )
+    publication = Publication(
+        id=name,
+        store_href=f"./{name}.vzarr",
+        manifest_format="vzarr",
+        manifest_version=VERSION,
+        concat_dims=contents.concat_dims,
+        chunk_count=contents.references,
+        source_count=len(contents.sources),
+        sources=source_prefixes(
+            [(_shown(s.url), s.size) for s in contents.sources],
+            relative_to=local_path(target.url) if is_local(target.url) else None,
+        ),
+        fingerprint=fingerprint(contents.sources),
+        manifest_size=contents.nbytes,
+        consolidated=True,
+        source_items=tuple(item for item in contents.items if item.item_id is not None),
+        software=contents.software or {"intake-virtualzarr": __version__},
+        relocatable=is_local(target.url),
+        **{**about, "preview_href": about.get("preview_href") or page_href(f"{name}.vzarr")},
+    )
+    make = publish_collection if kind == "collection" else publish_item
+    paths = make(opened, publication, directory)
+    written = [str(path.relative_to(directory)) for path in paths]
+    if not about.get("preview_href"):
+        written += write_page(directory)
+    catalog = directory / CATALOG
+    text = catalog_text(existing_text(catalog), name, kind, about.get("title") or str(opened.attrs.get("title", "")))
+    if existing_text(catalog) != text:
+        catalog.write_text(text, encoding="utf-8")
+        written.append(CATALOG)
+    return written
+
+
+def catalog_text(existing: str | None, name: str, kind: str, title: str) -> str:
+    """The Intake catalog with the entry of a store."""
+    return merged_catalog(existing, name, f"{name}.vzarr", title, {"stac": document_name(kind, name)})
+
+
+def _shown(url: str) -> str:
+    return local_path(url) if is_local(url) else url
+
+
+class Target:
+    """The directory that is published: local, or an object store that is written through a temporary directory."""
+
+    def __init__(self, url: str, access: Access) -> None:
+        self.url = url.rstrip("/")
+        self.access = access
+        self.keys = keys_of(self.url, access)
+
+    def check_free(self) -> None:
+        """Raise if the directory holds something that is not ours."""
+        if self.keys.is_empty():
+            return
+        ours = any(self.keys.size(key) is not None for key in (CATALOG, "collection.json", "catalog.json"))
+        if not ours:
+            raise HierarchyError(
+                f"{self.url}: is not empty and holds no catalog; choose an empty directory (or one that ingest made)"
+            )
+
+    def store(self, name: str) -> str:
+        """URL of a store."""
+        return f"{self.url}/{name}.vzarr"
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """A JSON object of the directory; ``None`` if there is none of that name.
+
+        Raises
+        ------
+        HierarchyError
+            If it is something else.
+        """
+        raw = self.keys.get(name)
+        if raw is None:
+            return None
+        try:
+            document = json.loads(raw)
+        except ValueError as exc:
+            raise HierarchyError(f"{self.url}/{name}: is no valid JSON: {exc}; move it away") from exc
+        if not isinstance(document, dict):
+            raise HierarchyError(f"{self.url}/{name}: holds a JSON {type(document).__name__}, expected an object")
+        return document
+
+    def fingerprint(self, name: str, kind: str) -> str | None:
+        """The digest of what is there under that name."""
+        if not self.has_store(name):
+            return None
+        asset = store_asset(self.document(document_name(kind, name)) or {}, name) or {}
+        return str(asset.get("vzarr:fingerprint", ""))
+
+    def has_store(self, name: str) -> bool:
+        """Whether there is a hierarchy of that name."""
+        return self.keys.size(f"{name}.vzarr/zarr.json") is not None
+
+    def size(self, name: str) -> int:
+        """Size of the hierarchy that is there [bytes]."""
+        return self.keys.nbytes_below(f"{name}.vzarr")
+
+    def remove_store(self, name: str) -> None:
+        """Take back a store that could not be published."""
+        self.keys.delete_below(f"{name}.vzarr")
+
+    def local(self) -> _Directory:
+        """A local directory with the published documents."""
+        return _Directory(self)
+
+    def upload(self, directory: Path, names: Sequence[str]) -> None:
+        """Copy written documents to where they belong."""
+        if isinstance(self.keys, LocalKeys):
+            return
+        for name in names:
+            self.keys.set(name, (directory / name).read_bytes())
+
+
+def store_asset(document: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """The asset of a STAC object that is a store of this name."""
+    for asset in (document.get("assets") or {}).values():
+        if str(asset.get("href", "")).rstrip("/").endswith(f"{name}.vzarr"):
+            return dict(asset)
+    return None
+
+
+class _Directory:
+    """The published directory itself, or a copy of its documents."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._temporary: str | None = None
+
+    def __enter__(self) -> Path:
+        keys = self._target.keys
+        if isinstance(keys, LocalKeys):
+            keys.root.mkdir(parents=True, exist_ok=True)
+            return keys.root
+        self._temporary = tempfile.mkdtemp(prefix="intake-virtualzarr-")
+        for name in keys.names(""):
+            if name.endswith((".json", ".yaml", ".png", ".parquet")):
+                value = keys.get(name)
+                if value is not None:
+                    (Path(self._temporary) / name).write_bytes(value)
+        return Path(self._temporary)
+
+    def __exit__(self, *args: object) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
