@@ -46,12 +46,16 @@ def open_tree(
 
 def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     from intake_virtualzarr.hierarchy import find_hierarchy, read_tree, tree_of
+    from intake_virtualzarr.references.find import find_references, is_session_store
 
     if format == "vzarr":
         return read_tree(path, access)
-    hierarchy = find_hierarchy(path, access) if format is None else None
+    hierarchy = find_hierarchy(path, access) if format is None and not is_session_store(path) else None
     if hierarchy is not None:
         return tree_of(hierarchy)
+    references = find_references(path, access, format) if format in (None, "kerchunk", "icechunk") else None
+    if references is not None:
+        return references
     if not isinstance(path, str | os.PathLike):
         raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
     # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets

@@ -117,9 +117,9 @@ def _read_only_chunk(
         if not isinstance(request, Window) or request.start or request.step != 1:
             return False
     offset, length = manifest.offset.item(), manifest.length.item()
-    source = stored.sources[manifest.source.item()]
-    if not length:
+    if not length:  # the table may be empty
         return False
+    source = stored.sources[manifest.source.item()]
     try:
         if source.content is not None:
             block: Buffer = memoryview(source.content)[offset : offset + length]

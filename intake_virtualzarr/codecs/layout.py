@@ -42,3 +42,23 @@ def _vlen_utf8(configuration: Mapping[str, Any]) -> LayoutDecoder:
         return values.reshape(chunk.shape)
 
     return decode
+
+
+@register_layout("numcodecs.json2")
+def _json(configuration: Mapping[str, Any]) -> LayoutDecoder:
+    from numcodecs import JSON
+
+    codec = JSON(**configuration)
+
+    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+        if chunk.dtype.kind != "O":
+            raise CodecError(f"JSON holds text here, the array has {chunk.dtype}")
+        try:
+            values = np.asarray(codec.decode(bytes(data)), dtype=object)
+        except (ValueError, LookupError, TypeError) as exc:
+            raise CodecError(f"JSON chunk is damaged ({exc})") from exc
+        if values.size != int(np.prod(chunk.shape, dtype=np.int64)) or not all(isinstance(v, str) for v in values.ravel()):
+            raise CodecError(f"JSON chunk of shape {values.shape}, expected strings of shape {chunk.shape}")
+        return values.reshape(chunk.shape)
+
+    return decode

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.codecs import filters, hdf5_blosc2, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
+from intake_virtualzarr.codecs import arrays, filters, hdf5_blosc2, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
 from intake_virtualzarr.codecs.registry import (
+    ArrayDecoder,
     Buffer,
     BytesDecoder,
     ChunkSpec,
     LayoutDecoder,
+    array_decoder,
     bytes_decoder,
     is_layout,
     layout_decoder,
@@ -79,6 +81,36 @@ class Decoder:
         filters.unshuffle_into(data, shape, inside, target, big=self._woven)
 
 
+class ArrayStep(Decoder):
+    """A decoder whose values another codec turned into values (scale and offset, differences) before they became bytes."""
+
+    __slots__ = ("_inner", "_undo")
+
+    def __init__(
+        self, dtype: np.dtype[Any], orders: tuple[tuple[int, ...], ...], undo: ArrayDecoder, rest: Pipeline
+    ) -> None:
+        self._dtype = dtype
+        self._orders = orders
+        self._undo = undo[0]
+        self._inner = compile_pipeline(rest, undo[1])
+
+    def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
+        stored = shape
+        for order in self._orders:
+            stored = tuple(stored[i] for i in order)
+        values = self._undo(self._inner(data, stored))
+        for order in reversed(self._orders):
+            values = values.transpose(np.argsort(order))
+        return values
+
+    def into(
+        self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
+    ) -> None:
+        """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
+        values = self(data, shape)
+        target[...] = values if inside is None else values[inside]
+
+
 @lru_cache(maxsize=4096)
 def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
     """Make the decoder of a pipeline.
@@ -86,7 +118,7 @@ def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
     Parameters
     ----------
     codecs : tuple of CodecSpec
-        In the order of Zarr v3 metadata: ``transpose`` at most first, one array-to-bytes codec, bytes-to-bytes codecs.
+        In the order of Zarr v3 metadata: array-to-array codecs, one array-to-bytes codec, bytes-to-bytes codecs.
     dtype : numpy.dtype
         Data type of the decoded values, native byte order.
 
@@ -102,6 +134,9 @@ def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
         index += 1
     if index >= len(codecs):
         raise CodecError("codec pipeline has no array-to-bytes codec")
+    undo = array_decoder(codecs[index].name, codecs[index].configuration, dtype)
+    if undo is not None:
+        return ArrayStep(dtype, tuple(orders), undo, codecs[index + 1 :])
     if not is_layout(codecs[index].name):
         raise CodecError(f"codec {codecs[index].name!r} stands where an array-to-bytes codec such as 'bytes' must")
     to_values = layout_decoder(codecs[index].name, codecs[index].configuration)

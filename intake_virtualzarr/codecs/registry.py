@@ -12,7 +12,18 @@ import numpy.typing as npt
 from intake_virtualzarr.errors import CodecError
 from intake_virtualzarr.grid import Shape
 
-__all__ = ["BytesDecoder", "ChunkSpec", "LayoutDecoder", "bytes_decoder", "layout_decoder", "register_bytes", "register_layout"]
+__all__ = [
+    "ArrayDecoder",
+    "BytesDecoder",
+    "ChunkSpec",
+    "LayoutDecoder",
+    "array_decoder",
+    "bytes_decoder",
+    "layout_decoder",
+    "register_array",
+    "register_bytes",
+    "register_layout",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +41,13 @@ class ChunkSpec:
 type Buffer = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 type BytesDecoder = Callable[[Buffer, ChunkSpec], Buffer]
 type LayoutDecoder = Callable[[Buffer, ChunkSpec], npt.NDArray[Any]]
+type ArrayDecoder = tuple[Callable[[npt.NDArray[Any]], npt.NDArray[Any]], np.dtype[Any]]
+"""The function that undoes an array-to-array codec, and the data type of the encoded values, native byte order."""
+type ArrayFactory = Callable[[Mapping[str, Any], np.dtype[Any]], ArrayDecoder]
 
 _BYTES: dict[str, Callable[[Mapping[str, Any]], BytesDecoder]] = {}
 _LAYOUT: dict[str, Callable[[Mapping[str, Any]], LayoutDecoder]] = {}
+_ARRAY: dict[str, ArrayFactory] = {}
 
 
 def register_bytes(
@@ -57,6 +72,22 @@ def register_layout(
         return factory
 
     return add
+
+
+def register_array(name: str) -> Callable[[ArrayFactory], ArrayFactory]:
+    """Register a factory ``configuration, decoded data type -> decoder`` of an array-to-array codec that keeps the shape."""
+
+    def add(factory: ArrayFactory) -> ArrayFactory:
+        _ARRAY[name] = factory
+        return factory
+
+    return add
+
+
+def array_decoder(name: str, configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder | None:
+    """Make the decoder of an array-to-array codec; None if no such codec has that name."""
+    factory = _ARRAY.get(name)
+    return None if factory is None else factory(configuration, dtype)
 
 
 def bytes_decoder(name: str, configuration: Mapping[str, Any]) -> BytesDecoder:

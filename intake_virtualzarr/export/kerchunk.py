@@ -15,6 +15,7 @@ import xarray as xr
 
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.export.references import plain_store, references_of
+from intake_virtualzarr.references.places import kerchunk_text
 
 __all__ = ["to_kerchunk"]
 
@@ -50,7 +51,7 @@ def to_kerchunk(dataset: xr.Dataset, path: str | os.PathLike[str] | None = None,
         if stored.source.content is not None:
             refs[key] = "base64:" + base64.standard_b64encode(stored.source.content[start:stop]).decode()
         else:
-            refs[key] = [stored.source.url, start, stored.ref.length]
+            refs[key] = [kerchunk_text(stored.source.url), start, stored.ref.length]
     document = {"version": 1, "refs": refs}
     if path is None:
         return document

@@ -1,0 +1,287 @@
+"""Icechunk repositories: virtual references, and chunks that the repository holds itself, as they are in one snapshot."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError
+from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.readers import Access
+from intake_virtualzarr.readers.loop import run
+from intake_virtualzarr.readers.urls import absolute_url, is_local, local_path
+from intake_virtualzarr.references.build import scanned_references
+from intake_virtualzarr.references.deferred import DeferredReferences, DeferredSources, Part
+from intake_virtualzarr.references.metadata import ArrayMetadata
+from intake_virtualzarr.references.tables import inline_source
+from intake_virtualzarr.sources import Source
+
+__all__ = ["container_access", "documents_of", "is_session_store", "open_store", "scanned_repository", "version_of"]
+
+NATIVE, VIRTUAL, INLINE = 1, 2, 3
+"""Kinds of chunks, as Icechunk numbers them."""
+BATCH = 100_000
+VERSION = re.compile(r"^(?P<url>[^|]*)\|icechunk:(//?@?(?P<ref>[^/|]*)/?)?(\|zarr3?:?)?$")
+"""xarray makes one slash of two in what does not begin like an URL."""
+SNAPSHOT = re.compile(r"^[0-9A-HJKMNP-TV-Z]{20}$")
+
+
+def is_session_store(target: Any) -> bool:
+    """Whether an object is the store of an Icechunk session. Does not import Icechunk."""
+    return type(target).__name__ == "IcechunkStore" and type(target).__module__.partition(".")[0] == "icechunk"
+
+
+def version_of(text: str) -> tuple[str, dict[str, Any]]:
+    """Take an URL apart that names a version, in the form of ZEP 8.
+
+    Returns
+    -------
+    url : str
+        The repository.
+    version : dict
+        What `icechunk.Repository.readonly_session` takes.
+
+    Raises
+    ------
+    UnsupportedError
+        If what stands after ``|`` is something else.
+
+    Examples
+    --------
+    >>> version_of("s3://bucket/repo|icechunk://tag.v5/")
+    ('s3://bucket/repo', {'tag': 'v5'})
+    >>> version_of("repo.icechunk")
+    ('repo.icechunk', {'branch': 'main'})
+    """
+    if "|" not in text:
+        return text, {"branch": "main"}
+    found = VERSION.match(text)
+    if found is None:
+        raise UnsupportedError(f"{text}: expected '|icechunk://' and 'branch.NAME/', 'tag.NAME/' or the id of a snapshot after it")
+    kind, dot, name = (found["ref"] or "branch.main").partition(".")
+    if dot and kind in ("branch", "tag") and name:
+        return found["url"], {kind: name}
+    if not dot and SNAPSHOT.match(kind):
+        return found["url"], {"snapshot_id": kind}
+    raise UnsupportedError(f"{text}: {found['ref']!r} is no 'branch.NAME', 'tag.NAME' or id of a snapshot")
+
+
+def open_store(path: str, access: Access) -> tuple[Any, str]:
+    """The read-only store of one version of a repository, and the URL of the repository.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL; ``|icechunk://tag.NAME/`` after it names a version.
+    access : Access
+        Options for opening.
+
+    Raises
+    ------
+    FormatError
+        If there is no repository, or no such version.
+    MissingExtraError
+        If Icechunk is not installed.
+    """
+    try:
+        import icechunk
+    except ImportError as exc:
+        raise MissingExtraError(
+            f"{path}: Icechunk repositories need the extra 'icechunk': pip install intake-virtualzarr[icechunk]"
+        ) from exc
+    place, version = version_of(path)
+    url = absolute_url(place).rstrip("/")
+    try:
+        repository = icechunk.Repository.open(_storage(icechunk, url, access))
+        return repository.readonly_session(**version).store, url
+    except icechunk.IcechunkError as exc:
+        raise FormatError(f"{path}: cannot be opened by Icechunk: {_first_line(exc)}") from exc
+
+
+def _first_line(exc: Exception) -> str:
+    lines = (line.strip(" |x×→") for line in str(exc).splitlines())
+    return next((line for line in lines if line), type(exc).__name__)
+
+
+def _storage(icechunk: Any, url: str, access: Access) -> Any:
+    options = access.options(url)
+    parts = urlsplit(url)
+    prefix = unquote(parts.path).strip("/")
+    if is_local(url):
+        return icechunk.local_filesystem_storage(local_path(url))
+    if parts.scheme in ("s3", "s3a"):
+        key, secret = _option(options, "access_key_id"), _option(options, "secret_access_key")
+        endpoint = _option(options, "endpoint")
+        return icechunk.s3_storage(
+            bucket=parts.netloc,
+            prefix=prefix or None,
+            region=_option(options, "region"),
+            endpoint_url=endpoint,
+            allow_http=str(endpoint or "").startswith("http://"),
+            force_path_style=endpoint is not None,
+            access_key_id=key,
+            secret_access_key=secret,
+            session_token=_option(options, "session_token"),
+            anonymous=True if _option(options, "skip_signature") or options.get("anon") else None,
+        )
+    if parts.scheme in ("gs", "gcs"):
+        return icechunk.gcs_storage(bucket=parts.netloc, prefix=prefix or None, anonymous=bool(_option(options, "skip_signature")))
+    if parts.scheme in ("http", "https"):
+        return icechunk.http_storage(url, headers=dict(options.get("headers", {})) or None)
+    raise UnsupportedError(
+        f"{url}: repositories are opened from directories, s3://, gs:// and http(s):// URLs; for others pass session.store"
+    )
+
+
+def _option(options: dict[str, Any], name: str) -> Any:
+    """An option by obstore's short name, or with the prefix that names the provider."""
+    found = [value for key, value in options.items() if key.lower() in (name, f"aws_{name}", f"google_{name}")]
+    return found[0] if found else None
+
+
+def container_access(store: Any, access: Access) -> Access:
+    """Options for the files that virtual references lie in: those given, and where none are, what the repository says.
+
+    A repository tells endpoint, region and whether access is anonymous for each place of files; never credentials.
+    """
+    rules: dict[str, Any] = {}
+    containers = store.session.config.virtual_chunk_containers or {}
+    for container in containers.values():
+        prefix = container.url_prefix
+        options = getattr(container.store, "_0", None)
+        if access.prefix(prefix) is not None or not prefix.startswith("s3"):
+            continue
+        told = {
+            "region": getattr(options, "region", None),
+            "endpoint": getattr(options, "endpoint_url", None),
+            "skip_signature": True if getattr(options, "anonymous", False) else None,
+        }
+        if any(value is not None for value in told.values()):
+            rules[prefix] = {name: value for name, value in told.items() if value is not None}
+    return replace(access, rules={**rules, **access.rules}) if rules else access
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any]) -> ScannedFile:
+    """The scan of one version of a repository; references are read when an array is touched.
+
+    Parameters
+    ----------
+    store : icechunk.IcechunkStore
+        Store of a session.
+    url : str, optional
+        URL of the repository, where chunks that it holds itself can be read directly; without it they are read through the
+        store.
+    documents : mapping
+        Its Zarr metadata by key, parsed.
+    """
+
+    def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:
+        shape = metadata.grid.grid_shape
+        form = metadata.keys.prefix + metadata.keys.separator.join(["{}"] * len(shape)) if shape else metadata.keys.scalar
+        deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, path, shape, form))
+        return deferred.sources, deferred
+
+    name = url or f"icechunk:{store.session.snapshot_id}"
+    return scanned_references(Source(name), "icechunk", documents, references)
+
+
+def documents_of(store: Any) -> dict[str, Any]:
+    """All Zarr metadata of a session, by key, parsed."""
+    return run(_documents(store))
+
+
+async def _documents(store: Any) -> dict[str, Any]:
+    from zarr.core.buffer import default_buffer_prototype
+
+    found: dict[str, Any] = {}
+
+    async def walk(prefix: str) -> None:
+        raw = await store.get(f"{prefix}zarr.json", default_buffer_prototype())
+        if raw is None:
+            return
+        document = found[f"{prefix}zarr.json"] = json.loads(raw.to_bytes())
+        if document.get("node_type") == "group":
+            names = sorted([name async for name in store.list_dir(prefix.rstrip("/"))])
+            for name in names:
+                if name != "zarr.json":
+                    await walk(f"{prefix}{name.rstrip('/')}/")
+
+    await walk("")
+    return found
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The chunks of one array in one version of a repository."""
+
+    store: Any
+    """Store of the session."""
+    url: str | None
+    """URL of the repository."""
+    path: str
+    """Path of the array."""
+    shape: tuple[int, ...]
+    """Shape of the chunk grid."""
+    key: str
+    """Form of the keys of chunks."""
+
+    def __call__(self, number: int) -> Part:
+        """Read all references."""
+        return run(self._read())
+
+    async def _read(self) -> Part:
+        count = prod(self.shape)
+        row, offset, length = np.zeros(count, np.int64), np.zeros(count, np.uint64), np.zeros(count, np.uint32)
+        sources: list[Source] = []
+        known: dict[str, int] = {}
+        batches: AsyncIterator[Any] = self.store.array_chunk_iterator(f"/{self.path}", BATCH)
+        async for coords, kinds, places, offsets, lengths, inlined in batches:
+            inside = (coords < np.array(self.shape, np.uint32)).all(axis=1)
+            at = tuple(coords[inside].T.astype(np.int64))
+            flat = np.ravel_multi_index(at, self.shape) if self.shape else np.zeros(1, np.intp)
+            self._check(kinds, lengths)
+            offset[flat], length[flat] = offsets[inside], lengths[inside].astype(np.uint32)
+            rows = np.zeros(len(kinds), np.int64)
+            for index in np.flatnonzero(inside).tolist():
+                place = places[index]
+                if kinds[index] == VIRTUAL or (kinds[index] == NATIVE and self.url is not None):
+                    found = known.setdefault(place, len(sources))
+                    if found == len(sources):
+                        sources.append(Source(place if kinds[index] == VIRTUAL else f"{self.url}/chunks/{place}"))
+                    rows[index] = found
+                    continue
+                rows[index] = len(sources)
+                sources.append(await self._held(coords[index], inlined.get(index)))
+            row[flat] = rows[inside]
+            held = flat[kinds[inside] == INLINE] if self.url is not None else flat[kinds[inside] != VIRTUAL]
+            offset[held] = 0
+        return Part(sources, row, offset, length)
+
+    def _check(self, kinds: Any, lengths: Any) -> None:
+        unknown = set(np.unique(kinds).tolist()) - {NATIVE, VIRTUAL, INLINE}
+        if unknown:
+            raise UnsupportedError(f"{self.path}: has chunks of kind {min(unknown)}, which are unknown here; upgrade")
+        if lengths.size and not 0 < int(lengths.min()) <= int(lengths.max()) < 2**32:
+            raise UnsupportedError(f"{self.path}: has chunks of {int(lengths.min())} to {int(lengths.max())} bytes")
+
+    async def _held(self, coords: Any, content: bytes | None) -> Source:
+        """A chunk whose bytes no URL names."""
+        from zarr.core.buffer import default_buffer_prototype
+
+        key = f"{self.path}/{self.key.format(*coords.tolist())}"
+        if content is None:
+            found = await self.store.get(key, default_buffer_prototype())
+            content = None if found is None else bytes(found.to_bytes())
+        if content is None:
+            raise FormatError(f"{key}: vanished while it was read")
+        return inline_source(key, content)

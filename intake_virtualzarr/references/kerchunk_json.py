@@ -1,0 +1,163 @@
+"""kerchunk references in JSON, versions 0 and 1, as a format like those of archive files.
+
+Source: "References specification" of kerchunk.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any
+
+from intake_virtualzarr.errors import FormatError, UnsupportedError
+from intake_virtualzarr.formats.base import Parse, ScannedFile
+from intake_virtualzarr.manifest import Manifest
+from intake_virtualzarr.readers.base import Buffer
+from intake_virtualzarr.references.build import DOCUMENTS, array_paths, scanned_references, spread_documents
+from intake_virtualzarr.references.metadata import ArrayMetadata
+from intake_virtualzarr.references.tables import Entry, table_of
+from intake_virtualzarr.references.templates import render
+from intake_virtualzarr.sources import Source, SourceTable
+
+__all__ = ["FORMAT", "scanned_document"]
+
+HEAD = re.compile(rb'\s*\{\s*"(version"\s*:\s*[01]\b|refs"|templates"|gen"|([^"]*/)?(\.z(group|array|attrs|metadata)|zarr\.json)")')
+"""How references begin: with a member of version 1, or with a key of metadata."""
+LATER = re.compile(rb'"([^"\s]*/)?\.zgroup"\s*:')
+ENCODED = "base64:"
+
+
+class KerchunkJson:
+    """The format plug-in."""
+
+    name = "kerchunk"
+
+    def sniff(self, head: Buffer) -> bool:
+        """Whether it is JSON that begins as references do."""
+        first = bytes(head[: 8 * 1024])
+        return HEAD.match(first) is not None or (first.lstrip().startswith(b"{") and LATER.search(first) is not None)
+
+    def parse(self, source: Source) -> Parse:
+        """Read the whole document."""
+        (raw,) = yield [(0, source.size or 0)]
+        try:
+            document = json.loads(bytes(raw))
+        except ValueError as exc:
+            raise FormatError(f"{source.url}: is no JSON: {exc}") from exc
+        return scanned_document(document, source)
+
+    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+        """There is no other library to ask."""
+        return None
+
+
+FORMAT = KerchunkJson()
+
+
+def scanned_document(document: Any, source: Source) -> ScannedFile:
+    """The scan of a document of references.
+
+    Raises
+    ------
+    FormatError
+        If it holds no references.
+    UnsupportedError
+        If its templates are more than fields, or its metadata lies elsewhere.
+    """
+    if not isinstance(document, Mapping):
+        raise FormatError(f"{source.url}: is {type(document).__name__}, expected an object of references")
+    documents: dict[str, Any] = {}
+    chunks: list[Entry] = []
+    for key, reference in _references(document, source.url):
+        if key.rpartition("/")[2] in DOCUMENTS:
+            documents[key] = _metadata(key, reference, source.url)
+        else:
+            chunks.append((key, reference))
+    documents = spread_documents(documents)
+    owned = _by_array(chunks, array_paths(documents))
+
+    def references(path: str, metadata: ArrayMetadata) -> tuple[SourceTable, Manifest]:
+        entries = [(key, _chunk(key, reference)) for key, reference in owned.get(path, ())]
+        return table_of(path, metadata, entries, source.url)
+
+    return scanned_references(source, FORMAT.name, documents, references)
+
+
+def _references(document: Mapping[str, Any], url: str) -> Iterator[tuple[str, Any]]:
+    """All keys and references, templates filled and generated ones made."""
+    if not ({"refs", "gen", "templates"} & set(document)):
+        yield from document.items()
+        return
+    version = document.get("version", 1)
+    if version != 1:
+        raise FormatError(f"{url}: references of version {version!r}, known are 0 and 1")
+    refs, templates = document.get("refs", {}), document.get("templates", {})
+    if not isinstance(refs, Mapping) or not isinstance(templates, Mapping):
+        raise FormatError(f"{url}: 'refs' and 'templates' are to be objects")
+    filled: dict[str, str] = {}
+    for key, reference in refs.items():
+        if templates and isinstance(reference, list) and reference and isinstance(reference[0], str) and "{{" in reference[0]:
+            text = reference[0]
+            if text not in filled:
+                filled[text] = render(text, templates)
+            reference = [filled[text], *reference[1:]]
+        yield key, reference
+    for generator in document.get("gen") or ():
+        yield from _generated(generator, templates, url)
+
+
+def _generated(generator: Any, templates: Mapping[str, Any], url: str) -> Iterator[tuple[str, Any]]:
+    try:
+        axes = {name: one if isinstance(one, list) else range(one.get("start", 0), one["stop"], one.get("step", 1))
+                for name, one in generator["dimensions"].items()}  # fmt: skip
+        texts = {name: str(generator[name]) for name in ("key", "url", "offset", "length") if name in generator}
+        if "key" not in texts or "url" not in texts or ("offset" in texts) != ("length" in texts):
+            raise KeyError("key, url, and both or none of offset and length")
+    except (AttributeError, LookupError, TypeError) as exc:
+        raise FormatError(f"{url}: generator {generator!r} is incomplete: {exc}") from exc
+    for values in product(*axes.values()):
+        known = {**templates, **dict(zip(axes, values, strict=True))}
+        made = {name: render(text, known) for name, text in texts.items()}
+        span = [int(made[name]) for name in ("offset", "length") if name in made]
+        yield made["key"], [made["url"], *span]
+
+
+def _metadata(key: str, reference: Any, url: str) -> Any:
+    if isinstance(reference, list):
+        raise UnsupportedError(f"{url}: {key}: the metadata lies in another file ({reference[0]!r}); only chunks may")
+    if isinstance(reference, Mapping):
+        return reference
+    try:
+        return json.loads(_chunk(key, reference))
+    except ValueError as exc:
+        raise FormatError(f"{url}: {key}: is no JSON: {exc}") from exc
+
+
+def _chunk(key: str, reference: Any) -> Any:
+    """Bytes that stand in the document; other references are returned as they are."""
+    if not isinstance(reference, str):
+        return reference
+    if not reference.startswith(ENCODED):
+        return reference.encode()
+    try:
+        return base64.b64decode(reference[len(ENCODED) :], validate=True)
+    except binascii.Error as exc:
+        raise UnsupportedError(f"chunk {key!r} is no base64: {exc}") from exc
+
+
+def _by_array(chunks: list[Entry], paths: list[str]) -> dict[str, list[Entry]]:
+    """Chunks by array, with the rest of their keys; keys that belong to none are no chunks."""
+    owned: dict[str, list[Entry]] = {path: [] for path in paths}
+    for key, reference in chunks:
+        path = key.rpartition("/")[0]
+        while path and path not in owned:
+            path = path.rpartition("/")[0]
+        if path in owned:
+            rest = key[len(path) :].removeprefix("/")
+            if not rest.startswith("."):
+                owned[path].append((rest, reference))
+    return owned

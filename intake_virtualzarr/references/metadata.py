@@ -1,0 +1,87 @@
+"""Zarr metadata of one array, whichever version it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.codecs import Pipeline, compile_pipeline
+from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.grid import ChunkGrid, Shape
+
+__all__ = ["ArrayMetadata", "ChunkKeys"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKeys:
+    """How keys below an array name its chunks."""
+
+    prefix: str
+    """What stands before the coordinates: empty, or ``"c/"``."""
+    separator: str
+    """Between coordinates."""
+    scalar: str
+    """Key of the chunk of an array without axes."""
+
+    def coords(self, keys: Sequence[str], ndim: int) -> npt.NDArray[np.int64]:
+        """Chunk coordinates of keys, one row each.
+
+        Raises
+        ------
+        UnsupportedError
+            If a key has another form: its chunk would read as fill value.
+        """
+        if ndim == 0:
+            odd = next((key for key in keys if key != self.scalar), None)
+            if odd is not None:
+                raise UnsupportedError(f"key {odd!r} names no chunk; expected {self.scalar!r}")
+            return np.zeros((len(keys), 0), np.int64)
+        rows = [key.removeprefix(self.prefix).split(self.separator) for key in keys]
+        for key, row in zip(keys, rows, strict=True):
+            if len(row) != ndim or not key.startswith(self.prefix) or not all(_is_number(part) for part in row):
+                form = self.prefix + self.separator.join("0" * ndim)
+                raise UnsupportedError(f"key {key!r} names no chunk; keys have the form {form!r}")
+        return np.array(rows, dtype=object).astype(np.int64).reshape(len(rows), ndim)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and (text == "0" or text[0] != "0")
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayMetadata:
+    """What the metadata of an array says."""
+
+    dims: tuple[str, ...]
+    """Names of the dimensions."""
+    dtype: np.dtype[Any]
+    """Data type of the values, native byte order."""
+    fill_value: Any
+    """Value of chunks that are not stored."""
+    grid: ChunkGrid
+    """Chunk grid."""
+    codecs: Pipeline
+    """Codec pipeline."""
+    attrs: Mapping[str, Any]
+    """Attributes, as xarray's Zarr engine gives them."""
+    keys: ChunkKeys
+    """How chunks are named."""
+
+    def __post_init__(self) -> None:
+        if len(self.dims) != len(self.shape):
+            raise UnsupportedError(f"{len(self.dims)} names of dimensions for {len(self.shape)} axes")
+        compile_pipeline(self.codecs, self.dtype)
+
+    @property
+    def shape(self) -> Shape:
+        """Shape [elements]."""
+        return self.grid.shape
+
+
+def positional(name: str, ndim: int) -> tuple[str, ...]:
+    """Names of dimensions that have none."""
+    return tuple(f"{name}_dim_{axis}" for axis in range(ndim))

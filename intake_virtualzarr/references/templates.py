@@ -1,0 +1,80 @@
+"""Templates of kerchunk's version 1: ``{{name}}``, ``{{name(key='text')}}`` and whole-number arithmetic.
+
+kerchunk renders them with Jinja2. What references need is far less, and no text of a document should be able to run.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from intake_virtualzarr.errors import UnsupportedError
+
+__all__ = ["render"]
+
+FIELD = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+DEPTH = 8
+"""Templates may use templates; deeper than this they go in circles."""
+
+
+def render(text: str, values: Mapping[str, Any], depth: int = DEPTH) -> str:
+    """Fill the fields of a template.
+
+    Parameters
+    ----------
+    text : str
+        With fields between double braces.
+    values : mapping
+        Templates (text) and dimensions (int) by name.
+
+    Raises
+    ------
+    UnsupportedError
+        If a field is more than a name, a call of a template, or sums and products of whole numbers; or names nothing.
+
+    Examples
+    --------
+    >>> render("{{u}}/{{f(c='a')}}_{{i * 2 + 1}}.nc", {"u": "s3://bucket", "f": "{{c}}x", "i": 3})
+    's3://bucket/ax_7.nc'
+    """
+    if "{%" in text:
+        raise UnsupportedError(f"template {text!r} holds statements; only fields are read here")
+    return FIELD.sub(lambda match: str(_value(match.group(1), values, depth)), text)
+
+
+def _value(expression: str, values: Mapping[str, Any], depth: int) -> Any:
+    if depth == 0:
+        raise UnsupportedError(f"template {expression!r} uses templates that use it")
+    try:
+        node = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as exc:
+        raise UnsupportedError(f"template field {expression!r} cannot be read") from exc
+    return _evaluate(node, expression, values, depth)
+
+
+def _evaluate(node: ast.expr, expression: str, values: Mapping[str, Any], depth: int) -> Any:
+    if isinstance(node, ast.Name):
+        if node.id not in values:
+            raise UnsupportedError(f"template field {expression!r} names {node.id!r}; known are {', '.join(values) or 'none'}")
+        found = values[node.id]
+        return render(found, values, depth - 1) if isinstance(found, str) else found
+    if isinstance(node, ast.Constant) and type(node.value) in (int, str):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+        left, right = (_evaluate(side, expression, values, depth) for side in (node.left, node.right))
+        if type(left) is int and type(right) is int and not (right == 0 and isinstance(node.op, ast.FloorDiv | ast.Mod)):
+            return OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args and node.func.id in values:
+        arguments = {str(one.arg): _evaluate(one.value, expression, values, depth) for one in node.keywords}
+        return render(str(values[node.func.id]), {**values, **arguments}, depth - 1)
+    raise UnsupportedError(f"template field {expression!r} is more than names, calls of templates and whole-number arithmetic")
