@@ -83,18 +83,25 @@ class Share:
 
     def placements(self, where: npt.NDArray[np.intp]) -> Iterator[Placement]:
         """Placements of the chunks at places ``where`` of the box."""
-        axes = range(len(self.shape))
-        at = [part.tolist() for part in np.unravel_index(where, self.shape)] if self.shape else []
-        for place in zip(*at, strict=True) if at else [()] * len(where):
-            inside = tuple(self._insides[a][i] for a, i in zip(axes, place, strict=True))
-            outside = tuple(self._outsides[a][i] for a, i in zip(axes, place, strict=True))
+        if not self.shape:
+            for _ in where:
+                yield Placement(self, (), tuple(self._outer[axis] for axis in range(len(self.segment.axes))), True)
+            return
+        at = [part.tolist() for part in np.unravel_index(where, self.shape)]
+
+        def column(picks: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+            """What is picked on each axis, chunk by chunk."""
+            return zip(*([own[i] for i in places] for own, places in zip(picks, at, strict=True)), strict=True)
+
+        for inside, outside, wholes in zip(
+            column(self._insides), column(self._outsides), column(self._wholes), strict=True
+        ):
             if not self.plain:
                 outside = tuple(
                     self._outer[axis] if stored_axis is None else outside[stored_axis]
                     for axis, stored_axis in enumerate(self.segment.axes)
                 )
-            whole = all(self._wholes[a][i] for a, i in zip(axes, place, strict=True))
-            yield Placement(self, inside, outside, whole)
+            yield Placement(self, inside, outside, False not in wholes)
 
 
 def _whole(picks: list[AxisPick], grid: Any) -> list[bool]:
