@@ -19,7 +19,7 @@ from intake_virtualzarr.errors import EncodingMismatchError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.hierarchy.plan import Leaf, plan_array
 from intake_virtualzarr.readers import ReaderPool
-from intake_virtualzarr.segments import Segment
+from intake_virtualzarr.segments import Segment, same_fill
 
 __all__ = ["merge_scans", "static_digests"]
 
@@ -81,6 +81,8 @@ def _check_alike(first: ScannedFile, other: ScannedFile, dim: str) -> None:
         b = other.arrays[path]
         if a is b:
             continue
+        if _alike(a, b, dim):
+            continue
         for what, mine, yours in (
             ("dimensions", a.dims, b.dims),
             ("data type", a.dtype, b.dtype),
@@ -92,6 +94,21 @@ def _check_alike(first: ScannedFile, other: ScannedFile, dim: str) -> None:
                 raise EncodingMismatchError(
                     f"{other.source.url}: '{path}' has {what} {yours}, in {first.source.url} it is {mine}"
                 )
+
+
+def _alike(a: ScannedArray, b: ScannedArray, dim: str) -> bool:
+    """Whether two variables certainly agree, found without writing anything out as text."""
+    if a.dims != b.dims or a.dtype != b.dtype or not same_fill(a.fill_value, b.fill_value):
+        return False
+    if a.shape != b.shape and _without(a, dim) != _without(b, dim):
+        return False
+    for name in MEANING:
+        mine, yours = a.attrs.get(name), b.attrs.get(name)
+        if mine is yours:
+            continue
+        if type(mine) is not type(yours) or not isinstance(mine, str | np.generic) or not same_fill(mine, yours):
+            return False
+    return True
 
 
 def _without(array: ScannedArray, dim: str) -> tuple[int, ...]:
