@@ -170,8 +170,9 @@ def _restore(numbers: npt.NDArray[Any], bits: int, low: bytes, dtype: np.dtype[A
     marked = None if fill is None else numbers == numbers.dtype.type((1 << bits) - 1)
     if dtype.kind == "f":
         minimum = np.frombuffer(low[: dtype.itemsize], dtype)[0]
-        scale = dtype.type(10.0**factor)
-        values = numbers.view(f"<i{dtype.itemsize}").astype(dtype) / scale + minimum
+        with np.errstate(all="ignore"):  # a power beyond the type is infinite or 0, as in C
+            scale = np.power(np.float64(10), factor).astype(dtype)
+            values = numbers.view(f"<i{dtype.itemsize}").astype(dtype) / scale + minimum
     else:
         # wraps around, as C's integers do
         offset = np.frombuffer(low[: dtype.itemsize], numbers.dtype)[0]

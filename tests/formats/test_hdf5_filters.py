@@ -9,7 +9,9 @@ import hdf5_oracle
 import numpy as np
 import pytest
 
+from intake_virtualzarr.codecs import compile_pipeline
 from intake_virtualzarr.codecs.hdf5_filters import expand_lzf
+from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
 from intake_virtualzarr.errors import CodecError
 
 hdf5plugin = pytest.importorskip("hdf5plugin")
@@ -143,3 +145,18 @@ def test_a_damaged_lzf_stream_is_refused(data):
 
 def test_an_lzf_reference_may_overlap_what_it_produces():
     assert expand_lzf(b"\x00a\xe0\x01\x00", 100) == b"a" * 11
+
+
+@pytest.mark.parametrize("factor", [40, 400, -400, 2**31])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_scaleoffset_by_a_power_beyond_the_type_is_no_failure(dtype, factor):
+    """What a damaged file may say: C divides by infinity or by zero and goes on."""
+    size = np.dtype(dtype).itemsize
+    parameters = [0, factor % 2**32, 4, 1, size, 1, 0, 0, *[0] * 12]
+    minimum = np.array([1.5], dtype).tobytes().ljust(8, b"\0")
+    chunk = (4).to_bytes(4, "little") + b"\x08" + minimum + bytes(8) + b"\x12\x34"
+    codecs = bytes_codec(np.dtype(dtype)), CodecSpec.of("hdf5.scaleoffset", parameters=parameters)
+    values = compile_pipeline(codecs, np.dtype(dtype))(chunk, (4,))
+    assert values.shape == (4,)
+    if 0 < factor < 2**31:
+        assert np.allclose(values, 1.5)

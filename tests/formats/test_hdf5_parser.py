@@ -335,3 +335,26 @@ def test_sniff_finds_the_signature_at_each_place_a_user_block_allows():
         assert FORMAT.sniff(bytes(at) + signature)
     assert not FORMAT.sniff(bytes(100) + signature)
     assert not FORMAT.sniff(io.BytesIO(b"CDF\x01").getvalue())
+
+
+def test_two_attributes_of_one_name_are_no_failure(path):
+    """No library writes that, a damaged file holds it."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=ramp(3))
+        for name in "first_one", "other_one":
+            value = np.empty(1, object)
+            value[0] = ramp(2)
+            file["v"].attrs.create(name, value, dtype=h5py.vlen_dtype("i4"))
+        file["v"].attrs["text"] = "abc"
+    path.write_bytes(path.read_bytes().replace(b"other_one", b"first_one"))
+    scan = hdf5_oracle.drive(path)
+    assert scan.arrays["/v"].attrs == {"text": "abc"}
+
+
+def test_an_element_of_many_megabytes_is_refused(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", (2,), np.dtype(f"V{17 * 2**20}"), chunks=(1,))
+        file.create_dataset("w", data=ramp(3))
+    scan = hdf5_oracle.drive(path)
+    assert list(scan.arrays) == ["/w"]
+    assert scan.left_out["/v"] == "/v: one element has 17825792 bytes, more than 16777216"

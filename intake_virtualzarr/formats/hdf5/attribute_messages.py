@@ -140,7 +140,7 @@ def _follow(
     for raw in pointing:
         is_scales = raw.name == DIMENSION_LIST and raw.datatype.kind == "vlen"
         if raw.datatype.kind == "vlen" and not is_scales:
-            del values[raw.name]  # a sequence of sequences has no Python form that netCDF4 would give
+            values.pop(raw.name, None)  # a sequence of sequences has no Python form that netCDF4 would give
             continue
         kept.append((raw, parse_refs(state, raw.data) if raw.shape is not None else []))
     scales: tuple[tuple[int, ...], ...] = ()
@@ -148,7 +148,7 @@ def _follow(
         found = yield from read_heap(state, [ref for _, refs in kept for ref in refs])
     except FormatError as exc:
         for raw, _ in kept:
-            del values[raw.name]
+            values.pop(raw.name, None)
             damaged[raw.name] = str(exc)
         return scales
     at = 0
@@ -156,7 +156,7 @@ def _follow(
         blobs, at = found[at : at + len(refs)], at + len(refs)
         if raw.datatype.kind == "vlen":
             scales = tuple(_addresses(state, blob, length) for blob, (length, _, _) in zip(blobs, refs, strict=True))
-            del values[raw.name]
+            values.pop(raw.name, None)
         else:
             texts = [decode_text(blob[:length].partition(b"\0")[0]) for blob, (length, _, _) in zip(blobs, refs, strict=True)]
             values[raw.name] = texts_value(texts, raw.shape or ())
