@@ -17,7 +17,7 @@ from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = ["main"]
 
-COMMANDS = ("scan", "search", "ingest", "update", "append", "describe", "check", "serve", "demo")
+COMMANDS = ("scan", "search", "ingest", "update", "append", "describe", "check", "export", "serve", "demo")
 """In the order of the help text; each is a module of `cli_commands`."""
 
 

@@ -290,3 +290,15 @@ class VirtualZarrTreeAccessor:
         from intake_virtualzarr.writing import write_datatree
 
         return write_datatree(self._tree, store, **kwargs)
+
+    def to_kerchunk(self, path: Any = None, *, format: str = "json") -> Any:
+        """Write all groups as kerchunk references. See `intake_virtualzarr.export.kerchunk.to_kerchunk`."""
+        from intake_virtualzarr.export.kerchunk import to_kerchunk
+
+        return to_kerchunk(self._tree, path, format=format)
+
+    def to_icechunk(self, store: Any) -> int:
+        """Write all groups into an Icechunk session. See `intake_virtualzarr.export.icechunk.to_icechunk`."""
+        from intake_virtualzarr.export.icechunk import to_icechunk
+
+        return to_icechunk(self._tree, store)

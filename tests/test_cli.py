@@ -50,7 +50,7 @@ def test_wrong_usage_is_exit_code_2(run, arguments):
 
 
 def test_every_command_explains_itself(run):
-    for name in ("scan", "search", "ingest", "update", "append", "describe", "check", "serve", "demo"):
+    for name in ("scan", "search", "ingest", "update", "append", "describe", "check", "export", "serve", "demo"):
         code, out, _ = run(name, "--help")
         assert code == 0
         assert f"intake-virtualzarr {name}" in out

@@ -622,3 +622,15 @@ def test_the_scan_lists_references(references, tmp_path):
     assert report.format == "kerchunk"
     assert report.arrays["/packed"].references == 9
     assert not report.left_out
+
+
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_the_commands_describe_and_check_references(references, tmp_path, capsys, kind):
+    from intake_virtualzarr.cli import main
+
+    path = write(tmp_path / "refs.json", references) if kind == "json" else to_parquet(references, tmp_path / "refs.parq")
+    assert main(["describe", str(path), "--json"]) == 0
+    (report,) = json.loads(capsys.readouterr().out)
+    assert set(report["groups"]["/"]["variables"]) >= {"packed", "plain", "big"}
+    assert main(["check", str(path)]) == 0
+    assert "all 1 sources are as they were" in capsys.readouterr().out

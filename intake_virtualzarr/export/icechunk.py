@@ -23,13 +23,13 @@ def _checksum(source: Source) -> Any:
     return changed if changed.microsecond == 0 else changed.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def to_icechunk(dataset: xr.Dataset, store: Any) -> int:
-    """Write a virtual dataset into the store of an Icechunk session; the caller commits.
+def to_icechunk(data: xr.Dataset | xr.DataTree, store: Any) -> int:
+    """Write a virtual dataset, or a tree of them, into the store of an Icechunk session; the caller commits.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Virtual dataset.
+    data : xarray.Dataset or xarray.DataTree
+        Virtual dataset, or tree of virtual datasets.
     store : icechunk.IcechunkStore
         ``session.store`` of a writable session. The repository must know the places of the files as virtual chunk containers.
 
@@ -51,7 +51,7 @@ def to_icechunk(dataset: xr.Dataset, store: Any) -> int:
         raise MissingExtraError("to_icechunk needs the extra 'icechunk': pip install intake-virtualzarr[icechunk]") from exc
     from zarr.core.buffer import cpu
 
-    plain = plain_store(dataset, "Icechunk")
+    plain = plain_store(data, "Icechunk")
 
     async def write() -> int:
         count = 0

@@ -20,13 +20,15 @@ from intake_virtualzarr.references.places import kerchunk_text
 __all__ = ["to_kerchunk"]
 
 
-def to_kerchunk(dataset: xr.Dataset, path: str | os.PathLike[str] | None = None, *, format: str = "json") -> dict[str, Any] | None:
-    """Write a virtual dataset as kerchunk references.
+def to_kerchunk(
+    data: xr.Dataset | xr.DataTree, path: str | os.PathLike[str] | None = None, *, format: str = "json"
+) -> dict[str, Any] | None:
+    """Write a virtual dataset, or a tree of them, as kerchunk references.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Virtual dataset.
+    data : xarray.Dataset or xarray.DataTree
+        Virtual dataset, or tree of virtual datasets.
     path : path, optional
         File to write; without it the references are returned.
     format : {"json"}
@@ -44,7 +46,7 @@ def to_kerchunk(dataset: xr.Dataset, path: str | os.PathLike[str] | None = None,
     """
     if format != "json":
         raise UnsupportedError(f"kerchunk references in the form {format!r} are not written here; 'json' is")
-    store = plain_store(dataset, "kerchunk")
+    store = plain_store(data, "kerchunk")
     refs: dict[str, Any] = {key: document.decode() for key, document in store.documents.items()}
     for key, stored in references_of(store):
         start, stop = stored.ref.offset, stored.ref.offset + stored.ref.length

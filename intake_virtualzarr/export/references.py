@@ -19,13 +19,13 @@ from intake_virtualzarr.writing import node_group
 __all__ = ["plain_store", "references_of"]
 
 
-def plain_store(dataset: xr.Dataset, what: str) -> VirtualZarrStore:
-    """A dataset as a plain Zarr store in which every array passes stored bytes through.
+def plain_store(data: xr.Dataset | xr.DataTree, what: str) -> VirtualZarrStore:
+    """A dataset or tree as a plain Zarr store in which every array passes stored bytes through.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        Virtual dataset.
+    data : xarray.Dataset or xarray.DataTree
+        Virtual dataset, or tree of virtual datasets.
     what : str
         Name of the format, for the message.
 
@@ -34,16 +34,26 @@ def plain_store(dataset: xr.Dataset, what: str) -> VirtualZarrStore:
     UnsupportedError
         If a variable needs cropping, several codec pipelines or decoding, for which other formats have no words.
     """
-    node = node_group(dataset)
-    variables = {n: VirtualVariable(a.dims, _fused(a.data), a.attrs) for n, a in node.arrays.items()}
-    store = VirtualZarrStore(VirtualTree("memory://export", {"/": VirtualGroup("/", node.attrs, variables)}))
-    refused = [name for name in variables if store.mode(name) == "decoded" and dataset[name].size]
+    groups = {}
+    for path, dataset in _datasets(data).items():
+        node = node_group(dataset)
+        variables = {n: VirtualVariable(a.dims, _fused(a.data), a.attrs) for n, a in node.arrays.items()}
+        groups[path] = VirtualGroup(path, node.attrs, variables)
+    store = VirtualZarrStore(VirtualTree("memory://export", groups))
+    refused = [path for path, view in store.views.items() if store.mode(path) == "decoded" and 0 not in view.grid.shape]
     if refused:
         raise UnsupportedError(
             f"{', '.join(refused)}: chunks are seen in part, or files differ in codecs, chunk shape or packing; {what} cannot "
             "say that. Write the dataset with .vzarr.to_zarr, or drop these variables"
         )
     return store
+
+
+def _datasets(data: xr.Dataset | xr.DataTree) -> dict[str, xr.Dataset]:
+    """Datasets by path; dimension coordinates stay in the group that holds them."""
+    if isinstance(data, xr.Dataset):
+        return {"/": data}
+    return {f"/{node.path.strip('/')}": node.to_dataset(inherit=False) for node in data.subtree}
 
 
 def _fused(data: Any) -> Any:

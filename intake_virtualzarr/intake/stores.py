@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from intake_virtualzarr.errors import CatalogError, VirtualZarrError
+from intake_virtualzarr.readers import Access, open_reader
+from intake_virtualzarr.references.kerchunk_json import FORMAT
 
 __all__ = ["stores_of"]
 
@@ -25,7 +27,8 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
         Arguments are ``format`` and ``group`` where the catalog tells them.
     """
     path = target.rstrip("/").lower()
-    if not path.endswith((".yaml", ".yml")) and not _is_stac(target):
+    stac = _is_stac(target, options)
+    if not path.endswith((".yaml", ".yml")) and not stac:
         return [("", target, {})]
     import intake
     from intake.catalog.exceptions import CatalogException, ValidationError
@@ -35,7 +38,7 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
 
     try:
         catalog = (
-            VirtualZarrStacCatalog(target, storage_options=options) if _is_stac(target) else intake.open_catalog(target)
+            VirtualZarrStacCatalog(target, storage_options=options) if stac else intake.open_catalog(target)
         )
     except OSError as exc:
         if isinstance(exc, VirtualZarrError):
@@ -54,5 +57,12 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
     return found
 
 
-def _is_stac(target: str) -> bool:
-    return target.lower().endswith((".json", ".geojson"))
+def _is_stac(target: str, options: Any) -> bool:
+    """Whether it is a JSON document, but no kerchunk references. What cannot be read is left to what opens it."""
+    if not target.lower().endswith((".json", ".geojson")):
+        return False
+    try:
+        _, head = open_reader(target, Access.of(options)).head(8 * 1024)
+    except VirtualZarrError:
+        return True
+    return not FORMAT.sniff(head)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -23,7 +24,17 @@ from intake_virtualzarr.references.metadata import ArrayMetadata
 from intake_virtualzarr.references.tables import inline_source
 from intake_virtualzarr.sources import Source
 
-__all__ = ["container_access", "documents_of", "is_session_store", "open_store", "scanned_repository", "version_of"]
+__all__ = [
+    "container_access",
+    "documents_of",
+    "icechunk_errors",
+    "import_icechunk",
+    "is_session_store",
+    "open_store",
+    "scanned_repository",
+    "storage_of",
+    "version_of",
+]
 
 NATIVE, VIRTUAL, INLINE = 1, 2, 3
 """Kinds of chunks, as Icechunk numbers them."""
@@ -90,27 +101,43 @@ def open_store(path: str, access: Access) -> tuple[Any, str]:
     MissingExtraError
         If Icechunk is not installed.
     """
+    icechunk = import_icechunk(path)
+    place, version = version_of(path)
+    url = absolute_url(place).rstrip("/")
+    with icechunk_errors(icechunk, f"{path}: cannot be opened by Icechunk"):
+        repository = icechunk.Repository.open(storage_of(icechunk, url, access))
+        return repository.readonly_session(**version).store, url
+
+
+def import_icechunk(what: str) -> Any:
+    """Icechunk, or an error that names the extra."""
     try:
         import icechunk
     except ImportError as exc:
         raise MissingExtraError(
-            f"{path}: Icechunk repositories need the extra 'icechunk': pip install intake-virtualzarr[icechunk]"
+            f"{what}: Icechunk repositories need the extra 'icechunk': pip install intake-virtualzarr[icechunk]"
         ) from exc
-    place, version = version_of(path)
-    url = absolute_url(place).rstrip("/")
+    return icechunk
+
+
+@contextmanager
+def icechunk_errors(icechunk: Any, what: str) -> Iterator[None]:
+    """Turn the errors of Icechunk, which are pages of context, into one line."""
     try:
-        repository = icechunk.Repository.open(_storage(icechunk, url, access))
-        return repository.readonly_session(**version).store, url
+        yield
     except icechunk.IcechunkError as exc:
-        raise FormatError(f"{path}: cannot be opened by Icechunk: {_first_line(exc)}") from exc
+        lines = (line.strip(" |x×→") for line in str(exc).splitlines())
+        raise FormatError(f"{what}: {next((line for line in lines if line), type(exc).__name__)}") from exc
 
 
-def _first_line(exc: Exception) -> str:
-    lines = (line.strip(" |x×→") for line in str(exc).splitlines())
-    return next((line for line in lines if line), type(exc).__name__)
+def storage_of(icechunk: Any, url: str, access: Access) -> Any:
+    """The place of a repository, as Icechunk wants it.
 
-
-def _storage(icechunk: Any, url: str, access: Access) -> Any:
+    Raises
+    ------
+    UnsupportedError
+        For schemes that are not opened here.
+    """
     options = access.options(url)
     parts = urlsplit(url)
     prefix = unquote(parts.path).strip("/")
