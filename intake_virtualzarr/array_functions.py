@@ -1,9 +1,8 @@
-"""NumPy's functions on virtual arrays: joins, axes, padding, masking. None of them reads a value, except comparisons."""
+"""NumPy's functions on virtual arrays: axes, padding, masking (joins are in `joins`). Only comparisons read values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,15 @@ from intake_virtualzarr.array import (
     VirtualZarrArray,
     _as_scalar,
     _covers,
-    _family,
-    _is_nan,
-    fill_segment,
-    is_fill,
-    pool_of,
 )
-from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.indexing import runs_of
+from intake_virtualzarr.joins import axis_number, concatenate, filled, join, stack
 from intake_virtualzarr.masks import OuterMask, masks_by_axis
 from intake_virtualzarr.segments import Segment, Window, same_fill
 
-__all__ = ["concatenate", "dispatch", "dispatch_ufunc", "namespace", "stack", "where"]
+__all__ = ["dispatch", "dispatch_ufunc", "namespace", "where"]
 
 COMPARE_LIMIT = 256 * 1024 * 1024
 """Comparisons and the null tests of xarray read values up to this size [bytes]."""
@@ -116,222 +110,18 @@ namespace = _Namespace()
 """What ``VirtualZarrArray.__array_namespace__`` returns."""
 
 
-# ---------------------------------------------------------------------- joins
-
-
-@_implements(np.concatenate)
-def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DTypeLike | None = None, **kwargs: Any) -> Any:
-    """Join arrays along an axis.
-
-    Arrays that pack values differently are joined decoded, each segment by its own packing, and the result is marked as
-    mixed.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree on another axis.
-    UnsupportedError
-        If strings or structures are joined with numbers.
-    """
-    items = _as_items(arrays)
-    if not items:
-        raise ValueError("need at least one array to concatenate")
-    if axis is None:
-        raise UnsupportedError("concatenating flattened arrays has no virtual form; give an axis")
-    if kwargs.get("out") is not None:
-        raise UnsupportedError("joining into an array in memory (out=) needs values; load the arrays first")
-    if len({a.ndim for a in items}) != 1 or items[0].ndim == 0:
-        raise ValueError(f"all arrays must have the same number of dimensions, found {sorted({a.ndim for a in items})}")
-    axis = _axis(axis, items[0].ndim)
-    _same_other_axes(items, axis)
-    if len(items) == 1:
-        return items[0] if dtype is None else items[0].astype(dtype)
-    return _join(_harmonized(items), axis, dtype)
-
-
-def _as_items(arrays: Iterable[Any]) -> list[VirtualZarrArray]:
-    """All as virtual arrays. Numbers in memory are taken as stored ones if the virtual arrays beside them are raw.
-
-    xarray loads a variable to compare it and then joins the loaded values with virtual arrays of other files.
-    """
-    given = list(arrays)
-    if all(type(a) is VirtualZarrArray for a in given):
-        return given
-    raw = [a for a in given if isinstance(a, VirtualZarrArray) and not a.decoded]
-    packings = {s.packing for a in raw for s in a.segments if not is_fill(s)}
-    items = []
-    for a in given:
-        if isinstance(a, VirtualZarrArray):
-            items.append(a)
-            continue
-        item = as_virtual(a)
-        if packings - {None}:
-            if len(packings) > 1:
-                raise UnsupportedError(
-                    "values in memory cannot be joined with virtual arrays that are packed in different ways; "
-                    "decode these first (ds.vzarr.decode()), or join with intake_virtualzarr.open_virtual_mfdataset"
-                )
-            packing = next(iter(packings))
-            item = item.replace(segments=tuple(replace(s, packing=packing) for s in item.segments))
-        items.append(item)
-    return items
-
-
-def _same_other_axes(items: Sequence[VirtualZarrArray], axis: int) -> None:
-    first = items[0].shape
-    for i, item in enumerate(items):
-        if item.shape != first and item.shape[:axis] + item.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
-            raise ValueError(
-                f"cannot concatenate along axis {axis}: array 0 has shape {first}, array {i} has shape {item.shape}"
-            )
-
-
-def _harmonized(items: list[VirtualZarrArray]) -> list[VirtualZarrArray]:
-    """Bring arrays to one meaning of their numbers: all raw with one packing, or all decoded."""
-    any_decoded = any(a.decoded for a in items)
-    if not any_decoded and len({s.packing for a in items for s in a.segments}) <= 1:
-        return items
-    packings = {s.packing for a in items for s in a.segments if not is_fill(s)}
-    if not any_decoded and len(packings) <= 1:
-        return items
-    if any_decoded and all(a.decoded or _is_plain(a) for a in items):
-        mixed = any(a.mixed for a in items)
-        return [a.replace(decoded=True, mixed=mixed) for a in items]
-    return [a.decode().replace(mixed=True) for a in items]
-
-
-def _is_plain(array: VirtualZarrArray) -> bool:
-    return all(s.packing is None for s in array.segments)
-
-
-def _join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | None) -> VirtualZarrArray:
-    dtypes = {a.dtype for a in items}
-    common = np.dtype(dtype) if dtype is not None else next(iter(dtypes)) if len(dtypes) == 1 else _common(dtypes)
-    if len(dtypes) > 1 or common not in dtypes:
-        items = [item.astype(common) for item in items]
-    first, fill = items[0], items[0].fill_value
-    # raw arrays are harmonized: all stored segments share one packing
-    packing = None if first.decoded else next((s.packing for a in items for s in a.segments if s.packing is not None), None)
-    segments: list[Segment] = []
-    at = 0
-    for item in items:
-        parts = item.segments
-        if item.fill_value is not fill and not same_fill(item.fill_value, fill) and not _covers(item.shape, parts):
-            parts = filled(item).segments
-        if packing is not None:
-            parts = [_packed_fill(s, packing) for s in parts]
-        for s in parts:
-            segments.append(s.shifted(axis, at) if at else s)
-        at += item.shape[axis]
-    shape = (*first.shape[:axis], at, *first.shape[axis + 1 :])
-    return VirtualZarrArray(
-        shape,
-        common,
-        fill,
-        segments,
-        decoded=first.decoded,
-        mixed=any(a.mixed for a in items),
-        readers=pool_of(items),
-        check=False,
-    )
-
-
-def _packed_fill(segment: Segment, packing: Packing) -> Segment:
-    """A region of one stored number, joined with packed numbers, is packed like them; NaN is no stored number."""
-    plain = is_fill(segment) and not _is_nan(segment.stored.fill_value)
-    return replace(segment, packing=packing) if plain else segment
-
-
-def _common(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
-    try:
-        result = np.result_type(*dtypes)
-    except TypeError as exc:
-        raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}") from exc
-    if len({_family(d) for d in dtypes}) > 1:
-        raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}")
-    return result
-
-
-def filled(array: VirtualZarrArray) -> VirtualZarrArray:
-    """The same array with segments for the parts that none covered.
-
-    Their value is packed like those of the other segments, unless it is NaN, which is no packed number.
-    """
-    missing = [((0,) * array.ndim, array.shape)]
-    for segment in array.segments:
-        missing = [piece for box in missing for piece in _minus(box, (segment.offset, segment.shape))]
-    dtype = array.dtype
-    packing = None if array.decoded or _is_nan(array.fill_value) else array.packing
-    fills = [
-        replace(fill_segment(shape, dtype, array.fill_value), offset=offset, packing=packing)
-        for offset, shape in missing
-        if 0 not in shape
-    ]
-    return array.replace(segments=(*array.segments, *fills))
-
-
-type _Box = tuple[Shape, Shape]
-
-
-def _minus(box: _Box, hole: _Box) -> list[_Box]:
-    """A box without another, as disjoint boxes."""
-    offset, shape = box
-    starts = [max(o, h) for o, h in zip(offset, hole[0], strict=True)]
-    stops = [min(o + n, h + m) for o, n, h, m in zip(offset, shape, *hole, strict=True)]
-    if any(a >= b for a, b in zip(starts, stops, strict=True)):
-        return [box]
-    pieces: list[_Box] = []
-    low, extent = list(offset), list(shape)
-    for axis in range(len(offset)):
-        before, after = starts[axis] - low[axis], low[axis] + extent[axis] - stops[axis]
-        if before:
-            pieces.append((tuple(low), (*extent[:axis], before, *extent[axis + 1 :])))
-        if after:
-            pieces.append(((*low[:axis], stops[axis], *low[axis + 1 :]), (*extent[:axis], after, *extent[axis + 1 :])))
-        low[axis], extent[axis] = starts[axis], stops[axis] - starts[axis]
-    return pieces
-
-
-@_implements(np.stack)
-def stack(arrays: Iterable[Any], axis: int = 0, **kwargs: Any) -> Any:
-    """Join arrays along a new axis."""
-    items = _as_items(arrays)
-    if not items:
-        raise ValueError("need at least one array to stack")
-    if len({a.shape for a in items}) != 1:
-        raise ValueError(f"all arrays must have the same shape, found {sorted({a.shape for a in items})}")
-    axis = _axis(axis, items[0].ndim + 1)
-    return concatenate([a.insert_axis(axis) for a in items], axis=axis, **kwargs)
-
-
-def as_virtual(values: Any) -> VirtualZarrArray:
-    """An array in memory as a virtual array: its values are kept inline.
-
-    Raises
-    ------
-    UnsupportedError
-        For dates and other types that have no plain bytes.
-    """
-    from intake_virtualzarr.inline import inline_array
-
-    return inline_array(np.asarray(values))
+_implements(np.concatenate)(concatenate)
+_implements(np.stack)(stack)
 
 
 # ---------------------------------------------------------------------- axes
-
-
-def _axis(axis: int, ndim: int) -> int:
-    axis = int(axis)
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)
-    return axis + ndim if axis < 0 else axis
 
 
 @_implements(np.expand_dims)
 def _expand_dims(a: VirtualZarrArray, axis: int | tuple[int, ...]) -> VirtualZarrArray:
     axes = axis if isinstance(axis, tuple) else (axis,)
     ndim = a.ndim + len(axes)
-    for position in sorted(_axis(n, ndim) for n in axes):
+    for position in sorted(axis_number(n, ndim) for n in axes):
         a = a.insert_axis(position)
     return a
 
@@ -342,7 +132,7 @@ def squeeze(a: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> V
     if axis is None:
         axes = [i for i, n in enumerate(a.shape) if n == 1]
     else:
-        axes = [_axis(n, a.ndim) for n in (axis if isinstance(axis, tuple) else (axis,))]
+        axes = [axis_number(n, a.ndim) for n in (axis if isinstance(axis, tuple) else (axis,))]
     for n in sorted(axes, reverse=True):
         a = a.drop_axis(n)
     return a
@@ -399,8 +189,8 @@ def _moveaxis(a: VirtualZarrArray, source: Any, destination: Any) -> VirtualZarr
 
 
 def _moved(ndim: int, source: Any, destination: Any) -> tuple[int, ...]:
-    froms = [_axis(n, ndim) for n in (source if np.iterable(source) else [source])]
-    tos = [_axis(n, ndim) for n in (destination if np.iterable(destination) else [destination])]
+    froms = [axis_number(n, ndim) for n in (source if np.iterable(source) else [source])]
+    tos = [axis_number(n, ndim) for n in (destination if np.iterable(destination) else [destination])]
     order = [n for n in range(ndim) if n not in froms]
     for to, frm in sorted(zip(tos, froms, strict=True)):
         order.insert(to, frm)
@@ -410,7 +200,7 @@ def _moved(ndim: int, source: Any, destination: Any) -> tuple[int, ...]:
 @_implements(np.swapaxes)
 def _swapaxes(a: VirtualZarrArray, axis1: int, axis2: int) -> VirtualZarrArray:
     order = list(range(a.ndim))
-    i, j = _axis(axis1, a.ndim), _axis(axis2, a.ndim)
+    i, j = axis_number(axis1, a.ndim), axis_number(axis2, a.ndim)
     order[i], order[j] = order[j], order[i]
     return a.transpose(order)
 
@@ -418,7 +208,7 @@ def _swapaxes(a: VirtualZarrArray, axis1: int, axis2: int) -> VirtualZarrArray:
 @_implements(np.flip)
 def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:
     axes = range(m.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    flipped = {_axis(n, m.ndim) for n in axes}
+    flipped = {axis_number(n, m.ndim) for n in axes}
     out: VirtualZarrArray = m[tuple(slice(None, None, -1) if n in flipped else slice(None) for n in range(m.ndim))]
     return out
 
@@ -431,7 +221,7 @@ def _take(
         raise UnsupportedError("numpy.take of a flattened array has no virtual form; give an axis")
     if mode != "raise" or out is not None:
         raise UnsupportedError(f"numpy.take with mode={mode!r} or out has no virtual form; clip or wrap the indices first")
-    taken: VirtualZarrArray = a[(slice(None),) * _axis(axis, a.ndim) + (indices,)]
+    taken: VirtualZarrArray = a[(slice(None),) * axis_number(axis, a.ndim) + (indices,)]
     return taken
 
 
@@ -440,7 +230,7 @@ def _roll(a: VirtualZarrArray, shift: Any, axis: Any = None) -> VirtualZarrArray
     if axis is None:
         raise UnsupportedError("numpy.roll of a flattened array has no virtual form; give an axis")
     for by, along in np.broadcast(shift, axis):
-        n = _axis(along, a.ndim)
+        n = axis_number(along, a.ndim)
         extent = a.shape[n]
         if extent and by % extent:
             cut = extent - int(by) % extent
@@ -489,7 +279,7 @@ def _pad_constant(array: VirtualZarrArray, axis: int, width: tuple[int, int], va
                 shape, array.dtype, values[side], decoded=array.decoded, mixed=array.mixed, readers=array.readers
             )
             parts = [piece, *parts] if side == 0 else [*parts, piece]
-    return _join(parts, axis, array.dtype) if len(parts) > 1 else array
+    return join(parts, axis, array.dtype) if len(parts) > 1 else array
 
 
 @_implements(np.where)

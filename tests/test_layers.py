@@ -23,11 +23,11 @@ LAYERS = (
     ("parsers", "formats scanning"),
     (
         "core",
-        "array array_functions chunkmanager decoding fanout groups hierarchy inline masks merging pipeline reading "
+        "array array_functions chunkmanager decoding fanout groups hierarchy inline joins masks merging pipeline reading "
         "references transformers",
     ),
     ("datasets", "labels virtual_dataset opening store dataset xarray writing harmonize combine export"),
-    ("actions", "stac virtualize publishing published ingest update catalog_file checking serving"),
+    ("actions", "stac virtualize preview_page publishing published ingest update catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),
 )
 """From the bottom to the top: the layers of the design, and the modules and packages of each."""

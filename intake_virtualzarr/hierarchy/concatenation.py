@@ -147,7 +147,7 @@ class MemberSegments(Sequence[Segment]):
         self._check(member, array, number, length)
         segments = list(array.segments)
         if not _is_covered(array.shape, segments):
-            from intake_virtualzarr.array_functions import filled
+            from intake_virtualzarr.joins import filled
 
             segments = list(filled(array).segments)
         if "select" in member:
