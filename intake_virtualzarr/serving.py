@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.preview_page import PAGE, page_directory
 
 __all__ = ["PREVIEW", "RangeServer", "serve_directory"]
 
@@ -176,8 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         root = self.server.root
         if asked.startswith(PREVIEW):
-            root = Path(str(resources.files("intake_virtualzarr") / "preview"))
-            asked = asked.removeprefix(PREVIEW) or "preview.html"
+            root = page_directory()
+            asked = asked.removeprefix(PREVIEW) or PAGE
         path = (root / asked.lstrip("/")).resolve()
         return path if path.is_relative_to(root.resolve()) and path.is_file() else None
 

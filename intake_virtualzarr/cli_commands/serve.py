@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 from intake_virtualzarr.cli_commands.common import Subparsers, print_text
 
-__all__ = ["add_parser", "run", "store_links"]
+__all__ = ["add_parser", "addresses", "run"]
 
 DEPTH = 3
-"""Levels of directories in which stores are looked for."""
+"""Levels of directories in which stores and catalogs are looked for."""
+CATALOGS = ("catalog.yaml", "collection.json")
+"""Documents that are named beside the stores."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -28,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from intake_virtualzarr.serving import RangeServer
 
     with RangeServer(options.directory, options.host, options.port) as server:
-        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *store_links(server.root, server.url))
+        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *addresses(server.root, server.url))
         print("", end="", flush=True)
         try:
             server.serve_forever()
@@ -37,10 +39,15 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def store_links(root: Path, url: str) -> list[str]:
-    """List the stores below a directory, with links to the page that shows each."""
+def addresses(root: Path, url: str) -> list[str]:
+    """List the stores below a directory, with links to the page that shows each, and the catalogs."""
     from intake_virtualzarr.serving import PREVIEW
 
-    found = [path for depth in range(DEPTH) for path in sorted(root.glob("*/" * depth + "*.vzarr")) if path.is_dir()]
-    names = [path.relative_to(root).as_posix() for path in found]
-    return [f"  {name}: {url}{PREVIEW}?store={quote(f'/{name}')}" for name in names]
+    found = {name: _found(root, name) for name in ("*.vzarr", *CATALOGS)}
+    stores = [f"  {name}: {url}{PREVIEW}?store={quote(f'/{name}')}" for name in found.pop("*.vzarr")]
+    return [*stores, *(f"  {name}: {url}/{quote(name)}" for names in found.values() for name in names)]
+
+
+def _found(root: Path, pattern: str) -> list[str]:
+    paths = [path for depth in range(DEPTH) for path in sorted(root.glob("*/" * depth + pattern))]
+    return [path.relative_to(root).as_posix() for path in paths]

@@ -97,17 +97,18 @@ export class Chart {
     if (!this.series) return;
     const bounds = this.canvas.getBoundingClientRect();
     const share = (event.clientX - bounds.left - this.box.x) / this.box.width;
-    this.#go(Math.round(share * (this.series.values.length - 1)));
+    this.go(Math.round(share * (this.series.values.length - 1)));
   }
 
   #key(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || !this.series) return;
     event.preventDefault();
-    this.#go(this.index + step * (event.shiftKey ? 10 : 1));
+    this.go(this.index + step * (event.shiftKey ? 10 : 1));
   }
 
-  #go(index) {
+  /** Mark and read one value. */
+  go(index) {
     this.index = Math.min(Math.max(index, 0), this.series.values.length - 1);
     this.draw();
     this.onHover(this.index);

@@ -164,5 +164,8 @@ export function drawLegend(canvas, { range, scale }, units) {
     context.fillRect(at - 0.5, 18, 1, 4);
     context.fillText(number(tick), at, 24);
   }
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  context.fillText(units.trim(), x + wide + 6, 11, width - x - wide - 6);
   canvas.setAttribute("aria-label", `colour scale from ${number(low)} to ${number(high)}${units}`);
 }

@@ -148,6 +148,16 @@ globalThis.__preview = {
   get cells() {
     return page.bytesView.cells?.map(({ chunk, pieces }) => ({ chunk, pieces }));
   },
+  /** The image's place in its canvas, the bounds of its colours, and how many cells have no value. */
+  get box() {
+    return page.view.image.box;
+  },
+  get range() {
+    return page.view.range;
+  },
+  get missing() {
+    return page.view.plane?.values.filter(Number.isNaN).length;
+  },
   /** The shown value at indices of the row and column axis, null where there is none. */
   value: (row, column) => page.view.valueAt(row, column),
   units: () => shortUnits(page.variable?.attributes.units),

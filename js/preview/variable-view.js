@@ -138,6 +138,10 @@ export class VariableView {
     if (first) this.#controls();
     this.#paint();
     this.#read(this.image.cell);
+    if (!byId("series").hidden && this.seriesValues) {
+      // The chart marks what the image shows.
+      this.series.go(this.indices[this.seriesIndex]);
+    }
     if (byId("alert").hidden) document.body.dataset.state = "ready";
   }
 

@@ -80,7 +80,7 @@ describe("the preview page", { skip }, () => {
     await open("sst");
     const box = await page.locator("#stage canvas:not([hidden])").boundingBox();
     await page.mouse.move(box.x + 62 + (box.width - 72) * (20.5 / 72), box.y + 8 + (box.height - 46) * (25.5 / 36));
-    assert.match(await text("#readout"), /^15\.66 °C\s+at lat 37\.5°S, lon 102\.5°E/);
+    await page.waitForFunction(() => /^15\.66 °C\s+at lat 37\.5°S, lon 102\.5°E/.test(document.getElementById("readout").textContent));
     assert.equal(Number((await value(10, 20)).toFixed(2)), 15.66);
   });
 

@@ -1,0 +1,36 @@
+"""Write the demo of the Python package (30 daily files, one in other chunks, one with another scale), and what h5netcdf reads of it.
+
+Needs the Python package. Usage: make_sst.py DIR
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from intake_virtualzarr.demo.run import run_demo
+
+POINTS = [(100, 170), (45, 200), (135, 30)]
+"""Row and column of the values that are compared."""
+
+
+def main(directory):
+    run_demo(directory, say=lambda _: None, progress=False)
+    with xr.open_mfdataset(sorted((directory / "data").glob("*.nc")), engine="h5netcdf") as dataset:
+        sst = dataset["sst"].load()
+        expected = {
+            "points": POINTS,
+            # per day, at each point; float32 values are exact in JSON's numbers
+            "values": [[None if np.isnan(v) else float(v) for v in day] for day in np.stack([sst.values[:, y, x] for y, x in POINTS], 1)],
+            "land": int(np.isnan(sst.values[0]).sum()),
+            "time": [str(t)[:16] for t in sst["time"].values],
+            "lat": sst["lat"].values.tolist(),
+            "lon": sst["lon"].values.tolist(),
+        }
+    (directory / "expected.json").write_text(json.dumps(expected))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
