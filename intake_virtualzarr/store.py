@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -15,7 +16,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.batching import RangeBatcher
 from intake_virtualzarr.cache import ChunkCache
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.groups import VirtualTree
 from intake_virtualzarr.hierarchy.types import ATTRIBUTE_TYPES, attributes_to_json
@@ -85,6 +86,7 @@ class VirtualZarrStore(Store):
     def _build(self, settings: ViewSettings) -> None:
         members: dict[str, Any] = {}
         root: dict[str, Any] = {}
+        left_out: dict[str, str] = {}
         for group in self._tree.groups.values():
             path = group.path.strip("/")
             attributes = attributes_to_json(group.attrs)
@@ -97,9 +99,15 @@ class VirtualZarrStore(Store):
             for name, variable in group.variables.items():
                 where = f"{path}/{name}" if path else name
                 data = variable.data if isinstance(variable.data, VirtualZarrArray) else _inline(variable.data)
-                view = present(data, settings, where)
+                try:
+                    view = present(data, settings, where)
+                    members[where] = plain_document(data, variable.dims, variable.attrs, view)
+                except UnsupportedError as exc:  # refused for this variable; the others are shown
+                    left_out[f"/{where}"] = str(exc)
+                    continue
                 self._arrays[where], self._views[where] = data, view
-                members[where] = plain_document(data, variable.dims, variable.attrs, view)
+        if left_out:
+            self._tree = replace(self._tree, left_out={**self._tree.left_out, **left_out})
         self._documents = {f"{path}/zarr.json": _dump(document) for path, document in members.items()}
         root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
         self._documents["zarr.json"] = _dump(root)
@@ -368,9 +376,12 @@ def open_virtual_store(
     format : str, optional
         Name of the format; default: found by looking.
     """
-    from intake_virtualzarr.virtual_dataset import warn_left_out
+    from intake_virtualzarr.virtual_dataset import raise_left_out, warn_left_out
 
     tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-    for group in tree.groups:
-        warn_left_out(tree, group, frozenset())
-    return VirtualZarrStore(tree, storage_options=storage_options)
+    store = VirtualZarrStore(tree, storage_options=storage_options)
+    if on_unsupported == "raise":  # Zarr lacks more types than NumPy
+        raise_left_out(store.tree)
+    for group in store.tree.groups:
+        warn_left_out(store.tree, group, frozenset())
+    return store

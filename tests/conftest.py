@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
+with contextlib.suppress(ImportError):  # before netCDF4: its library brings a blosc of its own that breaks the plug-in's
+    import hdf5plugin  # noqa: F401
 
 # A thread pool per worker process is enough: two workers share two cores.
 os.environ.setdefault("INTAKE_VIRTUALZARR_THREADS", "2")

@@ -21,7 +21,7 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.core.buffer import default_buffer_prototype
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.transformers import register_transformer, transformers
 
 
@@ -302,3 +302,18 @@ def test_a_store_whose_sources_moved_with_it_reads_over_http(path, tmp_path):
         found = xr.open_dataset(f"{server.url}/s.vzarr", engine="virtualzarr")
         with h5py.File(path) as file:
             np.testing.assert_array_equal(found["plain"], file["plain"])
+
+
+def test_a_variable_whose_type_zarr_lacks_is_left_out_of_the_store_with_its_reason(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["vectors"] = np.zeros(4, [("a", "<f4", (3,)), ("b", "<i2")])
+        file["plain"] = np.arange(3)
+    with pytest.warns(UserWarning, match="/vectors: values of .* which Zarr v3 has no data type for"):
+        store = ivz.open_virtual_store(path)
+    np.testing.assert_array_equal(zarr.open_group(store, mode="r")["plain"][:], [0, 1, 2])
+    assert set(store.tree.left_out) == {"/vectors"}
+    with pytest.raises(UnsupportedError, match="/vectors: values of"):
+        ivz.open_virtual_store(path, on_unsupported="raise")
+    with pytest.raises(UnsupportedError, match=r"vectors: values of .*; drop it to write the others"):
+        ivz.open_virtual_dataset(path).vzarr.to_zarr(tmp_path / "a.vzarr")

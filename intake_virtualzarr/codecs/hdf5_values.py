@@ -19,7 +19,7 @@ from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder,
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import CodecError, UnsupportedError
 
-__all__ = ["Storage", "convert", "native_dtype", "storage_of"]
+__all__ = ["Storage", "convert", "native_dtype", "storage_of", "unwrap"]
 
 IEEE = {2: (15, 10, 5, 0, 10, 15, 2), 4: (31, 23, 8, 0, 23, 127, 2), 8: (63, 52, 11, 0, 52, 1023, 2)}
 """Size -> float format of IEEE 754: sign, exponent position and size, mantissa position and size, bias, implied bit."""
@@ -52,11 +52,7 @@ def storage_of(datatype: Datatype) -> Storage:
     UnsupportedError
         If elements of the datatype have no NumPy form, or point elsewhere in the file. The message says what it is.
     """
-    inner: tuple[int, ...] = ()
-    while datatype.kind == "array":
-        assert datatype.base is not None
-        inner += datatype.dims
-        datatype = datatype.base
+    inner, datatype = unwrap(datatype)
     dtype = native_dtype(datatype)
     plain = _as_it_lies(datatype)
     if plain is None:
@@ -109,7 +105,7 @@ def _struct_as_it_lies(datatype: Datatype) -> np.dtype[Any] | None:
     at = 0
     for member in datatype.members:
         assert member.type is not None
-        inner, base = _unwrap(member.type)
+        inner, base = unwrap(member.type)
         below = _as_it_lies(base)
         if below is None or member.offset != at or (below.names is None and below.byteorder == ">"):
             return None
@@ -118,7 +114,8 @@ def _struct_as_it_lies(datatype: Datatype) -> np.dtype[Any] | None:
     return np.dtype(fields) if fields and at == datatype.size else None
 
 
-def _unwrap(datatype: Datatype) -> tuple[tuple[int, ...], Datatype]:
+def unwrap(datatype: Datatype) -> tuple[tuple[int, ...], Datatype]:
+    """Axes of array datatypes, and the datatype below them."""
     inner: tuple[int, ...] = ()
     while datatype.kind == "array":
         assert datatype.base is not None
@@ -224,7 +221,7 @@ def _struct_dtype(datatype: Datatype) -> np.dtype[Any]:
     fields: list[Any] = []
     for member in datatype.members:
         assert member.type is not None
-        inner, base = _unwrap(member.type)
+        inner, base = unwrap(member.type)
         fields.append((member.name, native_dtype(base), inner) if inner else (member.name, native_dtype(base)))
     if not fields:
         raise UnsupportedError("a compound without members")
@@ -322,7 +319,7 @@ def _convert_compound(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.
     out = np.zeros(raw.shape[0], dtype)
     for member in datatype.members:
         assert member.type is not None
-        inner, base = _unwrap(member.type)
+        inner, base = unwrap(member.type)
         part = raw[:, member.offset : member.offset + member.type.size]
         values = convert(base, np.ascontiguousarray(part).reshape(-1, base.size))
         out[member.name] = values.reshape(raw.shape[0], *inner)

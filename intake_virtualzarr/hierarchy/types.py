@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 
 __all__ = [
     "ATTRIBUTE_TYPES",
@@ -53,7 +53,7 @@ def data_type_to_json(dtype: np.dtype[Any]) -> Any:
 
     Raises
     ------
-    HierarchyError
+    UnsupportedError
         If Zarr has no such type.
     """
     simple = SIMPLE.get(dtype.newbyteorder("=")) if dtype.kind in "biuf" else None
@@ -66,7 +66,7 @@ def data_type_to_json(dtype: np.dtype[Any]) -> Any:
             warnings.simplefilter("ignore")
             return _zarr_type(dtype).to_json(zarr_format=3)
     except (ValueError, TypeError) as exc:
-        raise HierarchyError(f"data type {dtype} has no form in Zarr v3 metadata") from exc
+        raise UnsupportedError(f"values of {dtype}, which Zarr v3 has no data type for") from exc
 
 
 def data_type_from_json(document: Any) -> np.dtype[Any]:

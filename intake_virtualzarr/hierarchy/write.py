@@ -13,7 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.documents import dump, group_document, ordinary_array, ordinary_chunks
 from intake_virtualzarr.hierarchy.keys import Keys, LocalKeys
 from intake_virtualzarr.hierarchy.plan import Leaf, plan_array
@@ -175,7 +175,12 @@ def _write(keys: Keys | _Held, url: str, groups: Mapping[str, NodeGroup], fuse: 
             root_attrs = group.attrs
         for name, array in group.arrays.items():
             where = f"{path}/{name}" if path else name
-            members[where] = write_array(array, where, sink, fuse=fuse)
+            try:
+                members[where] = write_array(array, where, sink, fuse=fuse)
+            except UnsupportedError as exc:
+                if str(exc).startswith(f"{where}:"):
+                    raise
+                raise UnsupportedError(f"{where}: {exc}; drop it to write the others") from exc
     finish_sources(sink, 0)
     for path, document in members.items():
         counter.put(f"{path}/zarr.json", dump(document))

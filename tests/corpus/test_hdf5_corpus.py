@@ -27,10 +27,9 @@ pytestmark = [
 BY_DESIGN = (
     "references into the file, which mean nothing outside of it",
     "variable-length sequences, which Zarr lacks",
-    "variable-length strings inside another datatype, which Zarr lacks",
     "floats of 80 bits, which Zarr lacks",
 )
-"""Reasons that no reader of Zarr could do without: values that have no data type there."""
+"""What is refused for a variable, as it has no data type in Zarr (docs/reference/hdf5.md names each)."""
 
 KNOWN_DIFFERENCES: dict[tuple[str, str], str] = {}
 """(file, dataset) -> why h5py's answer is a conversion and ours is not."""
@@ -82,10 +81,14 @@ def test_every_refusal_has_a_reason_that_names_the_path(table):
 
 
 def test_nearly_all_files_that_h5py_reads_are_identical(table):
-    worst: dict[str, bool] = {}
+    kinds: dict[str, set[str]] = {}
     for path, _, outcome, detail in table:
-        refused = outcome == "refused" and not any(reason in detail for reason in BY_DESIGN)
-        if outcome in ("identical", "refused"):
-            worst[path] = worst.get(path, False) or refused
-    share = sum(not bad for bad in worst.values()) / len(worst)
-    assert share >= 0.97, [path for path, bad in worst.items() if bad]
+        if outcome == "refused":
+            kinds.setdefault(path, set()).add("design" if any(reason in detail for reason in BY_DESIGN) else "other")
+        elif outcome == "identical":
+            kinds.setdefault(path, set())
+    whole = sum(not found for found in kinds.values())
+    design = sum(found == {"design"} for found in kinds.values())
+    print(f"files that h5py reads: {len(kinds)}; identical throughout: {whole}; save for {', '.join(BY_DESIGN)}: {design} more")
+    assert (whole + design) / len(kinds) >= 0.97, [path for path, found in kinds.items() if "other" in found]
+    assert whole / len(kinds) >= 0.94, [path for path, found in kinds.items() if found]

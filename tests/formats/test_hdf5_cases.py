@@ -15,7 +15,6 @@ SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared")
 CASES = SHARED / "cases" / "hdf5_cases.py"
 
 REFUSED = {
-    "compound_vlen_field": "variable-length strings inside another datatype",
     "float16_and_longdouble": "floats of 80 bits",
     "vlen_int": "variable-length sequences",
     "object_refs": "references into the file",

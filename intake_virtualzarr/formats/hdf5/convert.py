@@ -52,6 +52,8 @@ MAX_SPARSE_GRID = 2**22
 """A grid may have this many chunks, or `MAX_SPARSENESS` times those stored; more would be mostly empty columns."""
 MAX_SPARSENESS = 64
 MAX_ALTERNATIVES = 255
+MAX_ELEMENT = 16 * 1024 * 1024
+"""A larger element comes of a damaged datatype: its fill value alone would take as much memory [bytes]."""
 
 STRING = np.dtype(object)
 
@@ -73,6 +75,8 @@ def scanned_file(raw: RawFile, source: Source, *, decline: bool = False) -> Scan
     for path, dataset in raw.datasets.items():
         if dataset.shape is None:
             left_out[path] = f"{path}: has a null dataspace, so no values"
+        elif isinstance(dataset.layout, Values):
+            shapes[path] = dataset.layout.values.shape
         else:
             shapes[path] = dataset.shape + _inner_of(dataset)
     names, dimensions = name_dimensions(raw, shapes)
@@ -125,11 +129,13 @@ def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], source
     datatype = parse_datatype(dataset.datatype)
     assert dataset.shape is not None
     if isinstance(dataset.layout, Values):
-        stored = _inlined(path, dataset.layout.values)
+        stored = _inlined(path, dataset.layout)
         attrs = public_attrs(dataset.attrs, datatype)
         segments: tuple[Segment, ...] = (Segment.whole(stored, Packing.from_attrs(attrs, stored.dtype)),)
         return ScannedArray(path, names, stored.dtype, stored.shape, stored.fill_value, segments, attrs)
     storage = storage_of(datatype)
+    if storage.dtype.itemsize > MAX_ELEMENT:
+        raise UnsupportedError(f"{path}: one element has {storage.dtype.itemsize} bytes, more than {MAX_ELEMENT}")
     attrs = public_attrs(dataset.attrs, datatype)
     fill = fill_value(datatype, dataset.fill)
     packing = _packing(attrs, storage.dtype)
@@ -175,7 +181,7 @@ def segments_of(
     elif isinstance(layout, External):
         stored = external_array(dataset, layout, storage, fill, sources[0].url)
     else:
-        stored = _inlined(dataset.path, layout.values)
+        stored = _inlined(dataset.path, layout)
     return (Segment.whole(stored, packing),)
 
 
@@ -346,15 +352,16 @@ def _content_array(path: str, content: bytes, shape: Shape, dtype: np.dtype[Any]
     return StoredArray(dtype, fill, grid, (codec,), manifest, (source,))
 
 
-def _inlined(path: str, values: npt.NDArray[Any]) -> StoredArray:
+def _inlined(path: str, layout: Values) -> StoredArray:
+    values = layout.values
     if values.dtype == STRING:
         from numcodecs import VLenUTF8
 
         content = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
         codec = CodecSpec.of("vlen-utf8")
-        return _content_array(path, content if values.size else b"", values.shape, STRING, codec, "")
+        return _content_array(path, content if values.size else b"", values.shape, STRING, codec, layout.fill or "")
     native = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("=")))
-    fill = np.zeros((), native.dtype)[()]
+    fill = np.zeros((), native.dtype)[()] if layout.fill is None else layout.fill
     return _content_array(path, native.tobytes(), values.shape, native.dtype, bytes_codec(native.dtype), fill)
 
 

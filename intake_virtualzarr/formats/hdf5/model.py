@@ -127,6 +127,8 @@ class Values:
 
     values: npt.NDArray[Any]
     """All values; strings as an object array of str."""
+    fill: Any = None
+    """The fill value; None for zero or the empty string."""
 
 
 type Layout = Contiguous | Chunked | Compact | External | Mapped | Values

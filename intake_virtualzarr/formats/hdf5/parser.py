@@ -9,6 +9,7 @@ from intake_virtualzarr.codecs.hdf5_datatypes import parse_datatype
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.hdf5.attribute_messages import Attributes, read_attributes
 from intake_virtualzarr.formats.hdf5.chunk_index import read_chunks
+from intake_virtualzarr.formats.hdf5.compound_texts import holds_texts
 from intake_virtualzarr.formats.hdf5.convert import reason_of
 from intake_virtualzarr.formats.hdf5.groups import Link, read_links, read_local_names
 from intake_virtualzarr.formats.hdf5.header import SHARED, Message, read_header, resolve_shared
@@ -202,10 +203,10 @@ class _Walk:
         attributes, where = yield from gather(
             read_attributes(state, messages), self._place(layout, shape, maxshape, found, bool(filters))
         )
-        if datatype.kind == "vlen-string" and shape is not None:
+        if shape is not None and (datatype.kind == "vlen-string" or holds_texts(datatype)):
             if isinstance(where, External):
                 raise UnsupportedError("holds variable-length strings in external files")
-            where = yield from read_strings(state, where, shape, datatype.size, filters)
+            where = yield from read_strings(state, where, shape, datatype, filters, fill)
             fill = None
         self._damaged(path, attributes)
         return RawDataset(

@@ -1,4 +1,4 @@
-"""Variable-length strings of a dataset: read while scanning, as they have no virtual form."""
+"""Variable-length strings of a dataset, alone or in compounds: read while scanning, as they have no virtual form."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.codecs.hdf5_datatypes import Datatype
+from intake_virtualzarr.codecs.hdf5_values import convert, unwrap
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.hdf5.attributes import decode_text
+from intake_virtualzarr.formats.hdf5.compound_texts import fixed_lengths, text_places
 from intake_virtualzarr.formats.hdf5.filters import codec_pipeline
 from intake_virtualzarr.formats.hdf5.global_heap import parse_refs, read_heap
 from intake_virtualzarr.formats.hdf5.memory import Task, fetch, fetch_many
@@ -23,6 +26,8 @@ __all__ = ["MAX_STRINGS", "read_strings", "too_many_strings"]
 
 MAX_STRINGS = 65536
 """Strings of one variable that are kept."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Size of compounds with strings of one length [bytes]."""
 MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
 
@@ -38,10 +43,11 @@ def read_strings(
     state: State,
     layout: Contiguous | Chunked | Compact,
     shape: Shape,
-    itemsize: int,
+    datatype: Datatype,
     filters: tuple[RawFilter, ...],
+    fill: bytes | None,
 ) -> Task[Values]:
-    """Read all strings of a dataset.
+    """Read all strings of a dataset: elements that are strings, arrays of strings, or compounds with strings in them.
 
     Raises
     ------
@@ -50,23 +56,52 @@ def read_strings(
     FormatError
         If the file is damaged.
     """
-    count = prod(shape)
-    if count > MAX_STRINGS:
-        raise too_many_strings(count)
-    if isinstance(layout, Chunked):
-        elements = yield from _chunk_elements(state, layout, shape, itemsize, filters)
-    elif isinstance(layout, Compact):
-        elements = _elements(layout.data, shape, itemsize)
-    elif layout.offset is None or not count:
-        elements = np.zeros(shape, f"V{itemsize}")
-    else:
-        raw = yield from fetch(state.memory, layout.offset - state.memory.base, count * itemsize)
-        elements = _elements(raw, shape, itemsize)
-    refs = parse_refs(state, np.ascontiguousarray(elements).tobytes())
+    places = text_places(datatype)
+    if prod(shape) * len(places) > MAX_STRINGS:
+        raise too_many_strings(prod(shape) * len(places))
+    if fill is not None and len(fill) != datatype.size:
+        raise FormatError(f"fill value has {len(fill)} bytes, the datatype {datatype.size}")
+    empty = np.frombuffer(fill or bytes(datatype.size), f"V{datatype.size}")[0]
+    elements = yield from _all_elements(state, layout, shape, datatype.size, filters, empty)
+    # the fill value comes last, as one more element
+    raw = np.append(np.ascontiguousarray(elements).reshape(-1), empty).view(np.uint8).reshape(-1, datatype.size)
+    width = 8 + state.offset_size
+    stored = np.stack([raw[:, at : at + width] for at in places], axis=1).tobytes()
+    refs = parse_refs(state, stored)
     blobs = yield from read_heap(state, refs)
-    values = np.empty(count, object)
-    values[:] = [decode_text(blob[:length].partition(b"\0")[0]) for blob, (length, _, _) in zip(blobs, refs, strict=True)]
-    return Values(values.reshape(shape))
+    texts = [blob[:length].partition(b"\0")[0] for blob, (length, _, _) in zip(blobs, refs, strict=True)]
+    inner, base = unwrap(datatype)
+    if base.kind == "vlen-string":
+        values = np.empty(len(texts), object)
+        values[:] = [decode_text(text) for text in texts]
+        count = prod(shape) * prod(inner)
+        return Values(values[:count].reshape(shape + inner), values[-1])
+    known = {stored[i * width : (i + 1) * width]: text for i, text in enumerate(texts)}
+    fixed, raw = fixed_lengths(base, raw.reshape(-1, base.size), lambda reference: known[reference[:width]])
+    if raw.nbytes > MAX_BYTES:
+        raise UnsupportedError(f"holds {len(texts)} variable-length strings that take {raw.nbytes} bytes when all are as long")
+    compounds = convert(fixed, raw)
+    count = prod(shape) * prod(inner)
+    return Values(compounds[:count].reshape(shape + inner), compounds[-1])
+
+
+def _all_elements(
+    state: State,
+    layout: Contiguous | Chunked | Compact,
+    shape: Shape,
+    itemsize: int,
+    filters: tuple[RawFilter, ...],
+    empty: np.void,
+) -> Task[npt.NDArray[Any]]:
+    count = prod(shape)
+    if isinstance(layout, Chunked):
+        return (yield from _chunk_elements(state, layout, shape, itemsize, filters, empty))
+    if isinstance(layout, Compact):
+        return _elements(layout.data, shape, itemsize) if layout.data else np.full(shape, empty)
+    if layout.offset is None or not count:
+        return np.full(shape, empty)
+    raw = yield from fetch(state.memory, layout.offset - state.memory.base, count * itemsize)
+    return _elements(raw, shape, itemsize)
 
 
 def _elements(raw: bytes, shape: Shape, itemsize: int) -> npt.NDArray[Any]:
@@ -77,12 +112,12 @@ def _elements(raw: bytes, shape: Shape, itemsize: int) -> npt.NDArray[Any]:
 
 
 def _chunk_elements(
-    state: State, layout: Chunked, shape: Shape, itemsize: int, filters: tuple[RawFilter, ...]
+    state: State, layout: Chunked, shape: Shape, itemsize: int, filters: tuple[RawFilter, ...], empty: np.void
 ) -> Task[npt.NDArray[Any]]:
     nbytes = prod(layout.chunk_shape) * itemsize
     if nbytes > MAX_CHUNK_BYTES:
         raise UnsupportedError(f"holds chunks of {nbytes} bytes of variable-length strings")
-    out = np.zeros(shape, f"V{itemsize}")
+    out = np.full(shape, empty)
     base = state.memory.base
     ranges = [(at - base, size) for at, size in zip(layout.offset.tolist(), layout.size.tolist(), strict=True)]
     data = yield from fetch_many(state.memory, ranges)

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, parse_datatype
-from intake_virtualzarr.codecs.hdf5_values import storage_of
+from intake_virtualzarr.codecs.hdf5_values import storage_of, unwrap
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.hdf5.attributes import attribute_value, decode_text, texts_value
+from intake_virtualzarr.formats.hdf5.compound_texts import fixed_members, holds_texts
 from intake_virtualzarr.formats.hdf5.convert import INLINE_LIMIT, reason_of, segments_of
 from intake_virtualzarr.formats.hdf5.external import beside
 from intake_virtualzarr.formats.hdf5.model import (
@@ -35,6 +36,7 @@ from intake_virtualzarr.formats.hdf5.model import (
     RawGroup,
     Values,
 )
+from intake_virtualzarr.formats.hdf5.strings import MAX_STRINGS, too_many_strings
 from intake_virtualzarr.formats.hdf5.virtual import mapped_blocks
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.readers.urls import local_path
@@ -214,8 +216,8 @@ def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset
 
 def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, url: str) -> RawDataset:
     assert raw.shape is not None
-    if datatype.kind == "vlen-string":
-        return replace(raw, layout=_read_texts(did, datatype, raw.shape))
+    if unwrap(datatype)[1].kind == "vlen-string":
+        return replace(raw, layout=_read_texts(did))
     try:
         storage = storage_of(datatype)
         described = replace(raw, layout=_layout(raw, did, url))
@@ -223,7 +225,7 @@ def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, url: str) -> Raw
         segments_of(described, storage, fill, (Source(url),), None)
     except VirtualZarrError:
         nbytes = int(np.prod(raw.shape, dtype=object)) * datatype.size
-        if datatype.has_references or nbytes > INLINE_LIMIT:
+        if (datatype.has_references and not holds_texts(datatype)) or nbytes > INLINE_LIMIT:
             raise
         try:
             return replace(raw, layout=Values(_read(did, raw.shape)))
@@ -235,23 +237,19 @@ def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, url: str) -> Raw
 
 def _read(did: Any, shape: Shape) -> npt.NDArray[Any]:
     values = h5py.Dataset(did)[...]
-    if not isinstance(values, np.ndarray | np.generic) or values.dtype.hasobject:
+    if not isinstance(values, np.ndarray | np.generic):
         raise TypeError
-    return np.asarray(values)
+    return fixed_members(np.asarray(values)) if values.dtype.hasobject else np.asarray(values)
 
 
-def _read_texts(did: Any, datatype: Datatype, shape: Shape) -> Values:
-    count = int(np.prod(shape, dtype=object))
-    if count * 16 > INLINE_LIMIT:
-        raise UnsupportedError(
-            f"holds {count} variable-length strings, which lie scattered in the file; above {INLINE_LIMIT} bytes they "
-            "are not kept here, rewrite them as fixed-length strings"
-        )
-
-    texts = [_text(v) for v in np.asarray(h5py.Dataset(did)[...], dtype=object).reshape(-1).tolist()]
-    values = np.empty(count, object)
-    values[:] = texts
-    return Values(values.reshape(shape))
+def _read_texts(did: Any) -> Values:
+    count = int(np.prod(did.shape, dtype=object)) * int(np.prod(did.dtype.shape, dtype=object))
+    if count > MAX_STRINGS:
+        raise too_many_strings(count)
+    texts = np.asarray(h5py.Dataset(did)[...], dtype=object)
+    values = np.empty(texts.size, object)
+    values[:] = [_text(v) for v in texts.reshape(-1).tolist()]
+    return Values(values.reshape(texts.shape))
 
 
 def _text(value: Any) -> str:
