@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
+import pytest
 
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
@@ -107,6 +109,15 @@ def store_array(
 def virtual(stored: StoredArray, packing: Packing | None = None) -> VirtualZarrArray:
     """The whole of a stored array."""
     return VirtualZarrArray(stored.shape, stored.dtype, stored.fill_value, [Segment.whole(stored, packing)])
+
+
+def to_parquet(refs: dict[str, Any], path: Path, **options: Any) -> Path:
+    """References in Parquet, as kerchunk writes them."""
+    df = pytest.importorskip("kerchunk.df", reason="the extra 'kerchunk' is not installed")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'fastparquet' engine")
+        df.refs_to_dataframe(refs, str(path), **options)
+    return path
 
 
 # ---------------------------------------------------------------------- servers

@@ -104,6 +104,11 @@ def test_positions_select_after_labels(catalog, published_once):
     xr.testing.assert_equal(dataset, expected)
 
 
+def test_what_xarray_takes_as_positions_is_taken(catalog, published_once):
+    given = {"time": slice(2, 9, 3), "lat": np.array([1, 4]), "lon": np.int64(2)}
+    xr.testing.assert_equal(catalog.sst(isel=given).to_dask(), published_once.direct.isel(given))
+
+
 def test_calls_of_a_call_keep_the_earlier_arguments(catalog):
     assert catalog.sst(time="2024-02")(variables="ice").to_dask().sizes["time"] == 20
 
@@ -137,6 +142,8 @@ def test_an_unknown_keyword_is_an_error_before_anything_is_opened(catalog, argum
         ({"sel": {"depth": 1}}, "sel names 'depth', and the dimensions are time, lat, lon"),
         ({"sel": {"lat": 0.5}}, "is not there; 'lat' runs from 50.0 to -50.0"),
         ({"isel": {"lon": {"begin": 1}}}, "a range has 'start', 'stop' and 'step', not 'begin'"),
+        ({"isel": {"lon": "east"}}, "isel: 'east' is no position; to select by labels use sel"),
+        ({"isel": {"lon": [0, 1.5]}}, "isel: 1.5 is no position"),
     ],
 )
 def test_what_is_not_there_is_an_error_that_says_what_is(catalog, arguments, message):
@@ -182,6 +189,46 @@ def test_a_user_parameter_in_a_template_works(published_once, tmp_path):
     assert catalog.sst.to_dask().sizes["time"] == 20
     later = catalog.sst(month="2024-02").to_dask()
     assert later.time.dt.month.values.tolist() == [2] * 20
+
+
+@pytest.mark.filterwarnings("ignore:Shell command not executed")
+@pytest.mark.parametrize(
+    ("kind", "default", "given", "args", "expected"),
+    [
+        ("list", ["sst"], ["ice"], {"variables": "{{ p }}"}, lambda ds: ds[["ice"]]),
+        ("str", "sst", "ice", {"variables": ["{{ p }}"]}, lambda ds: ds[["ice"]]),
+        ("datetime", "2024-01-03", "2024-02-03", {"time": "{{ p }}"}, lambda ds: ds.sel(time=["2024-02-03"])),
+        ("list", ["2024-01-03"], ["2024-02-03"], {"time": "{{ p }}"}, lambda ds: ds.sel(time=["2024-02-03"])),
+        ("int", 0, 25, {"isel": {"time": "{{ p }}"}}, lambda ds: ds.isel(time=25)),
+        ("int", 0, 25, {"isel": {"time": {"start": "{{ p }}"}}}, lambda ds: ds.isel(time=slice(25, None))),
+        ("list", [0], [3, 4], {"isel": {"lon": "{{ p }}"}}, lambda ds: ds.isel(lon=[3, 4])),
+        ("float", 50.0, 30.0, {"sel": {"lat": "{{ p }}"}}, lambda ds: ds.sel(lat=30.0)),
+        ("bool", True, False, {"mask_and_scale": "{{ p }}"}, lambda ds: ds),
+    ],
+)
+def test_user_parameters_of_every_type_work(published_once, tmp_path, kind, default, given, args, expected):
+    parameters = {"p": {"type": kind, "default": default, "description": "any"}}
+    document = entry(published_once.catalog / "sst.vzarr", args=args, parameters=parameters)
+    catalog = intake.open_catalog(write_yaml(tmp_path / "c.yaml", document))
+    assert catalog.sst.describe()["user_parameters"][0]["name"] == "p"
+    xr.testing.assert_equal(catalog.sst(p=given).to_dask(), expected(published_once.direct))
+    catalog.sst.to_dask()
+
+
+def test_truth_values_that_templates_made_texts_are_read(published_once):
+    source = VirtualZarrSource(str(published_once.catalog / "sst.vzarr"), decode_times="False")
+    assert source.to_dask().time.dtype.kind == "i"
+    with pytest.raises(ArgumentError, match="decode_times is 'maybe', expected true or false"):
+        source(decode_times="maybe").to_dask()
+    assert source(decode_times="true", chunks={"time": "40"}).to_dask().sst.chunks[0] == (40,)
+
+
+@pytest.mark.parametrize("form", [str, lambda path: path, lambda path: str(path.parent), lambda path: [str(path)],
+                                  lambda path: str(path.parent / "*.yaml"), lambda path: path.as_uri()])  # fmt: skip
+def test_a_generated_catalog_opens_with_its_entries_in_every_form(published_once, form):
+    catalog = intake.open_catalog(form(published_once.catalog / "catalog.yaml"))
+    assert [name for name in catalog.walk() if "sst" in name]
+    assert "sst" in [name.rpartition(".")[2] for name in catalog.walk()]
 
 
 @pytest.mark.filterwarnings("ignore:Shell command not executed")

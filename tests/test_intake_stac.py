@@ -1,11 +1,14 @@
 """The driver ``virtualzarr_stac``: STAC documents and APIs as catalogs of their virtual assets."""
 
 import json
+import pickle
 
 import intake
 import pytest
 import xarray as xr
+from helpers import to_parquet
 
+import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
 from intake_virtualzarr.intake.readers import VirtualZarrReader, VirtualZarrStacReader
 from intake_virtualzarr.intake.stac import VirtualZarrStacCatalog
@@ -131,6 +134,93 @@ def test_what_a_document_says_is_no_template(published_once, tmp_path):
     saved = tmp_path / "saved.yaml"
     catalog.save(str(saved))
     assert intake.open_catalog(saved).jan.metadata["title"] == "{{ env('HOME') }}"
+
+
+@pytest.fixture
+def nested(published_once, tmp_path):
+    """A static catalog: two collections of one item each."""
+    for name in ("warm", "cold"):
+        assets = {"v": store_asset(published_once.catalog / "sst.vzarr")}
+        write(tmp_path / name / "i.json", item(f"{name}_jan", assets, title="<b>January</b> {{ 1 + 1 }}"))
+        write(tmp_path / name / "c.json", {"type": "Collection", "id": name, "links": [link("item", "./i.json")]})
+    links = [link("child", "./warm/c.json"), link("child", "./cold/c.json")]
+    return write(tmp_path / "root.json", {"type": "Catalog", "id": "root", "description": "Seas\n\nand oceans", "links": links})
+
+
+def test_nested_catalogs_are_walked_and_searched(nested, published_once):
+    catalog = open_stac(nested)
+    assert list(catalog) == ["warm", "cold"]
+    assert set(catalog.walk()) == {"warm", "warm.warm_jan", "cold", "cold.cold_jan"}
+    xr.testing.assert_equal(catalog["cold.cold_jan"].to_dask(), published_once.direct)
+    xr.testing.assert_equal(catalog.warm.warm_jan.read(), published_once.direct)
+    found = catalog.search("cold_jan")
+    assert list(found) == ["cold.cold_jan"]
+    xr.testing.assert_equal(found._entries["cold.cold_jan"].get().to_dask(), published_once.direct)
+
+
+def test_a_catalog_describes_itself_and_its_entries(nested):
+    catalog = open_stac(nested)
+    described = catalog.describe()
+    assert (described["name"], described["container"], described["driver"]) == ("root", "catalog", ["virtualzarr_stac"])
+    assert described["args"] == {"urlpath": str(nested)}
+    assert catalog["warm"].describe()["name"] == "warm"
+    assert catalog._entries["warm"].describe()["container"] == "catalog"
+    assert catalog.discover()["container"] == "catalog"
+
+
+def test_a_pickled_catalog_is_the_same(nested):
+    catalog = open_stac(nested)
+    again = pickle.loads(pickle.dumps(catalog))
+    assert again == catalog
+    assert list(again.warm) == ["warm_jan"]
+
+
+def test_yaml_of_a_catalog_opens_as_the_same_catalog(nested, published_once, tmp_path):
+    (tmp_path / "again.yaml").write_text(open_stac(nested).yaml())
+    again = intake.open_catalog(tmp_path / "again.yaml")
+    assert list(again.root) == ["warm", "cold"]
+    xr.testing.assert_equal(again["root.warm.warm_jan"].to_dask(), published_once.direct)
+    (tmp_path / "inner.yaml").write_text(open_stac(nested).warm.yaml())
+    assert list(intake.open_catalog(tmp_path / "inner.yaml").warm) == ["warm_jan"]
+
+
+def test_html_of_a_catalog_lists_its_entries_and_escapes_text(nested):
+    catalog = open_stac(nested)
+    html = catalog._repr_html_()
+    assert "root (virtualzarr_stac, 2 entries)" in html
+    assert "entry: cold" in html
+    inner = catalog.warm._repr_html_()
+    assert "&lt;b&gt;January&lt;/b&gt; {{ 1 + 1 }}" in inner
+    assert "<b>" not in inner
+    assert "sst.vzarr, vzarr" in inner
+
+
+def test_html_of_many_entries_stays_short(published_once, tmp_path):
+    asset = {"v": store_asset(published_once.catalog / "sst.vzarr")}
+    items = [item(f"i{n}", asset) for n in range(30)]
+    catalog = open_stac(write(tmp_path / "items.json", {"type": "FeatureCollection", "features": items}))
+    html = catalog._repr_html_()
+    assert html.count("entry: ") == 20
+    assert "10 more entries" in html
+
+
+@pytest.mark.parametrize("kind", ["kerchunk-json", "kerchunk-parquet", "icechunk"])
+def test_assets_of_other_formats_open_alike(published_once, tmp_path, kind):
+    path = published_once.paths[0]
+    where = tmp_path / {"kerchunk-json": "refs.json", "kerchunk-parquet": "refs.parq", "icechunk": "repository"}[kind]
+    if kind == "icechunk":
+        pytest.importorskip("icechunk", reason="the extra 'icechunk' is not installed")
+        from intake_virtualzarr.export.repository import commit_references
+
+        commit_references(ivz.open_virtual_dataset(path), where)
+    else:
+        hdf = pytest.importorskip("kerchunk.hdf", reason="the extra 'kerchunk' is not installed")
+        refs = hdf.SingleHdf5ToZarr(str(path), inline_threshold=0).translate()
+        write(where, refs) if kind == "kerchunk-json" else to_parquet(refs, where)
+    asset = {"href": where.as_uri(), "roles": ["data"], "vzarr:manifest_format": kind}
+    catalog = open_stac(write(tmp_path / "i.json", item("jan", {"v": asset})))
+    xr.testing.assert_equal(catalog.jan.read(), published_once.direct.isel(time=slice(0, 20)))
+    assert catalog.jan(time="2024-01-03", variables="ice").to_dask().sizes["time"] == 1
 
 
 def test_a_saved_catalog_opens_without_the_documents(published_once, tmp_path):

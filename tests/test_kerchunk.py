@@ -14,7 +14,7 @@ import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
-from helpers import serving
+from helpers import serving, to_parquet
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.array import VirtualZarrArray
@@ -85,15 +85,6 @@ def tiny(stored=None, attributes=None, **zarray):
 def encoded(values):
     raw = values.tobytes() if isinstance(values, np.ndarray) and values.dtype != object else bytes(values)
     return "base64:" + base64.b64encode(raw).decode()
-
-
-def to_parquet(refs, path, **options):
-    """References in Parquet, as kerchunk writes them."""
-    df = pytest.importorskip("kerchunk.df", reason="the extra 'kerchunk' is not installed")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The 'fastparquet' engine")
-        df.refs_to_dataframe(refs, str(path), **options)
-    return path
 
 
 def opened(path, **options):

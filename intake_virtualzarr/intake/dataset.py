@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import datetime as dt
 import difflib
 import inspect
@@ -75,12 +77,14 @@ def open_entry(
     """
     import xarray as xr
 
+    variables, time, sel, isel, chunks, drop_variables = map(from_text, (variables, time, sel, isel, chunks, drop_variables))
     decoders: dict[str, Any] = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
+    decoders = {name: _switch(name, value) for name, value in decoders.items()}
     url = plain_url(os.fspath(urlpath))
     dataset = xr.open_dataset(
         url,
         engine="virtualzarr",
-        chunks=chunks,
+        chunks=_chunks(chunks),
         group=group,
         drop_variables=[drop_variables] if isinstance(drop_variables, str) else drop_variables,
         storage_options=access_rules(storage_options, url),
@@ -131,6 +135,41 @@ def plain_url(url: str) -> str:
     scheme, mark, rest = url.rpartition("://")
     slash = "/" if rest.startswith("/") and (not mark or scheme == "file") else ""
     return f"{scheme}{mark}{slash}{re.sub(r'/(\.?/)+', '/', rest).removeprefix('/')}"
+
+
+def from_text(value: Any) -> Any:
+    """Make lists of texts that are lists: so a catalog's parameters arrive that are put into its templates.
+
+    Examples
+    --------
+    >>> from_text("['sst', 'ice']"), from_text({"lat": "[1, 2]"}), from_text("sst")
+    (['sst', 'ice'], {'lat': [1, 2]}, 'sst')
+    """
+    if isinstance(value, Mapping):
+        return {key: from_text(one) for key, one in value.items()}
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return ast.literal_eval(value)
+    return value
+
+
+def _switch(name: str, value: Any) -> bool | None:
+    """Read a truth value, which a template makes a text of."""
+    if isinstance(value, str):
+        known = {"true": True, "false": False, "none": None}
+        if value.strip().lower() not in known:
+            raise ArgumentError(f"{name} is {value!r}, expected true or false")
+        return known[value.strip().lower()]
+    return value  # type: ignore[no-any-return]
+
+
+def _chunks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {dim: _chunks(one) for dim, one in value.items()}
+    return int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
+
+
+WHOLE = re.compile(r"\s*-?\d+\s*")
 
 
 def _with_variables(dataset: Any, url: str, variables: str | Iterable[str] | None) -> Any:
@@ -193,7 +232,17 @@ def _label(value: Any) -> Any:
 
 
 def _positions(value: Any) -> Any:
-    return slice(*_bounds(value, "isel")) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return slice(*(None if one is None else _position(one) for one in _bounds(value, "isel")))
+    return [_position(one) for one in value] if isinstance(value, list | tuple) else _position(value)
+
+
+def _position(value: Any) -> Any:
+    if isinstance(value, str) and WHOLE.fullmatch(value):
+        return int(value)
+    if isinstance(value, str | bool | float):
+        raise ArgumentError(f"isel: {value!r} is no position; to select by labels use sel")
+    return value  # a number, or what xarray takes: a slice, an array
 
 
 def _bounds(value: Mapping[str, Any], shown: str) -> tuple[Any, Any, Any]:

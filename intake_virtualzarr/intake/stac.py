@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from intake.catalog.base import Catalog
 from intake.catalog.entry import CatalogEntry
@@ -12,6 +12,7 @@ from pystac.utils import make_absolute_href
 
 from intake_virtualzarr import catalog_file
 from intake_virtualzarr.errors import ArgumentError, NothingFoundError
+from intake_virtualzarr.html import table_html
 from intake_virtualzarr.intake.options import access_rules
 from intake_virtualzarr.intake.source import VirtualZarrSource
 from intake_virtualzarr.intake.virtual_assets import VirtualAsset, virtual_assets
@@ -23,6 +24,9 @@ ADDED_METADATA = ("title", "license", "keywords", "datetime", "start_datetime", 
 """Fields of a document that its entries carry as metadata."""
 
 CHILDREN = ("child", "item", "items", "data")
+
+SHOWN = 20
+"""Entries that HTML lists."""
 
 
 class StacEntry(CatalogEntry):  # type: ignore[misc]
@@ -185,6 +189,44 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             args["storage_options"] = self._options
         return StacEntry(name, _title(document), VirtualZarrSource, args, _metadata(document))
 
+    def describe(self) -> dict[str, Any]:
+        """What is known without the entries being opened, in the form of entries."""
+        return {
+            "name": self.name,
+            "container": self.container,
+            "driver": ["virtualzarr_stac"],
+            "description": self.description or "",
+            "metadata": self.metadata,
+            "args": {"urlpath": self.urlpath} | ({"search": self.search_parameters} if self.search_parameters else {}),
+        }
+
+    def _yaml(self) -> dict[str, Any]:
+        """Write the catalog as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
+        source = {
+            "driver": "virtualzarr_stac",
+            "description": _first_line(self.description),
+            "metadata": catalog_file.literal(self.metadata),
+            "args": catalog_file.literal(self.describe()["args"]),
+        }
+        return {"sources": {self.name: source}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # a list, and the catalog would not equal its original
+        super().__setstate__({**state, "args": tuple(state["args"])})
+
+    _ipython_display_: ClassVar[None] = None
+    """Notebooks show `_repr_html_` instead."""
+
+    def _repr_html_(self) -> str:
+        entries = list(self._entries.values())
+        rows: dict[str, Any] = {"description": _first_line(self.description), "urlpath": self.urlpath}
+        for entry in entries[:SHOWN]:
+            kind = "catalog" if entry._container == "catalog" else ", ".join(_opened_by(entry._args))
+            rows[f"entry: {entry.name}"] = f"{entry._description} ({kind})"
+        if len(entries) > SHOWN:
+            rows["…"] = f"{len(entries) - SHOWN} more entries"
+        return table_html(f"{self.name} (virtualzarr_stac, {len(entries)} {'entry' if len(entries) == 1 else 'entries'})", rows)
+
     def serialize(self) -> str:
         """Write the entries as a catalog file, which opens without the STAC documents.
 
@@ -201,6 +243,14 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             href = href if "::/" in href or "://" in href else os.path.abspath(href)
             entries[name] = catalog_file.CatalogEntry(href, entry._description, entry._metadata, args, driver)
         return catalog_file.catalog_yaml(entries)
+
+
+def _opened_by(args: Mapping[str, Any]) -> list[str]:
+    return [str(args["urlpath"]), *(str(args[name]) for name in ("format", "group") if name in args)]
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 def _headers(options: Any, urlpath: str) -> dict[str, str]:
@@ -252,7 +302,7 @@ def _self_href(document: Mapping[str, Any], otherwise: str) -> str:
 def _title(document: Mapping[str, Any]) -> str:
     properties = document.get("properties") or {}
     text = document.get("title") or properties.get("title") or document.get("description") or document.get("id")
-    return str(text).strip().partition("\n")[0]
+    return _first_line(str(text))
 
 
 def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
