@@ -307,6 +307,43 @@ describe("faults", () => {
   });
 });
 
+describe("what a server says of a source", () => {
+  const seen = { size: 100, etag: '"abc"', last_modified: "2026-01-01T00:00:00.25Z" };
+  const good = { "Content-Range": "bytes 10-13/100", ETag: '"abc"', "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT" };
+
+  /** Read an array of one chunk at byte 10 through a server that answers so. */
+  async function read(headers, { source = seen, status = 206, body = Uint8Array.of(1, 0, 2, 0) } = {}) {
+    const sources = { list: [{ url: "http://h/a.h5", ...source }] };
+    const document = virtualArray({ chunks: { 0: { source: 0, offset: 10, length: 4 } }, sources });
+    const answer = async () => new Response(body, { status, headers });
+    const store = await openVirtual(new Map([["/zarr.json", json(document)]]), { fetch: answer });
+    return [...(await zarr.get(await zarr.open.v3(store, { kind: "array" }), [zarr.slice(0, 2)])).data];
+  }
+
+  test("the same file is read, whatever of it can be seen", async () => {
+    for (const headers of [good, {}, { ...good, ETag: 'W/"abc"' }, { "Content-Range": "bytes 10-13/*" }, { ETag: '"abc"', "Last-Modified": "Sun, 01 Feb 2026 00:00:00 GMT" }]) {
+      assert.deepEqual(await read(headers), [1, 2], JSON.stringify(headers));
+    }
+  });
+
+  const changes = {
+    "another size": [{ ...good, "Content-Range": "bytes 10-13/101" }, {}, /http:\/\/h\/a\.h5: the file is 101 bytes long, but 100 bytes when it was scanned/],
+    "another ETag": [{ ...good, ETag: '"xyz"' }, {}, /found with ETag "xyz", but "abc"/],
+    "another time, where no ETag can be compared": [{ "Last-Modified": "Sun, 01 Feb 2026 00:00:00 GMT" }, {}, /found modified at 2026-02-01T00:00:00\.000Z, but 2026-01-01/],
+    "other bytes than were asked for": [{ "Content-Range": "bytes 0-3/100" }, {}, /bytes 0 to 3 came for 4 bytes from 10/],
+    "fewer bytes than were asked for": [good, { body: Uint8Array.of(1, 0) }, /2 bytes came for the 4 bytes from 10/],
+    "the whole file": [{}, { status: 200, body: new Uint8Array(100) }, /answered 200 to a request for 4 bytes from 10, expected 206; it ignores ranges/],
+    "a range beyond the end": [{}, { status: 416, body: new Uint8Array() }, /answered 416.*truncated or replaced/],
+    "nothing": [{}, { status: 404, body: new Uint8Array() }, /answered 404/],
+    "no permission": [{}, { status: 403, body: new Uint8Array() }, /answered 403/],
+  };
+  for (const [what, [headers, answer, message]] of Object.entries(changes)) {
+    test(`${what} is an error that names the file`, async () => {
+      await assert.rejects(read(headers, answer), (error) => error instanceof SourceError && message.test(error.message) && error.message.includes("chunk 0"));
+    });
+  }
+});
+
 describe("where the bytes lie", () => {
   test("locate names file and bytes of every piece, and what is fill", async () => {
     const store = await openVirtual(vectors.store);
