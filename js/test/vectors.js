@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import * as zarr from "zarrita";
 import { serve } from "./server.js";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -63,4 +64,28 @@ export function asJson(value) {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "boolean") return Number(value);
   return Number.isFinite(value) ? value : String(value);
+}
+
+export function openArray(store, path) {
+  return zarr.open.v3(zarr.root(store).resolve(path), { kind: "array" });
+}
+
+/** Shape and values of an array, or of a part of it, as expected.json holds them. */
+export async function values(array, selection = null) {
+  // zarrita reads no array without elements; that it opens is all there is to see.
+  if (array.shape.includes(0)) return { shape: array.shape, values: [] };
+  const result = await zarr.get(array, selection);
+  if (array.shape.length === 0) return { shape: [], values: [asJson(result)] };
+  return { shape: result.shape, values: inOrder(result) };
+}
+
+/** C order, whatever the strides. */
+function inOrder({ data, shape, stride }) {
+  const list = [];
+  const walk = (axis, at) => {
+    if (axis === shape.length) list.push(asJson(data.get ? data.get(at) : data[at]));
+    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, at + i * stride[axis]);
+  };
+  walk(0, 0);
+  return list;
 }

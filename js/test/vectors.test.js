@@ -2,36 +2,13 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import * as zarr from "zarrita";
 import { openVirtual } from "../src/index.js";
-import { asJson, expectedError, serveVectors } from "./vectors.js";
+import { expectedError, openArray, serveVectors, values } from "./vectors.js";
 
 let vectors;
 before(async () => {
   vectors = await serveVectors();
 });
 after(() => vectors.close());
-
-async function openArray(store, path) {
-  return zarr.open.v3(zarr.root(store).resolve(path), { kind: "array" });
-}
-
-async function values(array, selection = null) {
-  // zarrita reads no array without elements; that it opens is all there is to see.
-  if (array.shape.includes(0)) return { shape: array.shape, values: [] };
-  const result = await zarr.get(array, selection);
-  if (array.shape.length === 0) return { shape: [], values: [asJson(result)] };
-  return { shape: result.shape, values: inOrder(result) };
-}
-
-/** C order, whatever the strides. */
-function inOrder({ data, shape, stride }) {
-  const list = [];
-  const walk = (axis, at) => {
-    if (axis === shape.length) list.push(asJson(data.get ? data.get(at) : data[at]));
-    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, at + i * stride[axis]);
-  };
-  walk(0, 0);
-  return list;
-}
 
 describe("test vectors", () => {
   test("every array has the expected shape, type and values", async () => {

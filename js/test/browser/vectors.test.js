@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { build } from "esbuild";
 import { serve } from "../server.js";
-import { expectedError, serveVectors, temporary } from "../vectors.js";
+import { expectedError, runPython, serveVectors, temporary } from "../vectors.js";
 import { launch, skip, watchedPage } from "./chromium.js";
 
 const PROGRAM = `
@@ -78,6 +78,24 @@ describe("test vectors in Chromium, page on one port and data on others", { skip
     }
     assert.ok(compared > 110, `only ${compared} arrays`);
     assert.ok(vectors.other.log.length > 0);
+  });
+
+  test("stores that the Python package writes hold what xarray reads of their files", async () => {
+    const written = temporary();
+    runPython(fileURLToPath(new URL("../make_written.py", import.meta.url)), written.path);
+    const data = await serve(written.path);
+    try {
+      const { page, faults } = await watchedPage(browser.context, [site.url, data.url]);
+      await page.goto(`${site.url}/index.html`);
+      for (const [name, want] of Object.entries(JSON.parse(readFileSync(join(written.path, "expected.json"), "utf8")))) {
+        const found = await page.evaluate(([url, paths]) => globalThis.readAll(url, paths), [`${data.url}/${name}.vzarr`, Object.keys(want)]);
+        assert.deepEqual(found, want, name);
+      }
+      assert.deepEqual(faults, []);
+    } finally {
+      await data.close();
+      written.remove();
+    }
   });
 
   test("a host without CORS headers is named in the error", async () => {
