@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -204,7 +204,10 @@ class ObjectKeys:
         """Names directly below a prefix."""
         import obstore
 
-        found = obstore.list_with_delimiter(self._store, prefix=self._path(prefix) or None)
+        try:
+            found = obstore.list_with_delimiter(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
+        except Exception as exc:
+            raise self._translated(prefix, exc) from exc
         for entry in [*found["common_prefixes"], *(o["path"] for o in found["objects"])]:
             yield str(entry).rstrip("/").rpartition("/")[2]
 
@@ -212,21 +215,28 @@ class ObjectKeys:
         """Remove all objects below a prefix."""
         import obstore
 
-        for batch in obstore.list(self._store, prefix=self._path(prefix) or None):
-            obstore.delete(self._store, [entry["path"] for entry in batch])
+        for batch in self._listed(prefix):
+            try:
+                obstore.delete(self._store, [entry["path"] for entry in batch])
+            except Exception as exc:
+                raise self._translated(prefix, exc) from exc
 
     def nbytes_below(self, prefix: str) -> int:
         """Bytes of all objects below a prefix."""
-        import obstore
-
-        batches = obstore.list(self._store, prefix=self._path(prefix) or None)
-        return sum(int(entry["size"]) for batch in batches for entry in batch)
+        return sum(int(entry["size"]) for batch in self._listed(prefix) for entry in batch)
 
     def is_empty(self) -> bool:
         """Whether no object has the prefix."""
+        return all(not len(batch) for batch in self._listed(""))
+
+    def _listed(self, prefix: str) -> Iterator[Sequence[Any]]:
+        """All objects below a prefix, in batches."""
         import obstore
 
-        return all(not len(batch) for batch in obstore.list(self._store, prefix=self._prefix or None))
+        try:
+            yield from obstore.list(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
+        except Exception as exc:
+            raise self._translated(prefix, exc) from exc
 
 
 class StoreKeys:
