@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stac.local_schemas import local_schemas
 from test_stac_publish import dataset, publication
@@ -18,10 +19,12 @@ BROWSER = Path(__file__).resolve().parents[1] / "examples" / "stac-browser"
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A directory with a collection and an item, published as `ingest` does."""
+    """A directory with a collection and items, published as `ingest` does."""
     directory = tmp_path_factory.mktemp("published")
     publish_collection(dataset(), publication(30), directory)
-    publish_item(dataset(), publication(3, id="january"), directory)
+    for days, name in ((60, "march"), (0, "january"), (31, "february")):  # neither in order of time nor of names
+        later = dataset().assign_coords(time=dataset().time + np.timedelta64(days, "D"))
+        publish_item(later, publication(3, id=name), directory)
     return directory
 
 

@@ -425,6 +425,28 @@ def test_a_dataset_without_coordinates_takes_the_footprint_of_the_source_items()
     }
 
 
+def write_timed(path, time):
+    path.parent.mkdir(exist_ok=True)
+    extent = {"temporal": {"interval": [[time, None]]}}
+    path.write_text(json.dumps({"type": "Collection", "id": path.parent.name, "extent": extent, "links": []}))
+    return path
+
+
+def test_links_stand_in_order_of_time_and_then_of_names(tmp_path):
+    root = tmp_path / "catalog.json"
+    links = [{"rel": "child", "href": "./unknown/collection.json"}, {"rel": "license", "href": "x"}]
+    root.write_text(json.dumps({"type": "Catalog", "id": "root", "links": links}))
+    times = {"b": "2024-02-01T00:00:00Z", "a": "2024-03-01", "c": "2024-01-01T00:00:00+02:00", "d": "2024-02-01T00:00:00Z"}
+    for name, time in times.items():
+        add_child(root, write_timed(tmp_path / name / "collection.json", time))
+    found = [link["href"].split("/")[1] for link in json.loads(root.read_text())["links"] if link["rel"] == "child"]
+    assert [name for name in found if name != "unknown"] == ["c", "b", "d", "a"]
+    assert json.loads(root.read_text())["links"][-1] == {"rel": "license", "href": "x"}
+    before = root.read_text()
+    assert not add_child(root, tmp_path / "b" / "collection.json")
+    assert root.read_text() == before
+
+
 def test_a_link_is_added_to_a_catalog_once_and_in_order(tmp_path):
     path = tmp_path / "catalog.json"
     path.write_text(json.dumps(pystac.Catalog("c", "C").to_dict(include_self_link=False)))

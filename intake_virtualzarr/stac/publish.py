@@ -14,6 +14,7 @@ import xarray as xr
 from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.build import build_collection, build_item
+from intake_virtualzarr.stac.link_order import place_of_link
 from intake_virtualzarr.stac.publication import Publication
 from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
@@ -275,7 +276,5 @@ def add_child(
     if link in links:
         return False
     kept = [one for one in links if not (one.get("rel") == rel and one.get("href") == href)]
-    # Browsers list links in their order, so a later month goes after an earlier one, whichever came first.
-    before = [at for at, one in enumerate(kept, 1) if one.get("rel") != rel or one.get("href", "") < href]
-    at = max(before, default=0)
+    at = place_of_link(kept, rel, href, path.parent)
     return write_if_changed(path, to_json({**document, "links": [*kept[:at], link, *kept[at:]]}))

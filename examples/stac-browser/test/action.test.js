@@ -1,19 +1,10 @@
 import assert from "node:assert/strict";
-import { register } from "node:module";
 import test from "node:test";
 
 import { canPreview, previewUri } from "../actions/virtual-asset.js";
+import { loadAction } from "./load_action.js";
 
-const stub = "export default class { constructor(asset, component) { this.asset = asset; this.component = component; } }";
-const hooks = `
-  export async function resolve(specifier, context, next) {
-    if (specifier === "../AssetActionPlugin") {
-      return { url: "data:text/javascript,${encodeURIComponent(stub)}", shortCircuit: true };
-    }
-    return next(specifier, context);
-  }`;
-register(`data:text/javascript,${encodeURIComponent(hooks)}`);
-const { default: PreviewVirtualZarr } = await import("../actions/PreviewVirtualZarr.js");
+const PreviewVirtualZarr = await loadAction();
 
 test("the manifest format decides whether an asset can be previewed", () => {
   assert.equal(canPreview({ "vzarr:manifest_format": "vzarr" }), true);

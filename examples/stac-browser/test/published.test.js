@@ -10,6 +10,9 @@ import StacFields from "@radiantearth/stac-fields";
 import create from "stac-js";
 
 import { FORMATS } from "../fields.config.js";
+import { loadAction } from "./load_action.js";
+
+const PreviewVirtualZarr = await loadAction();
 
 const folder = process.env.IVZ_CATALOG;
 const schemas = process.env.IVZ_SCHEMAS;
@@ -24,7 +27,9 @@ function read(name) {
   return stac;
 }
 
-const names = skip ? [] : readdirSync(folder).filter((name) => name.endsWith(".json") && !name.startsWith("items"));
+const documents = skip ? [] : readdirSync(folder).filter((name) => name.endsWith(".json"));
+// lists of source items stand beside what is published
+const names = documents.filter((name) => JSON.parse(readFileSync(join(folder, name), "utf8")).type !== "FeatureCollection");
 
 for (const name of names) {
   test(`${name}: the thumbnail is found and a browser can show it`, () => {
@@ -40,7 +45,7 @@ for (const name of names) {
 
   test(`${name}: our fields form a group of their own with labels and formats`, () => {
     const asset = read(name).getAsset("virtual");
-    const groups = StacFields.formatAsset(asset, read(name));
+    const groups = StacFields.formatAsset(asset.toJSON(), read(name).toJSON());
     const ours = groups.find((group) => group.extension === "vzarr");
     assert.match(ours.label, /Virtual Zarr/);
     const shown = Object.fromEntries(
@@ -76,6 +81,41 @@ for (const name of names) {
   });
 }
 
+test("a static browse lists the items in order of time, under their titles", { skip }, () => {
+  const links = read("collection.json").getItemLinks();
+  assert.deepEqual(
+    links.map((link) => link.getAbsoluteUrl()),
+    ["january", "february", "march"].map((id) => `${BASE}${id}.json`),
+  );
+  const items = links.map((link) => read(link.getAbsoluteUrl().slice(BASE.length)));
+  const times = items.map((item) => item.getTemporalExtent()[0].getTime());
+  assert.deepEqual(times, [...times].sort((a, b) => a - b));
+  assert.equal(new Set(times).size, 3);
+  links.forEach((link, at) => assert.equal(link.title, items[at].properties.title));
+});
+
+test("items lead back to their collection and root", { skip }, () => {
+  for (const name of names.filter((one) => one !== "collection.json")) {
+    const item = read(name);
+    assert.equal(item.isItem, true);
+    assert.equal(item.getParentLink().getAbsoluteUrl(), `${BASE}collection.json`);
+    assert.equal(item.getRootLink().getAbsoluteUrl(), `${BASE}collection.json`);
+    assert.equal(item.collection, read("collection.json").id);
+  }
+});
+
+test("the preview of an asset opens the store that was published", { skip }, () => {
+  for (const name of names) {
+    const asset = read(name).getAsset("virtual");
+    const action = new PreviewVirtualZarr(asset, { isBrowserProtocol: true, href: asset.getAbsoluteUrl() });
+    assert.equal(action.show, true);
+    assert.equal(new URL(action.uri, BASE).searchParams.get("store"), `${BASE}sst.vzarr/`);
+    for (const other of read(name).getAssets().filter((one) => one.getKey() !== "virtual")) {
+      assert.equal(new PreviewVirtualZarr(other, { isBrowserProtocol: true, href: other.getAbsoluteUrl() }).show, false);
+    }
+  }
+});
+
 function validateWithNode(files) {
   const config = join(schemas, "config.json");
   const map = JSON.parse(readFileSync(join(schemas, "map.json"), "utf8"));
@@ -86,7 +126,8 @@ function validateWithNode(files) {
 }
 
 test("stac-node-validator accepts the catalog, offline", { skip }, () => {
-  validateWithNode(names.map((name) => join(folder, name)));
+  assert.equal(names.length, 4);
+  validateWithNode(documents.map((name) => join(folder, name)));
 });
 
 test("stac-node-validator accepts the examples of the extension", { skip }, () => {
