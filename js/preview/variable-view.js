@@ -243,7 +243,7 @@ export class VariableView {
   async #showScalar() {
     const { values } = await this.variable.read([], this.signal);
     this.lineValues = values;
-    this.#say(this.variable.labels?.isTime ? this.variable.labels.label(values[0]) : this.#withUnits(values[0]));
+    this.#say(h("strong", {}, this.variable.labels?.isTime ? this.variable.labels.label(values[0]) : this.#withUnits(values[0])));
   }
 
   async #showText() {
@@ -251,8 +251,8 @@ export class VariableView {
     this.#say(texts.join("\n") || "no values");
   }
 
-  #say(text) {
-    this.other.textContent = text;
+  #say(content) {
+    fill(this.other, content);
     this.only(this.other);
     this.status("");
   }

@@ -1,4 +1,4 @@
-"""Write the demo of the Python package (30 daily files, one in other chunks, one with another scale), and what h5netcdf reads of it.
+"""Write the demo of the Python package (30 daily files, one in other chunks, one with another scale), and h5netcdf's values.
 
 Needs the Python package. Usage: make_sst.py DIR
 """
@@ -23,7 +23,7 @@ def main(directory):
         expected = {
             "points": POINTS,
             # per day, at each point; float32 values are exact in JSON's numbers
-            "values": [[None if np.isnan(v) else float(v) for v in day] for day in np.stack([sst.values[:, y, x] for y, x in POINTS], 1)],
+            "values": np.stack([sst.values[:, y, x] for y, x in POINTS], axis=1).astype("f8").tolist(),
             "land": int(np.isnan(sst.values[0]).sum()),
             "time": [str(t)[:16] for t in sst["time"].values],
             "lat": sst["lat"].values.tolist(),
