@@ -11,6 +11,7 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.publishing import Contents, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.readers import Access
 from intake_virtualzarr.readers.urls import absolute_url
+from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.writing import write_dataset
 
@@ -133,7 +134,8 @@ def ingest(
             "base_href": base_href,
             "preview_href": preview_href,
         }
-        written, size = write_and_publish(cube, target, name, publish, about, overwrite=overwrite, fuse=fuse)
+        reading = signing_access(target.access, cube.items, options.get("modifier"))
+        written, size = write_and_publish(cube, target, name, publish, about, reading, overwrite=overwrite, fuse=fuse)
     return IngestReport(
         directory=target.url,
         store=target.store(name),
@@ -150,7 +152,15 @@ def ingest(
 
 
 def write_and_publish(
-    cube: Cube, target: Target, name: str, kind: str, about: Mapping[str, Any], *, overwrite: bool, fuse: bool
+    cube: Cube,
+    target: Target,
+    name: str,
+    kind: str,
+    about: Mapping[str, Any],
+    reading: Access,
+    *,
+    overwrite: bool,
+    fuse: bool,
 ) -> tuple[list[str], int]:
     """Write a store and what describes it; a new store that cannot be published is taken back.
 
@@ -166,7 +176,7 @@ def write_and_publish(
     result = write_dataset(cube.dataset, target.store(name), mode=mode, fuse=fuse, storage_options=target.access)
     contents = Contents(cube.items, cube.sources, result.references, result.nbytes, _concat_dims(cube))
     try:
-        written = publish_store(target, name, kind, contents, about)
+        written = publish_store(target, name, kind, contents, about, reading)
     except BaseException:
         if not existed:
             target.remove_store(name)

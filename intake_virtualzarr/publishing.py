@@ -66,7 +66,9 @@ def document_name(kind: str, name: str) -> str:
     return "collection.json" if kind == "collection" else f"{name}.json"
 
 
-def publish_store(target: Target, name: str, kind: str, contents: Contents, about: Mapping[str, Any]) -> list[str]:
+def publish_store(
+    target: Target, name: str, kind: str, contents: Contents, about: Mapping[str, Any], reading: Access
+) -> list[str]:
     """Write what describes a store, or bring it up to date.
 
     Parameters
@@ -79,6 +81,8 @@ def publish_store(target: Target, name: str, kind: str, contents: Contents, abou
     contents : Contents
     about : mapping
         Fields of `Publication` that people give: title, description, license, ….
+    reading : Access
+        How sources are opened: a slice is read for the thumbnail.
 
     Returns
     -------
@@ -86,17 +90,16 @@ def publish_store(target: Target, name: str, kind: str, contents: Contents, abou
         Files written, relative to the directory.
     """
     with target.local() as directory:
-        written = _publish(target, directory, name, kind, contents, about)
+        options = {"storage_options": reading} if reading != Access() else {}
+        opened = xr.open_dataset(target.store(name), engine="virtualzarr", backend_kwargs=options)
+        written = _publish(opened, target, directory, name, kind, contents, about)
         target.upload(directory, written)
     return written
 
 
-def _publish(target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Mapping[str, Any]) -> list[str]:
-    opened = xr.open_dataset(
-        target.store(name),
-        engine="virtualzarr",
-        backend_kwargs={"storage_options": target.access} if target.access.rules else {},
-    )
+def _publish(
+    opened: xr.Dataset, target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Mapping[str, Any]
+) -> list[str]:
     publication = Publication(
         id=name,
         store_href=f"./{name}.vzarr",

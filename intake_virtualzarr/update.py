@@ -23,7 +23,7 @@ from intake_virtualzarr.stac.compare import Difference, compare_sources, differe
 from intake_virtualzarr.stac.find import find_sources, queries
 from intake_virtualzarr.stac.listing import listing_of
 from intake_virtualzarr.stac.order import order_sources
-from intake_virtualzarr.stac.signing import sign_href
+from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.virtualize import OpenedSource, join_sources, open_sources
 from intake_virtualzarr.writing import append_dataset, write_dataset
@@ -149,8 +149,8 @@ def update(
     dim = published.grown_dim(append_dim or options.get("concat_dim"))
     found = _found(items, modifier, finding)
     new, pairs = compare_sources(found, published.known)
-    signing = access if modifier is None else replace(access, modifier=lambda url: sign_href(url, modifier))
-    states = _file_states(pairs, published.files, signing, options.get("progress")) if check_files else {}
+    reading = signing_access(access, (*published.known, *found), modifier)
+    states = _file_states(pairs, published.files, reading, options.get("progress")) if check_files else {}
     unlike = [one for pair in pairs if (one := _difference(*pair, published.files, states)) is not None]
     asked = queries(items, *(finding.get(one) for one in ("datetime", "bbox", "intersects")))
     gone = missing_sources(published.items, pairs, found, listing_of(items), asked)
@@ -158,7 +158,7 @@ def update(
     opening |= {"modifier": modifier, "storage_options": access, "time_dim": dim or "time"}
     opened, skipped = open_sources(new, **opening) if new else ([], {})
     later, earlier = _split(opened, published, dim)
-    plan = _Plan(published, dim, found, tuple(pairs), later, (*unlike, *earlier), skipped, dry_run)
+    plan = _Plan(published, dim, found, tuple(pairs), later, (*unlike, *earlier), skipped, reading, dry_run)
     if plan.conflicts and conflicts == "rewrite":
         return _rewrite(plan, opening, joining, fuse)
     if plan.conflicts and conflicts == "refuse":
@@ -181,6 +181,8 @@ class _Plan:
     """What is appended."""
     differences: tuple[Difference, ...]
     skipped: dict[str, str]
+    reading: Access
+    """How sources are opened."""
     dry_run: bool
 
     @property
@@ -314,11 +316,11 @@ def _append(plan: _Plan, joining: dict[str, Any]) -> UpdateReport:
         "references": cube.dataset.vzarr.references,
     }
     if plan.dry_run:
-        append_dataset(UnwrittenKeys(keys_of(published.url, published.target.access)), "", cube.dataset, dim)
+        append_dataset(UnwrittenKeys(keys_of(published.url, plan.reading)), "", cube.dataset, dim)
         with_items = any(one.item_id is not None for one in cube.items)
         names = published.document_names(with_items=with_items)
         return plan.report("append", written=(f"{published.name}.vzarr", *names), **fields)
-    write_dataset(cube.dataset, published.url, append_dim=dim, storage_options=published.target.access)
+    write_dataset(cube.dataset, published.url, append_dim=dim, storage_options=plan.reading)
     files = {**published.files, **{one.url: one for one in cube.sources}}
     dims = tuple(dict.fromkeys((*published.concat_dims, dim)))
     written = _publish(plan, _contents(plan, cube.items, files, dims))
@@ -342,12 +344,12 @@ def _publish_alone(plan: _Plan) -> UpdateReport:
 
 def _publish(plan: _Plan, contents: Contents) -> list[str]:
     published = plan.published
-    return publish_store(published.target, published.name, published.kind, contents, published.given)
+    return publish_store(published.target, published.name, published.kind, contents, published.given, plan.reading)
 
 
 def _contents(plan: _Plan, added: Sequence[SourceItem], files: Mapping[str, Source], dims: tuple[str, ...] | None) -> Contents:
     """What the store holds now. Sources that changed stay recorded as they were."""
-    published, access = plan.published, plan.published.target.access
+    published, access = plan.published, plan.reading
     as_recorded = {id(one.source) for one in plan.differences if one.state in ("changed", "unreadable")}
     latest = {id(known): found for found, known in plan.pairs if id(found) not in as_recorded}
     items = order_sources([*(latest.get(id(one), one) for one in published.known), *added], "first", key=lambda one: one.href)
@@ -386,6 +388,6 @@ def _rewrite(plan: _Plan, opening: dict[str, Any], joining: dict[str, Any], fuse
         names = published.document_names(with_items=with_items)
         return plan.report("rewrite", written=(f"{published.name}.vzarr", *names), **fields)
     written, _ = write_and_publish(
-        cube, published.target, published.name, published.kind, published.given, overwrite=True, fuse=fuse
+        cube, published.target, published.name, published.kind, published.given, plan.reading, overwrite=True, fuse=fuse
     )
     return plan.report("rewrite", written=tuple(written), **fields)

@@ -17,7 +17,7 @@ from intake_virtualzarr.groups import tree_of_scan
 from intake_virtualzarr.readers import Access, ReaderPool
 from intake_virtualzarr.sources import Source
 from intake_virtualzarr.stac.find import find_sources
-from intake_virtualzarr.stac.signing import sign_href
+from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.virtual_dataset import name_set
 
@@ -195,9 +195,7 @@ def open_sources(
     skipped : dict of str to str
         Sources that could not be scanned, and why.
     """
-    access = Access.of(storage_options)
-    if modifier is not None:
-        access = replace(access, modifier=lambda url: sign_href(url, modifier))
+    access = signing_access(Access.of(storage_options), sources, modifier)
     scans = scan_paths([one.href for one in sources], format=format, access=access, client=client, progress=progress)
     skipped = skipped_scans([one.label for one in sources], scans, on_error)
     readers = ReaderPool(access)

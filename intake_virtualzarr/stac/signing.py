@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["Modifier", "sign_href", "strip_signature"]
+from intake_virtualzarr.readers import Access
+from intake_virtualzarr.readers.urls import absolute_url
+
+__all__ = ["Modifier", "Signer", "sign_href", "signing_access", "strip_signature"]
 
 type Modifier = Callable[[Any], Any]
 """Signs in place what it is given, or returns it signed: a URL, an item, an item collection."""
@@ -117,3 +121,51 @@ def sign_href(href: str, modifier: Modifier | None) -> str:
     result = modifier(item)
     document = result if isinstance(result, dict) else item
     return str(document["assets"]["data"]["href"])
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs the URLs of source files when they are read, and no others: not the store, nor where it is written."""
+
+    signed: Mapping[str, str | None]
+    """Sources by URL, with the signed URL if they came signed."""
+    modifier: Modifier | None = None
+    """Signs anew: signatures expire."""
+    otherwise: Callable[[str], str] | None = None
+    """What is done with other URLs."""
+
+    def __call__(self, url: str) -> str:
+        """Return the URL to open."""
+        if url not in self.signed:
+            return url if self.otherwise is None else self.otherwise(url)
+        if self.modifier is not None:
+            return sign_href(url, self.modifier)
+        return self.signed[url] or (url if self.otherwise is None else self.otherwise(url))
+
+
+class Signed(Protocol):
+    """A source that may have come with a signature."""
+
+    @property
+    def href(self) -> str:
+        """Return the path or URL without credentials."""
+
+    @property
+    def signed_href(self) -> str | None:
+        """Return the URL with its signature."""
+
+
+def signing_access(access: Access, sources: Iterable[Signed], modifier: Modifier | None) -> Access:
+    """Return options for opening with which sources are read signed.
+
+    Parameters
+    ----------
+    access : Access
+    sources : iterable of SourceItem
+    modifier : callable, optional
+        Signs URLs or items. Without it, the signatures with which items came are used.
+    """
+    signed = {absolute_url(one.href): one.signed_href for one in sources}
+    if modifier is None and not any(signed.values()):
+        return access
+    return replace(access, modifier=Signer(signed, modifier, access.modifier))
