@@ -25,6 +25,11 @@ __all__ = ["dispatch", "dispatch_ufunc", "namespace", "where"]
 COMPARE_LIMIT = 256 * 1024 * 1024
 """Comparisons and the null tests of xarray read values up to this size [bytes]."""
 
+LOGIC = frozenset(
+    {np.bitwise_or, np.bitwise_and, np.bitwise_xor, np.invert, np.logical_or, np.logical_and, np.logical_not, np.logical_xor}
+)
+"""What xarray does with results of comparisons and null tests; the latter are virtual arrays of False for integers."""
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
@@ -50,8 +55,9 @@ def dispatch(function: Any, types: Any, args: Any, kwargs: Any) -> Any:
 
 
 def dispatch_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``VirtualZarrArray.__array_ufunc__``: equality reads values, everything else is refused."""
-    if ufunc in (np.equal, np.not_equal) and method == "__call__" and not kwargs.get("out"):
+    """``VirtualZarrArray.__array_ufunc__``: equality, and logic on its results, read values; everything else is refused."""
+    logic = ufunc in LOGIC and all(np.result_type(x) == np.dtype(bool) for x in inputs)
+    if (logic or ufunc in (np.equal, np.not_equal)) and method == "__call__" and not kwargs.get("out"):
         return ufunc(*(_values(x, ufunc.__name__) for x in inputs), **kwargs)
     raise UnsupportedError(
         f"numpy.{ufunc.__name__} has no virtual form: it needs values. Load the array first (.load(), numpy.asarray), "

@@ -8,9 +8,11 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
@@ -181,8 +183,33 @@ def _encoded_alike(dataset: xr.Dataset, there: xr.Dataset) -> xr.Dataset:
         changed.encoding = {k: v for k, v in variable.encoding.items() if k not in ENCODINGS}
         changed.encoding |= {k: known[k] for k in ENCODINGS if k in known}
         _check_times(str(name), changed)
+        if changed.dtype.kind in "iufc" and any(key in known for key in PACKING_ATTRIBUTES):
+            changed = _packed_alike(str(name), changed)
         out = out.assign_coords({name: changed}) if name in out.coords else out.assign({name: changed})
     return out
+
+
+def _packed_alike(name: str, variable: xr.Variable) -> xr.Variable:
+    """Numbers as the store packs them.
+
+    Raises
+    ------
+    HierarchyError
+        If they do not come back.
+    """
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            packed = xr.conventions.encode_cf_variable(variable, name=name)
+            exact = _decodes_to(name, packed, variable)
+        except (ValueError, TypeError, OverflowError):
+            exact = False
+    if not exact:
+        raise HierarchyError(
+            f"{name}: is packed as {variable.encoding.get('dtype')} in the store, in which these values have no exact number; "
+            "join all files anew and write with mode='w'"
+        )
+    return xr.Variable(packed.dims, np.asarray(packed), packed.attrs)
 
 
 def _check_times(name: str, variable: xr.Variable) -> None:
@@ -251,11 +278,56 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
             "open the files with open_virtual_dataset or open_virtual_mfdataset, or load the variable first"
         )
     _refuse_gaps(name, data)
-    encoded = xr.conventions.encode_cf_variable(variable, name=name)
+    encoded = encoded_exactly(name, variable)
     values = np.asarray(encoded)
     if values.dtype.kind in "UT":
         values = values.astype(object)
     return NodeArray(dims, values, encoded.attrs)
+
+
+def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
+    """Values in memory as numbers and attributes that decode to these values again.
+
+    The encoding that came with a file is one for its values: numbers that were shifted, masked or computed since may not fit
+    it (a gap has no integer). Numbers are therefore written as they are; dates in their unit, as floats where they have gaps.
+
+    Raises
+    ------
+    UnsupportedError
+        If dates do not come back.
+    """
+    if variable.dtype.kind in "iufc":
+        plain = xr.Variable(variable.dims, variable._data, variable.attrs)
+        return xr.conventions.encode_cf_variable(plain, name=name)
+    if not _holds_dates(variable):
+        return xr.conventions.encode_cf_variable(variable, name=name)
+    for dropped in ((), ("dtype", "_FillValue", "missing_value"), ("dtype", "units", "_FillValue", "missing_value")):
+        tried = variable.copy(deep=False)
+        tried.encoding = {key: value for key, value in variable.encoding.items() if key not in dropped}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xr.SerializationWarning)
+            try:
+                encoded = xr.conventions.encode_cf_variable(tried, name=name)
+            except (ValueError, OverflowError):
+                continue
+            if _decodes_to(name, encoded, variable):
+                return encoded
+    raise UnsupportedError(f"{name}: its {variable.dtype} values have no CF encoding that gives them back; drop the variable")
+
+
+def _holds_dates(variable: xr.Variable) -> bool:
+    if variable.dtype.kind != "O":
+        return variable.dtype.kind in "mM"
+    return any(hasattr(value, "calendar") for value in np.asarray(variable).flat)
+
+
+def _decodes_to(name: str, encoded: xr.Variable, variable: xr.Variable) -> bool:
+    back = np.asarray(xr.conventions.decode_cf_variable(name, encoded))
+    values = np.asarray(variable)
+    if back.dtype.kind != values.dtype.kind:
+        return False
+    same = back == values
+    return bool(np.all(same | (pd.isnull(back) & pd.isnull(values))))
 
 
 def _is_one_chunk(array: VirtualZarrArray) -> bool:

@@ -12,6 +12,7 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.decoding import decoding_array
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree
 from intake_virtualzarr.opening import open_tree
@@ -212,6 +213,8 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
         attrs, encoding = dict(variable.attrs), dict(variable.encoding)
         if isinstance(data, VirtualZarrArray):
             data, attrs = settled(data, attrs)
+            if encoding.get("dtype") not in (None, str, data.dtype):  # of one file; nobody should pack the others by it
+                encoding = {key: value for key, value in encoding.items() if key not in ("dtype", *PACKING_ATTRIBUTES)}
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding)
     decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))

@@ -244,3 +244,15 @@ def test_scalars_and_empty_axes_are_arrays_too(tmp_path):
     assert np.asarray(np.broadcast_to(scalar, (2, 3))).tolist() == [[2.5] * 3] * 2
     assert np.asarray(empty).shape == (0, 4)
     assert np.asarray(np.concatenate([empty, np.ones((1, 4), "f4")])).tolist() == [[1] * 4]
+
+
+def test_logic_on_results_of_comparisons_reads_values(pair):
+    """xarray's no_conflicts: equal, or missing in one of both; of integers none is missing, which is a virtual array."""
+    array, values = pair
+    none = np.full_like(array, False, dtype=bool)
+    assert isinstance(none, VirtualZarrArray)
+    assert np.array_equal((array == values) | none, values == values)
+    assert np.array_equal(none | (array == 7.0), values == 7.0)
+    assert np.array_equal(~none & (array != 7.0), values != 7.0)
+    with pytest.raises(UnsupportedError, match=r"numpy.bitwise_or has no virtual form"):
+        _ = array | none

@@ -384,3 +384,56 @@ def test_documents_hold_what_is_needed_and_no_more(files, store):
     assert set(root) == {"time", "time_bnds", "lon", "v", "p", "static"}
     members = root["v"]["storage_transformers"][0]["configuration"]["members"]
     assert [m["length"] for m in members] == [3, 3]
+
+
+# ---------------------------------------------------------------------- values in memory
+
+
+def test_values_that_do_not_fit_the_encoding_of_their_file_are_written_as_they_are(tmp_path):
+    """xarray keeps the encoding of the first file through shifts and joins; cast to it, gaps and fractions would be lost."""
+    for number, (dtype, scale) in enumerate((("i2", 0.25), ("i4", 0.5))):
+        write_file(tmp_path / f"{number}.nc", 3 * number)
+        with netCDF4.Dataset(tmp_path / f"{number}.nc", "a") as file:
+            q = file.createVariable("q", dtype, ("time", "lon"))
+            q.set_auto_maskandscale(False)
+            q.scale_factor = scale
+            q[:] = np.arange(12).reshape(3, 4) + number
+            file.createVariable("count", "i2", ("time", "lon"))[:] = np.arange(12).reshape(3, 4)
+    paths = [tmp_path / "0.nc", tmp_path / "1.nc"]
+    expected = direct(*paths)
+    decoded = joined_virtually(paths).vzarr.decode()
+    assert decoded.q.encoding["dtype"] == "f8", "the encoding of one file is not that of all"
+    assert "scale_factor" not in decoded.q.encoding
+    changed = {
+        "shifted": lambda ds: ds.shift(time=1),
+        "gaps in dates": lambda ds: ds.assign(when=ds.time.variable.shift(time=1)).drop_vars("time"),
+        "half days": lambda ds: ds.assign_coords(time=ds.time + np.timedelta64(12, "h")),
+        "computed": lambda ds: ds[["p", "q", "count"]] * 1.1,
+    }
+    for name, change in changed.items():
+        wanted = change(expected)
+        change(decoded).load().vzarr.to_zarr(tmp_path / name)
+        for found_there in found(tmp_path / name).values():
+            xr.testing.assert_equal(found_there.load(), wanted)
+
+
+def test_packed_coordinates_are_appended_as_they_are_packed_or_refused(tmp_path):
+    def made(path: Path, times: list[float]) -> Path:
+        with netCDF4.Dataset(path, "w") as file:
+            file.createDimension("time", len(times))
+            height = file.createVariable("time", "i2", "time")
+            height.setncatts({"scale_factor": 0.5, "long_name": "packed"})
+            height[:] = times
+            file.createVariable("v", "f4", ("time",), chunksizes=(1,))[:] = times
+        return path
+
+    first = xr.open_dataset(made(tmp_path / "a.nc", [0, 0.5]), engine="h5netcdf", mask_and_scale=False)
+    virtual = ivz.open_virtual_dataset(tmp_path / "a.nc").drop_vars("time").assign_coords(time=first.time.variable)
+    virtual.vzarr.to_zarr(tmp_path / "s.vzarr")  # the store packs its coordinate
+    assert zarr.open_array(tmp_path / "s.vzarr" / "time").dtype == "i2"
+    append(made(tmp_path / "b.nc", [1.0, 1.5]), tmp_path / "s.vzarr")
+    with xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr") as grown:
+        assert grown.time.values.tolist() == grown.v.values.tolist() == [0, 0.5, 1.0, 1.5]
+    more = ivz.open_virtual_dataset(made(tmp_path / "c.nc", [2.0])).assign_coords(time=[2.25])
+    with pytest.raises(HierarchyError, match="time: is packed as int16 in the store, in which these values have no exact number"):
+        more.vzarr.to_zarr(tmp_path / "s.vzarr", append_dim="time")
