@@ -7,11 +7,15 @@ import re
 import urllib.request
 from urllib.parse import urljoin
 
+import obstore
+import obstore.store
 import pytest
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.cli_commands.serve import addresses
+from intake_virtualzarr.hierarchy.keys import ObjectKeys
 from intake_virtualzarr.preview_page import page_directory, write_page
+from intake_virtualzarr.readers import Access
 from intake_virtualzarr.serving import serve_directory
 
 
@@ -41,6 +45,19 @@ def test_an_address_of_a_page_elsewhere_is_linked_instead(published_once, tmp_pa
     (link,) = [link for link in json.loads((tmp_path / "collection.json").read_text())["links"] if link["rel"] == "preview"]
     assert link["href"] == page
     assert not (tmp_path / "preview.html").exists()
+
+
+def test_in_a_bucket_the_page_has_its_media_type():
+    keys = ObjectKeys("s3://bucket/catalog", Access.of({"s3://": {"region": "r", "access_key_id": "a", "secret_access_key": "b"}}))
+    keys._store = obstore.store.MemoryStore()
+    for key in ("preview.html", "preview.js", "sst.vzarr/sst/manifest/refs/c/0/0"):
+        keys.set(key, b"content")
+    kinds = {entry["path"]: obstore.get(keys._store, entry["path"]).attributes for entry in obstore.list(keys._store).collect()}
+    assert kinds == {
+        "catalog/preview.html": {"Content-Type": "text/html"},
+        "catalog/preview.js": {"Content-Type": "text/javascript"},
+        "catalog/sst.vzarr/sst/manifest/refs/c/0/0": {},
+    }
 
 
 def test_a_page_of_another_version_is_replaced(tmp_path):

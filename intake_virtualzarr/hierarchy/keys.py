@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import shutil
 import tempfile
@@ -195,8 +196,10 @@ class ObjectKeys:
 
         if self.url.startswith("http"):
             raise HierarchyError(f"{self.url}: a web server cannot be written to; write to a directory or an object store")
+        # without it, a browser offers a page of a bucket for download instead of showing it
+        kind = mimetypes.guess_type(key)[0]
         try:
-            obstore.put(self._store, self._path(key), value)
+            obstore.put(self._store, self._path(key), value, attributes={"Content-Type": kind} if kind else None)
         except Exception as exc:
             raise self._translated(key, exc) from exc
 
