@@ -13,6 +13,7 @@ from intake_virtualzarr.checking import tree_sources
 from intake_virtualzarr.dataset import open_virtual_dataset
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.opening import open_tree
+from intake_virtualzarr.preview_page import page_href
 from intake_virtualzarr.publishing import Target, catalog_text, document_name, store_asset
 from intake_virtualzarr.readers.urls import absolute_url
 from intake_virtualzarr.sources import Source
@@ -70,7 +71,11 @@ class PublishedStore:
     @property
     def given(self) -> dict[str, Any]:
         """What people said of the store."""
-        return given_fields(self.document, self.dataset, self.name)
+        fields = given_fields(self.document, self.dataset, self.name)
+        own_page = page_href(f"{self.name}.vzarr").removeprefix("./")
+        if str(fields["preview_href"]).endswith(own_page):
+            fields["preview_href"] = None
+        return fields
 
     @property
     def software(self) -> Mapping[str, str] | None:

@@ -236,7 +236,7 @@ class _Directory:
             return keys.root
         self._temporary = tempfile.mkdtemp(prefix="intake-virtualzarr-")
         for name in keys.names(""):
-            if name.endswith((".json", ".yaml", ".png", ".parquet")):
+            if name.endswith((".json", ".yaml", ".png", ".parquet", ".html", ".js")):
                 value = keys.get(name)
                 if value is not None:
                     (Path(self._temporary) / name).write_bytes(value)

@@ -210,6 +210,7 @@ def test_the_list_of_many_items_grows_and_changes_its_format(tmp_path, count):
         report = ivz.update(days[:stop], tmp_path / "c")
         assert (report.unchanged, report.differences) == (stop - len(report.appended), ())
         assert {path.name for path in (tmp_path / "c").iterdir()} == {
+            *("preview.html", "preview.js"),
             *("sst.vzarr", "collection.json", "catalog.yaml", "thumbnail.png", "items.parquet")
         }
     assert ivz.update(days, tmp_path / "c").action == "nothing"
@@ -545,6 +546,16 @@ def test_an_interrupted_update_is_completed_by_a_search_of_other_items(archive, 
     assert (report.action, report.differences) == ("publish", ())
     assert [one["id"] for one in archive.document("items.json")["features"]] == ["sst-02", "sst-03", "sst-04", "sst-05"]
     xr.testing.assert_equal(archive.opened(), archive.direct())
+
+
+def test_the_page_beside_a_store_is_renewed_with_it(archive):
+    page = archive.catalog / "preview.html"
+    page.write_text("of an earlier version")
+    report = ivz.update(archive.items(), archive.catalog)
+    assert "preview.html" in report.written
+    assert page.read_text() != "of an earlier version"
+    (preview,) = [one["href"] for one in archive.document()["links"] if one["rel"] == "preview"]
+    assert preview == "./preview.html?store=sst.vzarr"
 
 
 def test_a_lost_catalog_file_is_written_again(archive):
