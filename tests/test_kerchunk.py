@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import pickle
+import random
 import shutil
 import warnings
 
@@ -18,7 +20,7 @@ from helpers import serving, to_parquet
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError
+from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError, VirtualZarrError
 
 RNG = np.random.default_rng(8)
 
@@ -429,7 +431,9 @@ def test_http_urls_keep_their_escapes_and_other_urls_have_none(tmp_path):
         ({"zarr_format": 1}, {}, "zarr_format is 1"),
         ({"order": "A"}, {}, "order is 'A'"),
         ({"chunks": [2, 2]}, {}, r"chunks \(2, 2\) for shape \(4,\)"),
-        ({"shape": ["many"]}, {}, "is damaged or of another format"),
+        ({"shape": ["many"]}, {}, r"shape is \['many'\], expected a list of sizes"),
+        ({"shape": [2**63]}, {}, "expected a list of sizes"),
+        ({"shape": [2**40], "chunks": [1]}, {}, "has 1099511627776 chunks; at most 67108864 are held in memory"),
         ({}, {"0/0": ["a", 0, 8]}, "key '0/0' names no chunk; keys have the form '0'"),
         ({}, {"01": ["a", 0, 8]}, "key '01' names no chunk"),
         ({}, {"0": ["a"]}, "chunk '0' is a whole file whose length"),
@@ -470,6 +474,90 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_opens(tmp_path, ch
 def test_documents_that_are_no_references_are_errors(tmp_path, document, message):
     with pytest.raises(FormatError, match=message):
         ivz.open_virtual_dataset(write(tmp_path / "refs.json", document), format="kerchunk")
+
+
+def test_an_array_that_fits_no_dimension_is_left_out(tmp_path):
+    document = tiny({"0": encoded(np.array([1, 2], "<i4"))})
+    document["refs"] |= {"x/.zarray": tiny(shape=[3])["refs"]["v/.zarray"], "x/.zattrs": tiny()["refs"]["v/.zattrs"]}
+    path = write(tmp_path / "refs.json", document)
+    with pytest.warns(UserWarning, match="/v: dimension 'x' has 4 elements here, and 3 in /x"):
+        assert set(opened(path).variables) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("generator", "message"),
+    [
+        ({"key": "v/{{i}}", "url": "a", "dimensions": {"i": {"stop": 2**40}}}, "makes 1099511627776 references"),
+        ({"key": "v/{{i}}", "url": "a", "dimensions": {"i": {"stop": "x"}}}, "is incomplete or wrong"),
+        ({"key": "v/{{i}}", "url": "a", "dimensions": {"i": [1]}, "offset": "0"}, "is incomplete or wrong"),
+        ({"key": "v/{{i}}", "url": "a", "dimensions": {"i": [1]}, "offset": "x", "length": "2"}, "gives 'x' as offset"),
+    ],
+)
+def test_generators_that_cannot_be_are_errors(tmp_path, generator, message):
+    path = write(tmp_path / "refs.json", {**tiny(), "gen": [generator]})
+    with pytest.raises(FormatError, match=message):
+        opened(path)
+
+
+ODD = [None, True, 0, -1, 2, 2**31, 2**63, 1e308, "", "a", "0", "NaN", "<f4", "|S0", "|O", [], [1], {}, {"id": "zlib"}, "{{u}}",
+       ["b.bin", 0, 8], "base64:!!", "{{1 // 0}}", "/", "F", "string", {"stop": 3}]  # fmt: skip
+
+
+def places(value, path=()):
+    """Paths of all values in a document."""
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in members:
+        yield (*path, key)
+        yield from places(one, (*path, key))
+
+
+def damaged(document, random):
+    """A document with one to three values removed, moved or replaced."""
+    document = copy.deepcopy(document)
+    for _ in range(random.choice([1, 1, 2, 3])):
+        *parents, last = random.choice(list(places(document)))
+        inside = document
+        for key in parents:
+            inside = inside[key]
+        if random.random() < 0.2:
+            del inside[last]
+        elif random.random() < 0.1 and isinstance(inside, dict):
+            inside[random.choice(["x/1", "v/2", "zarr.json", ".zmetadata"])] = inside.pop(last)
+        else:
+            inside[last] = copy.deepcopy(random.choice(ODD))
+    return document
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_damaged_documents_give_errors_of_ours(tmp_path, version):
+    (tmp_path / "b.bin").write_bytes(np.arange(100, dtype="<i4").tobytes())
+    document = tiny({"0.0": ["b.bin", 0, 24]}, shape=[4, 3], chunks=[2, 3], filters=[{"id": "shuffle", "elementsize": 4}])
+    document["templates"] = {"u": "b.bin"}
+    document["gen"] = [
+        {"key": "v/{{i}}.0", "url": "{{u}}", "offset": "{{i * 24}}", "length": "24", "dimensions": {"i": {"start": 1, "stop": 2}}}
+    ]
+    document["refs"] = {key: json.loads(one) if isinstance(one, str) else one for key, one in document["refs"].items()}
+    if version == 3:
+        array = {
+            "zarr_format": 3, "node_type": "array", "shape": [4], "data_type": "int32", "fill_value": 0, "dimension_names": ["x"],
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}}, "attributes": {"units": "K"},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+        }  # fmt: skip
+        group = {"zarr_format": 3, "node_type": "group", "attributes": {"title": "t"}}
+        document = {"version": 1, "refs": {"zarr.json": group, "v/zarr.json": array, "v/c/0": ["b.bin", 0, 8]}}
+    assert "v" in ivz.open_virtual_dataset(write(tmp_path / "refs.json", document), format="kerchunk")
+    read = 0
+    for seed in range(250):
+        write(tmp_path / "refs.json", damaged(document, random.Random(seed)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                ivz.open_virtual_dataset(tmp_path / "refs.json", format="kerchunk", loadable_variables=[]).load()
+                read += 1
+            except VirtualZarrError:
+                pass
+    assert 20 < read < 240
 
 
 def test_metadata_in_another_file_is_refused(tmp_path):

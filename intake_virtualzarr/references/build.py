@@ -57,8 +57,28 @@ def scanned_references(source: Source, format: str, documents: Mapping[str, Any]
                 arrays[f"/{path}"] = _array(path, documents, references)
         except VirtualZarrError as exc:
             left_out[f"/{path}"] = str(exc)
-    groups = {path: ScannedGroup(path, _group_attributes(path.strip("/"), documents)) for path in _group_paths(documents, paths)}
+    _leave_out_misfits(arrays, left_out)
+    with naming(source.url):
+        found = _group_paths(documents, paths)
+        groups = {path: ScannedGroup(path, _group_attributes(path.strip("/"), documents)) for path in found}
     return ScannedFile(source, format, groups, arrays, left_out)
+
+
+def _leave_out_misfits(arrays: dict[str, ScannedArray], left_out: dict[str, str]) -> None:
+    """Leave out arrays whose dimensions are longer or shorter than those of the same names elsewhere in the group."""
+    sizes: dict[tuple[str, str], tuple[int, str]] = {}
+    # what labels a dimension says how long it is
+    for path, array in sorted(arrays.items(), key=lambda one: one[1].dims != (one[0].rpartition("/")[2],)):
+        group = path.rpartition("/")[0]
+        mine = dict(zip(array.dims, array.shape, strict=True))
+        for dim, size in mine.items():
+            known, other = sizes.get((group, dim), (size, path))
+            if known != size:
+                left_out[path] = f"dimension {dim!r} has {size} elements here, and {known} in {other}"
+                del arrays[path]
+                break
+        else:
+            sizes |= {(group, dim): sizes.get((group, dim), (size, path)) for dim, size in mine.items()}
 
 
 def spread_documents(documents: Mapping[str, Any]) -> dict[str, Any]:

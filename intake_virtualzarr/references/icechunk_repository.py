@@ -21,7 +21,7 @@ from intake_virtualzarr.readers.urls import absolute_url, is_local, local_path
 from intake_virtualzarr.references.build import scanned_references
 from intake_virtualzarr.references.deferred import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.references.metadata import ArrayMetadata
-from intake_virtualzarr.references.tables import inline_source
+from intake_virtualzarr.references.tables import counted_shape, inline_source
 from intake_virtualzarr.sources import Source
 
 __all__ = [
@@ -213,7 +213,7 @@ def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any]
     """
 
     def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:
-        shape = metadata.grid.grid_shape
+        shape = counted_shape(metadata)
         form = metadata.keys.prefix + metadata.keys.separator.join(["{}"] * len(shape)) if shape else metadata.keys.scalar
         deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, path, shape, form))
         return deferred.sources, deferred

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 from typing import Any
 
 from intake_virtualzarr.errors import FormatError, UnsupportedError
@@ -29,6 +30,8 @@ HEAD = re.compile(rb'\s*\{\s*"(version"\s*:\s*[01]\b|refs"|templates"|gen"|([^"]
 """How references begin: with a member of version 1, or with a key of metadata."""
 LATER = re.compile(rb'"([^"\s]*/)?\.zgroup"\s*:')
 ENCODED = "base64:"
+MAX_GENERATED = 2**24
+"""References that one generator may make."""
 
 
 class KerchunkJson:
@@ -106,7 +109,10 @@ def _references(document: Mapping[str, Any], url: str) -> Iterator[tuple[str, An
                 filled[text] = render(text, templates)
             reference = [filled[text], *reference[1:]]
         yield key, reference
-    for generator in document.get("gen") or ():
+    generators = document.get("gen", [])
+    if not isinstance(generators, list):
+        raise FormatError(f"{url}: 'gen' is to be a list")
+    for generator in generators:
         yield from _generated(generator, templates, url)
 
 
@@ -117,20 +123,32 @@ def _generated(generator: Any, templates: Mapping[str, Any], url: str) -> Iterat
         texts = {name: str(generator[name]) for name in ("key", "url", "offset", "length") if name in generator}
         if "key" not in texts or "url" not in texts or ("offset" in texts) != ("length" in texts):
             raise KeyError("key, url, and both or none of offset and length")
-    except (AttributeError, LookupError, TypeError) as exc:
-        raise FormatError(f"{url}: generator {generator!r} is incomplete: {exc}") from exc
+        count = prod(len(values) for values in axes.values())
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as exc:
+        raise FormatError(f"{url}: generator {generator!r} is incomplete or wrong: {exc}") from exc
+    if count > MAX_GENERATED:
+        raise FormatError(f"{url}: a generator makes {count} references; at most {MAX_GENERATED} are made")
     for values in product(*axes.values()):
         known = {**templates, **dict(zip(axes, values, strict=True))}
         made = {name: render(text, known) for name, text in texts.items()}
-        span = [int(made[name]) for name in ("offset", "length") if name in made]
+        span = [_whole(made[name], name, url) for name in ("offset", "length") if name in made]
         yield made["key"], [made["url"], *span]
+
+
+def _whole(text: str, name: str, url: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise FormatError(f"{url}: a generator gives {text!r} as {name}, expected a whole number") from exc
 
 
 def _metadata(key: str, reference: Any, url: str) -> Any:
     if isinstance(reference, list):
-        raise UnsupportedError(f"{url}: {key}: the metadata lies in another file ({reference[0]!r}); only chunks may")
+        raise UnsupportedError(f"{url}: {key}: the metadata lies in another file ({reference!r}); only chunks may")
     if isinstance(reference, Mapping):
         return reference
+    if not isinstance(reference, str):
+        raise FormatError(f"{url}: {key}: is {reference!r}, expected metadata")
     try:
         return json.loads(_chunk(key, reference))
     except ValueError as exc:

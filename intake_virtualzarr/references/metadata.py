@@ -13,7 +13,9 @@ from intake_virtualzarr.codecs import Pipeline, compile_pipeline
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import ChunkGrid, Shape
 
-__all__ = ["ArrayMetadata", "ChunkKeys"]
+__all__ = ["ArrayMetadata", "ChunkKeys", "checked_shape", "positional"]
+
+MAX_EXTENT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,31 @@ class ArrayMetadata:
     """How chunks are named."""
 
     def __post_init__(self) -> None:
-        if len(self.dims) != len(self.shape):
-            raise UnsupportedError(f"{len(self.dims)} names of dimensions for {len(self.shape)} axes")
+        if len(self.dims) != len(self.shape) or not all(isinstance(name, str) for name in self.dims):
+            raise UnsupportedError(f"dimensions {self.dims!r} for {len(self.shape)} axes")
+        if len(set(self.dims)) != len(self.dims):
+            raise UnsupportedError(f"dimensions {self.dims!r} are not different")
+        if any(axis.edge is not None and axis.edge > MAX_EXTENT for axis in self.grid.axes):
+            raise UnsupportedError(f"chunks of shape {self.grid.chunk_shape} are longer than an axis can be")
         compile_pipeline(self.codecs, self.dtype)
 
     @property
     def shape(self) -> Shape:
         """Shape [elements]."""
         return self.grid.shape
+
+
+def checked_shape(document: Any) -> Shape:
+    """The shape in a document.
+
+    Raises
+    ------
+    UnsupportedError
+        If an extent cannot be.
+    """
+    if not isinstance(document, list) or not all(type(n) is int and 0 <= n <= MAX_EXTENT for n in document):
+        raise UnsupportedError(f"shape is {document!r}, expected a list of sizes")
+    return tuple(document)
 
 
 def positional(name: str, ndim: int) -> tuple[str, ...]:

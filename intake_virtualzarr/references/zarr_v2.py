@@ -10,7 +10,7 @@ import numpy as np
 
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import ChunkGrid
-from intake_virtualzarr.references.metadata import ArrayMetadata, ChunkKeys, positional
+from intake_virtualzarr.references.metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
 from intake_virtualzarr.references.numcodecs_v2 import pipeline_of_v2
 
 __all__ = ["metadata_of_v2"]
@@ -34,8 +34,7 @@ def metadata_of_v2(name: str, document: Mapping[str, Any], attributes: Mapping[s
         raise UnsupportedError(f"zarr_format is {document.get('zarr_format')!r}, expected 2")
     dtype = _data_type(document["dtype"])
     native = dtype.newbyteorder("=") if dtype.kind not in "OS" else dtype
-    shape = tuple(int(n) for n in document["shape"])
-    chunks = tuple(int(n) for n in document["chunks"])
+    shape, chunks = checked_shape(document["shape"]), checked_shape(document["chunks"])
     if len(chunks) != len(shape):
         raise UnsupportedError(f"chunks {chunks} for shape {shape}")
     grid = ChunkGrid.regular(shape, tuple(1 if n == 0 and c == 0 else c for n, c in zip(shape, chunks, strict=True)))

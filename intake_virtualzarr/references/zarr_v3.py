@@ -9,7 +9,7 @@ from intake_virtualzarr.codecs import pipeline_from_json
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.types import attributes_from_json, data_type_from_json, fill_value_from_json
-from intake_virtualzarr.references.metadata import ArrayMetadata, ChunkKeys, positional
+from intake_virtualzarr.references.metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
 
 __all__ = ["metadata_of_v3"]
 
@@ -28,7 +28,7 @@ def metadata_of_v3(name: str, document: Mapping[str, Any]) -> ArrayMetadata:
         raise UnsupportedError(f"zarr_format is {document.get('zarr_format')!r}, expected 3")
     if document.get("storage_transformers"):
         raise UnsupportedError("has storage transformers, whose chunks are no plain references")
-    shape = tuple(int(n) for n in document["shape"])
+    shape = checked_shape(document["shape"])
     dtype = data_type_from_json(document["data_type"])
     codecs = pipeline_from_json(document["codecs"])
     if any(codec.name == "sharding_indexed" for codec in codecs):
