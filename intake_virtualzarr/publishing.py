@@ -100,6 +100,9 @@ def publish_store(
 def _publish(
     opened: xr.Dataset, target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Mapping[str, Any]
 ) -> list[str]:
+    own_page = page_href(f"{name}.vzarr")
+    # an update is given the link that is there, absolute where the directory's place is known
+    beside = not about.get("preview_href") or about["preview_href"].endswith(own_page.removeprefix("."))
     publication = Publication(
         id=name,
         store_href=f"./{name}.vzarr",
@@ -118,12 +121,12 @@ def _publish(
         source_items=tuple(item for item in contents.items if item.item_id is not None),
         software=contents.software or {"intake-virtualzarr": __version__},
         relocatable=is_local(target.url),
-        **{**about, "preview_href": about.get("preview_href") or page_href(f"{name}.vzarr")},
+        **{**about, "preview_href": own_page if beside else about["preview_href"]},
     )
     make = publish_collection if kind == "collection" else publish_item
     paths = make(opened, publication, directory)
     written = [str(path.relative_to(directory)) for path in paths]
-    if not about.get("preview_href"):
+    if beside:
         written += write_page(directory)
     catalog = directory / CATALOG
     text = catalog_text(existing_text(catalog), name, kind, about.get("title") or str(opened.attrs.get("title", "")))

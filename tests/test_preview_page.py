@@ -24,6 +24,11 @@ def fetched(url):
         return answer.read()
 
 
+def preview_link(path):
+    (link,) = [link for link in json.loads(path.read_text())["links"] if link["rel"] == "preview"]
+    return link["href"]
+
+
 @pytest.mark.parametrize(("kind", "document"), [("collection", "collection.json"), ("item", "sst.json")])
 def test_a_published_store_is_linked_to_a_page_that_lies_beside_it(published_once, tmp_path, kind, document):
     report = ivz.ingest(published_once.paths, tmp_path / "c", name="sst", publish=kind)
@@ -39,11 +44,21 @@ def test_a_published_store_is_linked_to_a_page_that_lies_beside_it(published_onc
         assert json.loads(fetched(urljoin(page, "sst.vzarr/zarr.json")))["node_type"] == "group"
 
 
+@pytest.mark.parametrize("base", [None, "https://example.org/catalog"])
+def test_an_update_keeps_the_link_and_brings_the_page_up_to_date(published_once, tmp_path, base):
+    first, second = published_once.paths
+    ivz.ingest([first], tmp_path / "c", name="sst", base_href=base)
+    before = preview_link(tmp_path / "c/collection.json")
+    (tmp_path / "c/preview.js").write_text("older")
+    assert ivz.update([first, second], tmp_path / "c").action == "append"
+    assert preview_link(tmp_path / "c/collection.json") == before
+    assert (tmp_path / "c/preview.js").read_bytes() == (page_directory() / "preview.js").read_bytes()
+
+
 def test_an_address_of_a_page_elsewhere_is_linked_instead(published_once, tmp_path):
     page = "https://example.org/view?store=https://example.org/sst.vzarr"
     ivz.ingest(published_once.paths, tmp_path, name="sst", preview_href=page)
-    (link,) = [link for link in json.loads((tmp_path / "collection.json").read_text())["links"] if link["rel"] == "preview"]
-    assert link["href"] == page
+    assert preview_link(tmp_path / "collection.json") == page
     assert not (tmp_path / "preview.html").exists()
 
 
