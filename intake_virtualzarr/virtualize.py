@@ -191,7 +191,7 @@ def open_sources(
     Returns
     -------
     opened : list of OpenedSource
-        In the order of the sources.
+        In the order of the sources, those of one item together.
     skipped : dict of str to str
         Sources that could not be scanned, and why.
     """
@@ -206,8 +206,8 @@ def open_sources(
             continue
         tree = tree_of_scan(scanned, readers)
         dataset = opened_dataset(tree, group, dropped, loadable_variables, True, on_unsupported, preprocess)
-        opened.append(OpenedSource(source, scanned.source, with_time(dataset, source, time_dim)))
-    return opened, skipped
+        opened.append(OpenedSource(source, scanned.source, dataset))
+    return [one for files in _by_item(opened) for one in _with_times(files, time_dim)], skipped
 
 
 def join_sources(
@@ -260,6 +260,15 @@ def _by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
     return list(groups.values())
 
 
+def _with_times(files: Sequence[OpenedSource], dim: str) -> list[OpenedSource]:
+    """Files with time axes. Beside a file that has one, those of the same item that have none hold for all its times."""
+    timed = [_has_time(one.dataset, dim) for one in files]
+    return [
+        replace(one, dataset=with_time(one.dataset, one.source, dim)) if own or not any(timed) else one
+        for one, own in zip(files, timed, strict=True)
+    ]
+
+
 def _joined_assets(files: Sequence[OpenedSource], dim: str, compat: Any, combine_attrs: Any) -> list[xr.Dataset]:
     """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
     if len(files) == 1:
@@ -310,10 +319,14 @@ def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:
 
 def with_time(dataset: xr.Dataset, source: SourceItem, dim: str) -> xr.Dataset:
     """A dataset with a time axis; one that has none gets it from its item. A coordinate in the file wins."""
-    if source.time is None or dim in dataset.dims or any(_is_time(v) for v in dataset.variables.values()):
+    if source.time is None or _has_time(dataset, dim):
         return _promoted(dataset, dim)
     moment = np.datetime64(source.time.astimezone(dt.UTC).replace(tzinfo=None), "ns")
     return _expanded(dataset.drop_vars(dim, errors="ignore"), dim, moment, {})
+
+
+def _has_time(dataset: xr.Dataset, dim: str) -> bool:
+    return dim in dataset.dims or any(_is_time(variable) for variable in dataset.variables.values())
 
 
 def _promoted(dataset: xr.Dataset, dim: str) -> xr.Dataset:
