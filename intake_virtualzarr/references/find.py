@@ -20,7 +20,7 @@ from intake_virtualzarr.references.icechunk_repository import (
 )
 from intake_virtualzarr.references.kerchunk_parquet import scanned_parquet
 
-__all__ = ["find_references", "is_session_store"]
+__all__ = ["find_references", "is_session_store", "like_a_directory"]
 
 REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Objects that every Icechunk repository has, of version 2 and 1 of its specification."""
@@ -58,7 +58,7 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     if format == "icechunk" or "|" in text:
         return _repository(*open_store(text, access), access)
     is_directory = os.path.isdir(text)
-    if not is_directory and not _like_a_directory(text):
+    if not is_directory and not like_a_directory(text):
         return None
     keys = keys_of(text, access)
     document = _zmetadata(keys)
@@ -82,7 +82,7 @@ def _repository(store: Any, url: str | None, access: Access) -> VirtualTree:
     return tree_of_scan(scanned_repository(store, url, documents), ReaderPool(container_access(store, access)))
 
 
-def _like_a_directory(text: str) -> bool:
+def like_a_directory(text: str) -> bool:
     tail = text.rstrip("/").rpartition("/")[2]
     return "://" in text and "::" not in text and ("." not in tail or tail.endswith(DIRECTORIES))
 

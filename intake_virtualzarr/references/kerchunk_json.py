@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -20,7 +20,7 @@ from intake_virtualzarr.manifest import Manifest
 from intake_virtualzarr.readers.base import Buffer
 from intake_virtualzarr.references.build import DOCUMENTS, array_paths, scanned_references, spread_documents
 from intake_virtualzarr.references.metadata import ArrayMetadata
-from intake_virtualzarr.references.tables import Entry, table_of
+from intake_virtualzarr.references.tables import table_of
 from intake_virtualzarr.references.templates import render
 from intake_virtualzarr.sources import Source, SourceTable
 
@@ -30,6 +30,8 @@ HEAD = re.compile(rb'\s*\{\s*"(version"\s*:\s*[01]\b|refs"|templates"|gen"|([^"]
 """How references begin: with a member of version 1, or with a key of metadata."""
 LATER = re.compile(rb'"([^"\s]*/)?\.zgroup"\s*:')
 ENCODED = "base64:"
+type Chunks = tuple[list[str], list[Any]]
+"""Keys and references."""
 MAX_GENERATED = 2**24
 """References that one generator may make."""
 
@@ -74,18 +76,24 @@ def scanned_document(document: Any, source: Source) -> ScannedFile:
     if not isinstance(document, Mapping):
         raise FormatError(f"{source.url}: is {type(document).__name__}, expected an object of references")
     documents: dict[str, Any] = {}
-    chunks: list[Entry] = []
+    chunks: dict[str, Chunks] = {}
     for key, reference in _references(document, source.url):
-        if key.rpartition("/")[2] in DOCUMENTS:
+        path, _, last = key.rpartition("/")
+        if last in DOCUMENTS:
             documents[key] = _metadata(key, reference, source.url)
-        else:
-            chunks.append((key, reference))
+            continue
+        place = chunks.get(path)
+        if place is None:
+            place = chunks[path] = [], []
+        place[0].append(last)
+        place[1].append(reference)
     documents = spread_documents(documents)
     owned = _by_array(chunks, array_paths(documents))
 
     def references(path: str, metadata: ArrayMetadata) -> tuple[SourceTable, Manifest]:
-        entries = [(key, _chunk(key, reference)) for key, reference in owned.get(path, ())]
-        return table_of(path, metadata, entries, source.url)
+        keys, found = owned[path]
+        found = [_chunk(key, one) if type(one) is str else one for key, one in zip(keys, found, strict=True)]
+        return table_of(path, metadata, keys, found, source.url)
 
     return scanned_references(source, FORMAT.name, documents, references)
 
@@ -101,9 +109,12 @@ def _references(document: Mapping[str, Any], url: str) -> Iterator[tuple[str, An
     refs, templates = document.get("refs", {}), document.get("templates", {})
     if not isinstance(refs, Mapping) or not isinstance(templates, Mapping):
         raise FormatError(f"{url}: 'refs' and 'templates' are to be objects")
+    if not templates:
+        yield from refs.items()
+        refs = {}
     filled: dict[str, str] = {}
     for key, reference in refs.items():
-        if templates and isinstance(reference, list) and reference and isinstance(reference[0], str) and "{{" in reference[0]:
+        if isinstance(reference, list) and reference and isinstance(reference[0], str) and "{{" in reference[0]:
             text = reference[0]
             if text not in filled:
                 filled[text] = render(text, templates)
@@ -155,10 +166,8 @@ def _metadata(key: str, reference: Any, url: str) -> Any:
         raise FormatError(f"{url}: {key}: is no JSON: {exc}") from exc
 
 
-def _chunk(key: str, reference: Any) -> Any:
-    """Bytes that stand in the document; other references are returned as they are."""
-    if not isinstance(reference, str):
-        return reference
+def _chunk(key: str, reference: str) -> bytes:
+    """Bytes that stand in the document."""
     if not reference.startswith(ENCODED):
         return reference.encode()
     try:
@@ -167,15 +176,21 @@ def _chunk(key: str, reference: Any) -> Any:
         raise UnsupportedError(f"chunk {key!r} is no base64: {exc}") from exc
 
 
-def _by_array(chunks: list[Entry], paths: list[str]) -> dict[str, list[Entry]]:
+def _by_array(chunks: Mapping[str, Chunks], paths: Sequence[str]) -> dict[str, Chunks]:
     """Chunks by array, with the rest of their keys; keys that belong to none are no chunks."""
-    owned: dict[str, list[Entry]] = {path: [] for path in paths}
-    for key, reference in chunks:
-        path = key.rpartition("/")[0]
+    owned: dict[str, Chunks] = {path: ([], []) for path in paths}
+    for place, (names, references) in chunks.items():
+        path = place
         while path and path not in owned:
             path = path.rpartition("/")[0]
-        if path in owned:
-            rest = key[len(path) :].removeprefix("/")
-            if not rest.startswith("."):
-                owned[path].append((rest, reference))
+        if path not in owned:
+            continue
+        rest = place[len(path) :].removeprefix("/")
+        if rest.startswith("."):
+            continue
+        keys = [f"{rest}/{name}" for name in names] if rest else names
+        for key, reference in zip(keys, references, strict=True):
+            if key[:1] != ".":
+                owned[path][0].append(key)
+                owned[path][1].append(reference)
     return owned

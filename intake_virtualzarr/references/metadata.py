@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,12 +43,23 @@ class ChunkKeys:
             if odd is not None:
                 raise UnsupportedError(f"key {odd!r} names no chunk; expected {self.scalar!r}")
             return np.zeros((len(keys), 0), np.int64)
-        rows = [key.removeprefix(self.prefix).split(self.separator) for key in keys]
-        for key, row in zip(keys, rows, strict=True):
-            if len(row) != ndim or not key.startswith(self.prefix) or not all(_is_number(part) for part in row):
+        start, mark = len(self.prefix), self.separator
+        # all keys at once: a million of them in the time that checks of each would take for a tenth
+        text = mark.join(key[start:] for key in keys)
+        numbers = "(?:0|[1-9][0-9]*)"
+        if keys and (
+            not re.fullmatch(f"{numbers}(?:{re.escape(mark)}{numbers})*", text)
+            or any(key.count(mark, start) != ndim - 1 or not key.startswith(self.prefix) for key in keys)
+        ):
+            self._refuse_odd(keys, ndim)
+        return np.fromiter(map(int, text.split(mark) if keys else ()), np.int64).reshape(len(keys), ndim)
+
+    def _refuse_odd(self, keys: Sequence[str], ndim: int) -> None:
+        for key in keys:
+            parts = key.removeprefix(self.prefix).split(self.separator)
+            if len(parts) != ndim or not key.startswith(self.prefix) or not all(_is_number(part) for part in parts):
                 form = self.prefix + self.separator.join("0" * ndim)
                 raise UnsupportedError(f"key {key!r} names no chunk; keys have the form {form!r}")
-        return np.array(rows, dtype=object).astype(np.int64).reshape(len(rows), ndim)
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
@@ -21,10 +22,7 @@ MAX_CHUNKS = 2**26
 """Chunks of one array: a GiB of references."""
 MAX_CHUNK = 2**32 - 1
 """Encoded size of a chunk that a manifest holds [bytes]."""
-
-type Entry = tuple[str, Any]
-"""Key below the array, and the reference: bytes, or ``[url, offset, length]``."""
-
+MAX_OFFSET = 2**63 - 1
 
 def inline_source(name: str, content: bytes) -> Source:
     """Bytes that the references hold themselves.
@@ -39,7 +37,9 @@ def inline_source(name: str, content: bytes) -> Source:
     return Source(f"inline:{name}", size=len(content), content=content)
 
 
-def table_of(path: str, metadata: ArrayMetadata, entries: Sequence[Entry], base: str) -> tuple[SourceTable, ChunkManifest]:
+def table_of(
+    path: str, metadata: ArrayMetadata, keys: Sequence[str], references: Sequence[Any], base: str
+) -> tuple[SourceTable, ChunkManifest]:
     """The chunks of one array.
 
     Parameters
@@ -48,8 +48,10 @@ def table_of(path: str, metadata: ArrayMetadata, entries: Sequence[Entry], base:
         Path of the array.
     metadata : ArrayMetadata
         Grid, and form of the keys.
-    entries : sequence of Entry
-        References; those outside the grid are left out, as Zarr never asks for them.
+    keys : sequence of str
+        Keys below the array. Chunks outside the grid are left out, as Zarr never asks for them.
+    references : sequence
+        For each key bytes, or ``[url, offset, length]``.
     base : str
         URL of the references, for relative paths.
 
@@ -59,32 +61,58 @@ def table_of(path: str, metadata: ArrayMetadata, entries: Sequence[Entry], base:
         If a key or reference has an unknown form, or an offset or length cannot be.
     """
     shape = counted_shape(metadata)
-    coords = metadata.keys.coords([key for key, _ in entries], len(shape))
+    coords = metadata.keys.coords(keys, len(shape))
     inside = (coords < np.array(shape, np.int64)).all(axis=1)
+    if not inside.all():
+        chosen = np.flatnonzero(inside).tolist()
+        keys, references, coords = [keys[i] for i in chosen], [references[i] for i in chosen], coords[inside]
     rows: list[Source] = []
-    urls: dict[Any, int] = {}
-    row_of, offsets, lengths = (np.zeros(len(entries), np.int64) for _ in range(3))
-    for number, (key, reference) in enumerate(entries):
-        if not inside[number]:
-            continue
-        if isinstance(reference, bytes):
-            row_of[number], lengths[number] = len(rows), len(reference)
+    row_of, offset_of, length_of = _columns(path, keys, references, base, rows)
+    source, offset, length = np.zeros(shape, np.uint32), np.zeros(shape, np.uint64), np.zeros(shape, np.uint32)
+    if keys:
+        at = tuple(coords.T) if shape else ()
+        for grid, column in ((source, row_of), (offset, offset_of), (length, length_of)):
+            grid[at] = column if shape else column[-1]
+    return SourceTable(tuple(rows)), ChunkManifest(source, offset, length)
+
+
+def _columns(
+    path: str, keys: Sequence[str], references: Sequence[Any], base: str, rows: list[Source]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row of the source table, offset and length of each reference; new rows are added to ``rows``."""
+    known: dict[Any, int] = {}
+    row_of, offset_of, length_of = [], [], []
+    for key, reference in zip(keys, references, strict=True):
+        if type(reference) is bytes:
+            row_of.append(len(rows))
+            offset_of.append(0)
+            length_of.append(len(reference))
             rows.append(inline_source(f"{path}/{key}", reference))
             continue
-        url, offset, length = _parts(key, reference)
-        row = urls.get(url)
+        if type(reference) is not list or len(reference) != 3:
+            _refuse(key, reference)
+        url, offset, length = reference
+        if type(offset) is not int or type(length) is not int or offset < 0 or not 0 < length <= MAX_CHUNK or offset > MAX_OFFSET:
+            _refuse(key, reference)
+        row = known.get(url) if type(url) is str else None
         if row is None:
-            row = urls[url] = len(rows)
+            row = known[url] = len(rows)
             rows.append(Source(source_url(url, base)))
-        row_of[number], offsets[number], lengths[number] = row, offset, length
-    if lengths.size and int(lengths.max()) > MAX_CHUNK:
-        raise UnsupportedError(f"a chunk of {int(lengths.max())} encoded bytes is longer than {MAX_CHUNK}")
-    source, offset_of, length_of = np.zeros(shape, np.uint32), np.zeros(shape, np.uint64), np.zeros(shape, np.uint32)
-    at = tuple(coords[inside].T) if shape else ()
-    if shape or entries:
-        for grid, column in ((source, row_of), (offset_of, offsets), (length_of, lengths)):
-            grid[at] = column[inside] if shape else column[-1]
-    return SourceTable(tuple(rows)), ChunkManifest(source, offset_of, length_of)
+        row_of.append(row)
+        offset_of.append(offset)
+        length_of.append(length)
+    return np.array(row_of, np.int64), np.array(offset_of, np.int64), np.array(length_of, np.int64)
+
+
+def _refuse(key: str, reference: Any) -> None:
+    if isinstance(reference, list) and len(reference) == 1:
+        raise UnsupportedError(f"chunk {key!r} is a whole file whose length the references do not tell")
+    if not isinstance(reference, list) or len(reference) != 3:
+        raise UnsupportedError(f"chunk {key!r} is {reference!r}, expected [url, offset, length]")
+    _, offset, length = reference
+    if type(length) is int and length > MAX_CHUNK:
+        raise UnsupportedError(f"chunk {key!r} of {length} encoded bytes is longer than {MAX_CHUNK}")
+    raise UnsupportedError(f"chunk {key!r} has offset {offset!r} and length {length!r}")
 
 
 def counted_shape(metadata: ArrayMetadata) -> Shape:
@@ -99,14 +127,3 @@ def counted_shape(metadata: ArrayMetadata) -> Shape:
     if prod(shape) > MAX_CHUNKS:
         raise UnsupportedError(f"has {prod(shape)} chunks; at most {MAX_CHUNKS} are held in memory")
     return shape
-
-
-def _parts(key: str, reference: Any) -> tuple[Any, int, int]:
-    if isinstance(reference, list) and len(reference) == 1:
-        raise UnsupportedError(f"chunk {key!r} is a whole file whose length the references do not tell")
-    if not isinstance(reference, list) or len(reference) != 3:
-        raise UnsupportedError(f"chunk {key!r} is {reference!r}, expected [url, offset, length]")
-    url, offset, length = reference
-    if type(offset) is not int or type(length) is not int or offset < 0 or length < 1:
-        raise UnsupportedError(f"chunk {key!r} has offset {offset!r} and length {length!r}")
-    return url, offset, length
