@@ -6,8 +6,10 @@ import warnings
 
 import pystac_client
 import pytest
+from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
 from stac.api import Api, serve
+from urllib3 import Retry
 
 from intake_virtualzarr.errors import NothingFoundError, StacError
 from intake_virtualzarr.stac.client import open_client, search
@@ -36,6 +38,31 @@ def test_a_busy_server_is_asked_again(fault):
     with serve(Api(6, 4, faults=[fault, fault])) as api:
         assert len(find_sources(client_of(api).search())) == 6
     assert len(api.searches) == 4
+
+
+def test_a_client_that_somebody_else_opened_is_patient_for_us_and_stays_as_it_is():
+    with serve(Api(6, 4, faults=[503])) as api:
+        client = pystac_client.Client.open(api.url)
+        before = dict(client._stac_io.session.adapters)
+        assert len(find_sources(client.search())) == 6
+        assert len(api.searches) == 3
+        assert client._stac_io.session.adapters == before
+        api.faults = [503]
+        with pytest.raises(pystac_client.exceptions.APIError):
+            list(client.search().items())
+
+
+def test_retries_that_the_owner_of_a_client_chose_are_kept():
+    chosen = StacApiIO(max_retries=Retry(total=1, status_forcelist=[500], allowed_methods=None, raise_on_status=False))
+    with serve(Api(6, 4, faults=[503])) as api, pytest.raises(StacError, match="answered 503"):
+        find_sources(pystac_client.Client.open(api.url, stac_io=chosen).search())
+    assert len(api.searches) == 1
+
+
+@pytest.mark.parametrize("empty", [[], [1]])
+def test_a_whole_api_is_listed_by_its_search(empty):
+    with serve(Api(10, 4, empty_pages=empty, faults=[503])) as api:
+        assert len(find_sources(pystac_client.Client.open(api.url))) == 10
 
 
 def test_a_server_that_stays_down_is_an_error_with_its_answer():

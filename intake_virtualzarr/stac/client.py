@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from copy import copy
 from typing import Any
 
 from pystac_client import Client, ItemSearch
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
+from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.signing import Modifier, strip_signature
 
-__all__ = ["PatientStacApiIO", "open_client", "patient_io", "search"]
+__all__ = ["PatientStacApiIO", "open_client", "patient_copy", "patient_io", "search"]
 
 RETRIED_STATUS = (429, 500, 502, 503, 504)
 
@@ -53,14 +56,36 @@ def patient_io(
     timeout : float
         Waiting time for an answer [s].
     """
-    retry = Retry(
+    return PatientStacApiIO(headers=dict(headers or {}), max_retries=_retry(retries, backoff), timeout=timeout)
+
+
+def _retry(retries: int = 5, backoff: float = 0.5) -> Retry:
+    return Retry(
         total=retries,
         backoff_factor=backoff,
         status_forcelist=RETRIED_STATUS,
         allowed_methods=None,
         raise_on_status=False,
     )
-    return PatientStacApiIO(headers=dict(headers or {}), max_retries=retry, timeout=timeout)
+
+
+def patient_copy(stac_io: StacApiIO) -> StacApiIO:
+    """Return a reader like the one of a client that somebody else opened, which asks a busy server again.
+
+    The client itself is not changed. A reader whose owner has chosen which answers are repeated is returned as it is.
+    """
+    if any(_repeats_answers(adapter) for adapter in stac_io.session.adapters.values()):
+        return stac_io
+    patient = copy(stac_io)
+    patient.session = copy(stac_io.session)
+    patient.session.adapters = OrderedDict(stac_io.session.adapters)
+    for prefix in ("http://", "https://"):
+        patient.session.mount(prefix, HTTPAdapter(max_retries=_retry()))
+    return patient
+
+
+def _repeats_answers(adapter: Any) -> bool:
+    return bool(getattr(getattr(adapter, "max_retries", None), "status_forcelist", None))
 
 
 def open_client(

@@ -9,11 +9,11 @@ from typing import Any
 
 import pystac
 from pystac.utils import make_absolute_href
-from pystac_client import Client, CollectionClient, ItemSearch
+from pystac_client import Client, CollectionClient, ConformanceClasses, ItemSearch
 from pystac_client.stac_api_io import StacApiIO
 
 from intake_virtualzarr.errors import StacError
-from intake_virtualzarr.stac.client import patient_io
+from intake_virtualzarr.stac.client import patient_copy, patient_io, search
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.signing import Modifier
@@ -101,10 +101,10 @@ def _own_assets(source: ItemsLike, io: StacApiIO) -> ItemDocument | None:
     return None
 
 
-def _from_search(search: ItemSearch) -> Iterator[ItemDocument]:
-    count, wanted = 0, search._max_items
-    for page in iter_pages(search._stac_io, search.url, search.method, search.get_parameters()):
-        _modify(search.modifier, page)
+def _from_search(found: ItemSearch) -> Iterator[ItemDocument]:
+    count, wanted = 0, found._max_items
+    for page in iter_pages(patient_copy(found._stac_io), found.url, found.method, found.get_parameters()):
+        _modify(found.modifier, page)
         for document in page.get("features") or []:
             if wanted is not None and count >= wanted:
                 return
@@ -122,14 +122,23 @@ def _from_pystac(source: pystac.Item | pystac.ItemCollection | pystac.Catalog) -
         yield _from_item(source)
     elif isinstance(source, pystac.ItemCollection):
         yield from map(_from_item, source)
+    elif (whole := _search_of(source)) is not None:
+        yield from _from_search(whole)
     else:
-        api = isinstance(source, Client | CollectionClient)
         found = False
-        for item in source.get_items() if api else source.get_items(recursive=True):
+        for item in source.get_items() if isinstance(source, CollectionClient) else source.get_items(recursive=True):
             found = True
             yield _from_item(item)
         if not found and isinstance(source, pystac.Collection) and source.assets:
             yield ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href())
+
+
+def _search_of(source: pystac.Catalog) -> ItemSearch | None:
+    """The search for all items of an API or of one of its collections; ``None`` if there is none."""
+    client = source.get_root() if isinstance(source, CollectionClient) else source
+    if not isinstance(client, Client) or not client.conforms_to(ConformanceClasses.ITEM_SEARCH):
+        return None
+    return search(client, collections=[source.id]) if isinstance(source, CollectionClient) else search(client)
 
 
 def _from_item(item: pystac.Item) -> ItemDocument:
