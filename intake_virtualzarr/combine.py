@@ -6,6 +6,7 @@ import glob
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import xarray as xr
@@ -15,8 +16,10 @@ from intake_virtualzarr.errors import IngestError, JoinError, NothingFoundError,
 from intake_virtualzarr.fanout import scan_paths
 from intake_virtualzarr.groups import VirtualTree, tree_of_scan
 from intake_virtualzarr.harmonize import common_time_encoding, harmonize
+from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.readers import Access, ReaderPool
-from intake_virtualzarr.readers.urls import absolute_url, is_url
+from intake_virtualzarr.readers.urls import absolute_url, is_local, is_url, local_path
+from intake_virtualzarr.references.find import like_a_directory
 from intake_virtualzarr.virtual_dataset import name_set, raise_left_out, virtual_dataset, warn_left_out
 
 __all__ = ["expand_paths", "join_datasets", "open_virtual_mfdataset"]
@@ -55,7 +58,7 @@ def open_virtual_mfdataset(
     Parameters
     ----------
     paths : str, path or (nested) sequence of these
-        Files; a string with ``*`` is expanded and sorted.
+        Files, or virtual stores and references to be joined further; a string with ``*`` is expanded and sorted.
     combine : {"by_coords", "nested"}
         Order by the values of coordinates, or as given.
     concat_dim : str or sequence of str, optional
@@ -110,13 +113,13 @@ def open_virtual_mfdataset(
     flat = list(_flat(nested))
     if not flat:
         raise NothingFoundError(f"no file matches {paths!r}")
-    scans = scan_paths(flat, format=format, access=access, client=client, progress=progress)
+    scans = scanned_or_opened(flat, format=format, access=access, client=client, progress=progress)
     skipped = skipped_scans(flat, scans, on_error)
     readers = ReaderPool(access)
     dropped = name_set(drop_variables)
 
     def opened(scanned: Any) -> xr.Dataset:
-        tree = tree_of_scan(scanned, readers)
+        tree = scanned if isinstance(scanned, VirtualTree) else tree_of_scan(scanned, readers)
         return opened_dataset(tree, group, dropped, loadable_variables, decode_times, on_unsupported, preprocess)
 
     datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
@@ -134,6 +137,43 @@ def open_virtual_mfdataset(
     if skipped:
         joined.encoding["skipped"] = skipped
     return joined
+
+
+STORES = ("vzarr", "kerchunk", "icechunk")
+"""Formats that are a directory, or may be."""
+
+
+def scanned_or_opened(
+    paths: Sequence[str], *, format: str | None, access: Access, client: Any, progress: bool | None
+) -> list[Any]:
+    """Scans of files, trees of stores (a hierarchy of ours, kerchunk references, an Icechunk repository), or errors."""
+    stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and _is_directory(path))]
+    files = sorted(set(range(len(paths))) - set(stores))
+    results: list[Any] = [None] * len(paths)
+    if files:
+        found = scan_paths([paths[i] for i in files], format=format, access=access, client=client, progress=progress)
+        for i, scan in zip(files, found, strict=True):
+            results[i] = scan
+
+    def opened(path: str) -> Any:
+        try:
+            return open_tree(local_path(path) if is_local(path) else path, storage_options=access, format=format)
+        except VirtualZarrError as exc:
+            return exc
+
+    if stores:
+        with ThreadPoolExecutor(min(len(stores), STORES_AT_ONCE)) as pool:
+            for i, tree in zip(stores, pool.map(opened, [paths[i] for i in stores]), strict=True):
+                results[i] = tree
+    return results
+
+
+STORES_AT_ONCE = 16
+
+
+def _is_directory(path: str) -> bool:
+    """Whether a path is a directory, or a URL ends like one: there is no asking without a request."""
+    return os.path.isdir(local_path(path)) if is_local(path) else like_a_directory(path)
 
 
 def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: str) -> dict[str, str]:

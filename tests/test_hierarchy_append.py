@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import helpers
 import netCDF4
 import numpy as np
 import pytest
@@ -437,3 +438,26 @@ def test_packed_coordinates_are_appended_as_they_are_packed_or_refused(tmp_path)
     more = ivz.open_virtual_dataset(made(tmp_path / "c.nc", [2.0])).assign_coords(time=[2.25])
     with pytest.raises(HierarchyError, match="time: is packed as int16 in the store, in which these values have no exact number"):
         more.vzarr.to_zarr(tmp_path / "s.vzarr", append_dim="time")
+
+
+# ---------------------------------------------------------------------- stores joined with files
+
+
+def test_stores_and_files_are_joined_by_one_call(files, tmp_path):
+    for number in (0, 2):
+        ivz.open_virtual_dataset(files[number]).vzarr.to_zarr(tmp_path / f"{number}.vzarr", fuse=number == 0)
+    joined = joined_virtually([tmp_path / "0.vzarr", files[1], tmp_path / "2.vzarr", files[3]])
+    joined.vzarr.to_zarr(tmp_path / "all.vzarr")
+    assert_holds(tmp_path / "all.vzarr", direct(*files))
+    with helpers.serving(tmp_path) as server:
+        remote = joined_virtually([f"{server.url}/0.vzarr", f"{server.url}/1.nc"])
+        xr.testing.assert_equal(remote.vzarr.decode().load(), direct(*files[:2]))
+
+
+def test_a_directory_without_a_store_is_refused_with_the_files_or_skipped(files, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VirtualZarrError, match="empty: is a directory with neither a Zarr hierarchy"):
+        joined_virtually([files[0], tmp_path / "empty"])
+    with pytest.warns(UserWarning, match="1 of 2 files skipped"):
+        joined = ivz.open_virtual_mfdataset([files[0], tmp_path / "empty"], on_error="skip", **SERIES)
+    assert joined.sizes["time"] == 3
