@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.readers import ReaderPool
+from intake_virtualzarr.segments import Segment
 
 __all__ = ["VirtualGroup", "VirtualTree", "VirtualVariable", "tree_of_scan"]
 
@@ -94,8 +95,15 @@ def _unlimited(scanned: ScannedFile, path: str) -> frozenset[str]:
 def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariable:
     # one segment of the array's own extent can neither overlap another nor stand out
     one = len(array.segments) == 1 and array.segments[0].shape == array.shape and not any(array.segments[0].offset)
-    data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers, check=not one)
+    segments = array.segments if readers is None else tuple(_with_readers(one, readers) for one in array.segments)
+    data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, segments, readers=readers, check=not one)
     return VirtualVariable(tuple(array.dims), data, array.attrs)
+
+
+def _with_readers(segment: Segment, readers: ReaderPool) -> Segment:
+    """The segment, with readers for a manifest that asks files itself."""
+    bind = getattr(segment.stored.manifest, "with_readers", None)
+    return segment if bind is None else replace(segment, stored=replace(segment.stored, manifest=bind(readers)))
 
 
 def chunk_hint(array: VirtualZarrArray) -> tuple[Any, ...]:

@@ -19,17 +19,17 @@ import numpy.typing as npt
 from intake_virtualzarr.errors import FormatError, MissingExtraError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.hierarchy.keys import Keys
+from intake_virtualzarr.readers import ReaderPool
 from intake_virtualzarr.references.build import scanned_references
 from intake_virtualzarr.references.deferred import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.references.metadata import ArrayMetadata
 from intake_virtualzarr.references.places import source_url
 from intake_virtualzarr.references.tables import inline_source
+from intake_virtualzarr.references.whole_files import WHOLE, WholeFiles
 from intake_virtualzarr.sources import Source
 
 __all__ = ["scanned_parquet"]
 
-LARGEST = 2**32 - 1
-"""Encoded size of a chunk that a manifest holds [bytes]."""
 
 
 def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
@@ -54,10 +54,12 @@ def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
         raise FormatError(f"{keys.url}/.zmetadata: record_size is {size!r}, expected a number of rows")
     documents = {key: json.loads(one) if isinstance(one, str) else one for key, one in document["metadata"].items()}
 
-    def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:
+    readers = ReaderPool(keys.access)
+
+    def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, WholeFiles]:
         shape = metadata.grid.grid_shape
         deferred = DeferredReferences(shape, size, RowFiles(keys, path, size, prod(shape)))
-        return deferred.sources, deferred
+        return deferred.sources, WholeFiles(deferred, deferred.sources, readers)
 
     return scanned_references(Source(keys.url), "kerchunk", documents, references)
 
@@ -95,7 +97,7 @@ class RowFiles:
         offset, length = (_numbers(table, name, label) for name in ("offset", "size"))
         sources = [Source(source_url(_text(name), self.keys.url)) for name in names]
         row, length = row.astype(np.int64), length.copy()
-        whole = np.flatnonzero((row >= 0) & (length == 0))
+        length[(row >= 0) & (length == 0)] = WHOLE
         length[row < 0] = 0
         row[row < 0] = 0
         contents = table["raw"].to_numpy(dtype=object) if "raw" in table else np.full(here, None, object)
@@ -103,9 +105,6 @@ class RowFiles:
             content = _content(contents[position], f"{label}: row {position}")
             row[position], offset[position], length[position] = len(sources), 0, len(content)
             sources.append(inline_source(f"{label}#{position}", content))
-        unknown = [position for position in whole.tolist() if length[position] == 0]
-        if unknown:
-            raise FormatError(f"{label}: row {unknown[0]} is a whole file whose length the references do not tell")
         return Part(sources, row, offset.astype(np.uint64), length.astype(np.uint32))
 
 
@@ -139,8 +138,8 @@ def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
     values: npt.NDArray[Any] = table[name].to_numpy()
     if values.dtype.kind not in "iu" or (values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**63):
         raise FormatError(f"{label}: column {name!r} holds {values.dtype} values that are no sizes")
-    if name == "size" and values.size and int(values.max()) > LARGEST:
-        raise FormatError(f"{label}: a chunk of {int(values.max())} bytes is longer than {LARGEST}")
+    if name == "size" and values.size and int(values.max()) >= WHOLE:
+        raise FormatError(f"{label}: a chunk of {int(values.max())} bytes is longer than {WHOLE - 1}")
     return values.astype(np.int64)
 
 

@@ -11,17 +11,16 @@ import numpy.typing as npt
 
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.grid import Shape
-from intake_virtualzarr.manifest import ChunkManifest
+from intake_virtualzarr.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.references.metadata import ArrayMetadata
 from intake_virtualzarr.references.places import source_url
+from intake_virtualzarr.references.whole_files import WHOLE, WholeFiles
 from intake_virtualzarr.sources import Source, SourceTable
 
 __all__ = ["counted_shape", "inline_source", "table_of"]
 
 MAX_CHUNKS = 2**26
 """Chunks of one array: a GiB of references."""
-MAX_CHUNK = 2**32 - 1
-"""Encoded size of a chunk that a manifest holds [bytes]."""
 MAX_OFFSET = 2**63 - 1
 
 def inline_source(name: str, content: bytes) -> Source:
@@ -39,7 +38,7 @@ def inline_source(name: str, content: bytes) -> Source:
 
 def table_of(
     path: str, metadata: ArrayMetadata, keys: Sequence[str], references: Sequence[Any], base: str
-) -> tuple[SourceTable, ChunkManifest]:
+) -> tuple[SourceTable, Manifest]:
     """The chunks of one array.
 
     Parameters
@@ -51,7 +50,7 @@ def table_of(
     keys : sequence of str
         Keys below the array. Chunks outside the grid are left out, as Zarr never asks for them.
     references : sequence
-        For each key bytes, or ``[url, offset, length]``.
+        For each key bytes, ``[url, offset, length]``, or ``[url]`` for a whole file.
     base : str
         URL of the references, for relative paths.
 
@@ -73,7 +72,8 @@ def table_of(
         at = tuple(coords.T) if shape else ()
         for grid, column in ((source, row_of), (offset, offset_of), (length, length_of)):
             grid[at] = column if shape else column[-1]
-    return SourceTable(tuple(rows)), ChunkManifest(source, offset, length)
+    table, manifest = SourceTable(tuple(rows)), ChunkManifest(source, offset, length)
+    return table, WholeFiles(manifest, table) if (length_of == WHOLE).any() else manifest
 
 
 def _columns(
@@ -89,10 +89,12 @@ def _columns(
             length_of.append(len(reference))
             rows.append(inline_source(f"{path}/{key}", reference))
             continue
+        if type(reference) is list and len(reference) == 1:
+            reference = [reference[0], 0, WHOLE]
         if type(reference) is not list or len(reference) != 3:
             _refuse(key, reference)
         url, offset, length = reference
-        if type(offset) is not int or type(length) is not int or offset < 0 or not 0 < length <= MAX_CHUNK or offset > MAX_OFFSET:
+        if type(offset) is not int or type(length) is not int or not 0 <= offset <= MAX_OFFSET or not 0 < length <= WHOLE:
             _refuse(key, reference)
         row = known.get(url) if type(url) is str else None
         if row is None:
@@ -105,13 +107,11 @@ def _columns(
 
 
 def _refuse(key: str, reference: Any) -> None:
-    if isinstance(reference, list) and len(reference) == 1:
-        raise UnsupportedError(f"chunk {key!r} is a whole file whose length the references do not tell")
     if not isinstance(reference, list) or len(reference) != 3:
         raise UnsupportedError(f"chunk {key!r} is {reference!r}, expected [url, offset, length]")
     _, offset, length = reference
-    if type(length) is int and length > MAX_CHUNK:
-        raise UnsupportedError(f"chunk {key!r} of {length} encoded bytes is longer than {MAX_CHUNK}")
+    if type(length) is int and length >= WHOLE:
+        raise UnsupportedError(f"chunk {key!r} of {length} encoded bytes is longer than {WHOLE - 1}")
     raise UnsupportedError(f"chunk {key!r} has offset {offset!r} and length {length!r}")
 
 
