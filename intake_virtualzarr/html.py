@@ -103,12 +103,19 @@ def _segment_count(array: VirtualZarrArray) -> int:
 
 
 def _references(array: VirtualZarrArray) -> str:
-    return str(array.references) if isinstance(array.segments, tuple) else "not counted yet"
+    return "not counted yet" if _is_deferred(array) else str(array.references)
+
+
+def _is_deferred(array: VirtualZarrArray) -> bool:
+    """Whether counting would read references, or ask files, that nothing has asked for yet."""
+    if not isinstance(array.segments, tuple):
+        return True
+    return any(getattr(segment.stored.manifest, "deferred", False) for segment in array.segments)
 
 
 def _sources(array: VirtualZarrArray) -> tuple[str, ...]:
     """URLs of the first sources, from few segments, so that arrays of many files are shown as fast as others."""
-    if not isinstance(array.segments, tuple):
+    if _is_deferred(array):
         return ("not opened yet",)
     urls: dict[str, None] = {}
     more = len(array.segments) > SHOWN

@@ -158,6 +158,17 @@ def test_only_the_row_files_of_what_is_read_are_opened(references, tmp_path):
         lazy["packed"].load()
 
 
+def test_showing_a_dataset_reads_no_references(references, tmp_path):
+    to_parquet(references, tmp_path / "refs.parq")
+    virtual = ivz.open_virtual_dataset(tmp_path / "refs.parq", loadable_variables=[])
+    shutil.rmtree(tmp_path / "refs.parq")
+    html = virtual["packed"].data._repr_html_()
+    assert "not counted yet" in html
+    assert "not opened yet" in html
+    assert virtual._repr_html_()
+    assert repr(virtual)
+
+
 def test_a_chunk_that_parquet_does_not_list_is_fill(references, tmp_path):
     del references["refs"]["packed/0.0"]
     to_parquet(references, tmp_path / "refs.parq", record_size=2)

@@ -52,6 +52,9 @@ class DeferredReferences:
     one part that lie in one file share the row of the first of them.
     """
 
+    deferred = True
+    """Showing an array must not read its references."""
+
     def __init__(self, grid_shape: Shape, part_size: int, read_part: Callable[[int], Part]) -> None:
         self.shape = grid_shape
         self.size = max(part_size, 1)

@@ -33,6 +33,9 @@ class WholeFiles:
         How files are opened.
     """
 
+    deferred = True
+    """Showing an array must not ask for lengths."""
+
     def __init__(self, manifest: Manifest, sources: Sequence[Source], readers: ReaderPool | None = None) -> None:
         self._manifest = manifest
         self._sources = sources
