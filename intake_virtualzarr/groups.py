@@ -40,7 +40,7 @@ class VirtualGroup:
     variables: Mapping[str, VirtualVariable]
     """Variables by name."""
     unlimited: frozenset[str] = frozenset()
-    """Names of unlimited dimensions."""
+    """Names of its unlimited dimensions (not of those of groups above), as xarray's engines give them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,10 @@ def tree_of_scan(scanned: ScannedFile, readers: ReaderPool | None = None) -> Vir
         parent, _, name = path.rpartition("/")
         members[parent or "/"][name] = _variable(array, readers)
     groups = {
-        path: VirtualGroup(path, group.attrs, members[path], _unlimited(scanned, path))
+        path: VirtualGroup(path, group.attrs, members[path], group.unlimited)
         for path, group in scanned.groups.items()
     }
     return VirtualTree(scanned.source.url, groups, scanned.left_out)
-
-
-def _unlimited(scanned: ScannedFile, path: str) -> frozenset[str]:
-    names = set(scanned.groups[path].unlimited)
-    while path != "/":
-        path = path.rpartition("/")[0] or "/"
-        if path in scanned.groups:
-            names |= scanned.groups[path].unlimited
-    return frozenset(names)
 
 
 def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariable:

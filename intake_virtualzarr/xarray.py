@@ -189,8 +189,10 @@ def decoded_dataset(
             if array is not None:
                 lazy: Any = indexing.LazilyIndexedArray(VirtualBackendArray(array, name))
                 decoded[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding, fastpath=True)
-    dataset = xr.Dataset(decoded, attrs=attrs)
-    dataset = dataset.set_coords(coord_names.intersection(decoded))
+    # as xarray's own engines: coordinates last, and without indexes, which `open_dataset` makes (or does not)
+    labels = {name for name, variable in decoded.items() if name in coord_names or variable.dims == (name,)}
+    coords = xr.Coordinates({name: variable for name, variable in decoded.items() if name in labels}, indexes={})
+    dataset = xr.Dataset({n: v for n, v in decoded.items() if n not in labels}, coords=coords, attrs=attrs)
     dataset.encoding["source"] = tree.url
     if group.unlimited:
         dataset.encoding["unlimited_dims"] = set(group.unlimited)

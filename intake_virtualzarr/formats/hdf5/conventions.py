@@ -28,14 +28,13 @@ HIDDEN = frozenset(
         "NAME",
         "REFERENCE_LIST",
         "DIMENSION_LIST",
-        "DIMENSION_LABELS",
         "_Netcdf4Dimid",
         "_Netcdf4Coordinates",
         "_nc3_strict",
         "_NCProperties",
     )
 )
-"""Attributes that netCDF-4 and the dimension scale interface keep for themselves."""
+"""Attributes that netCDF-4 keeps for itself."""
 NON_COORDINATE = "_nc4_non_coord_"
 NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 
