@@ -52,8 +52,6 @@ MAX_SPARSE_GRID = 2**22
 """A grid may have this many chunks, or `MAX_SPARSENESS` times those stored; more would be mostly empty columns."""
 MAX_SPARSENESS = 64
 MAX_ALTERNATIVES = 255
-MAX_ELEMENT = 16 * 1024 * 1024
-"""A larger element comes of a damaged datatype: its fill value alone would take as much memory [bytes]."""
 
 STRING = np.dtype(object)
 
@@ -134,8 +132,6 @@ def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], source
         segments: tuple[Segment, ...] = (Segment.whole(stored, Packing.from_attrs(attrs, stored.dtype)),)
         return ScannedArray(path, names, stored.dtype, stored.shape, stored.fill_value, segments, attrs)
     storage = storage_of(datatype)
-    if storage.dtype.itemsize > MAX_ELEMENT:
-        raise UnsupportedError(f"{path}: one element has {storage.dtype.itemsize} bytes, more than {MAX_ELEMENT}")
     attrs = public_attrs(dataset.attrs, datatype)
     fill = fill_value(datatype, dataset.fill)
     packing = _packing(attrs, storage.dtype)

@@ -49,6 +49,8 @@ MAX_PATHS = 1_000_000
 MAX_VISITS = 64
 """Times that one group may be reached by hard links."""
 MAX_DEPTH = 200
+MAX_ELEMENT = 16 * 1024 * 1024
+"""A larger element comes of a damaged datatype: its fill value alone would take as much memory [bytes]."""
 MAX_METADATA = 4 * 1024**3
 """Metadata of one file [bytes]."""
 
@@ -193,6 +195,8 @@ class _Walk:
             raise FormatError("has no dataspace or datatype")
         encoded = found[DATATYPE]
         datatype = parse_datatype(encoded)
+        if datatype.size > MAX_ELEMENT:
+            raise UnsupportedError(f"one element has {datatype.size} bytes, more than {MAX_ELEMENT}")
         shape, maxshape = parse_dataspace(found[DATASPACE], state.length_size)
         filters = parse_filters(found[FILTERS]) if FILTERS in found else ()
         fill = parse_fill(found[FILL]) if FILL in found else None
