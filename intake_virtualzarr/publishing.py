@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import xarray as xr
 
@@ -25,6 +26,7 @@ from intake_virtualzarr.sources import Source
 from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.stac.storage import known_storage
 
 __all__ = ["Contents", "Kind", "Target", "document_name", "fingerprint", "publish_store"]
 
@@ -32,6 +34,12 @@ type Kind = Literal["collection", "item"]
 """Which STAC object stands for a store."""
 
 CATALOG = "catalog.yaml"
+
+SUFFIXES = {
+    "application/x-netcdf": frozenset({"nc", "nc4", "cdf"}),
+    "application/x-hdf5": frozenset({"h5", "hdf5", "he5"}),
+}
+"""Media types of files whose items do not say it."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,9 @@ def _publish(
     own_page = page_href(f"{name}.vzarr")
     # an update is given the link that is there, absolute where the directory's place is known
     beside = not about.get("preview_href") or about["preview_href"].endswith(own_page.removeprefix("."))
+    urls = [source.url for source in contents.sources]
+    schemes, refs = known_storage([*urls, target.url], target.access)
+    in_place = not about.get("base_href")
     publication = Publication(
         id=name,
         store_href=f"./{name}.vzarr",
@@ -113,8 +124,12 @@ def _publish(
         source_count=len(contents.sources),
         sources=source_prefixes(
             [(_shown(s.url), s.size) for s in contents.sources],
+            media_type=_media_type(contents.items),
+            storage_refs=refs,
             relative_to=local_path(target.url) if is_local(target.url) else None,
         ),
+        storage_schemes=schemes,
+        storage_refs=refs.get("/".join(target.url.split("/")[:3]), ()) if in_place else (),
         fingerprint=fingerprint(contents.sources),
         manifest_size=contents.nbytes,
         consolidated=True,
@@ -139,6 +154,15 @@ def _publish(
 def catalog_text(existing: str | None, name: str, kind: str, title: str) -> str:
     """The Intake catalog with the entry of a store."""
     return merged_catalog(existing, name, f"{name}.vzarr", title, {"stac": document_name(kind, name)})
+
+
+def _media_type(items: Sequence[SourceItem]) -> str | None:
+    """What all items say that their files are; what the names say where they say nothing."""
+    told = {item.media_type for item in items}
+    if len(told) == 1 and (one := next(iter(told))) is not None:
+        return one
+    suffixes = {urlsplit(item.href).path.lower().rpartition(".")[2] for item in items}
+    return next((kind for kind, known in SUFFIXES.items() if suffixes <= known), None)
 
 
 def _shown(url: str) -> str:

@@ -11,10 +11,12 @@ import pytest
 import xarray as xr
 from conftest import sst_dataset, write_sst
 from helpers import serving
+from pystac.validation import validate_dict
 from pystac_client import Client
 from servers.nginx import nginx
 from servers.pgstac import pgstac_api
 from servers.s3 import PRIVATE, PUBLIC, s3_server
+from stac.local_schemas import validator
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import NothingFoundError, SourceError
@@ -155,7 +157,13 @@ def test_nothing_that_is_published_holds_keys(s3, items, archive):
         assert b"writer" not in content, name
     document = json.loads(bytes(obstore.get(bucket, "catalog/collection.json").bytes()))
     size = sum(len(bytes(obstore.get(bucket, name).bytes())) for name in names if "/sst.vzarr/" in name)
-    assert document["assets"]["virtual"]["file:size"] == size
+    asset = document["assets"]["virtual"]
+    assert asset["file:size"] == size
+    bucket_scheme = {"type": "custom-s3", "platform": s3.endpoint, "bucket": PRIVATE, "region": "us-east-1"}
+    assert document["storage:schemes"]["s3-private"] == bucket_scheme
+    assert asset["storage:refs"] == ["s3-private"]
+    assert asset["vzarr:sources"][0]["storage:refs"] == ["s3-public"]
+    assert validate_dict(document, validator=validator())
 
 
 @pytest.mark.s3

@@ -1,6 +1,7 @@
 """Publishing: collections and items, valid, complete, idempotent, and without credentials."""
 
 import datetime as dt
+import hashlib
 import io
 import json
 import pickle
@@ -19,6 +20,7 @@ from pystac.validation import validate_dict
 from stac.local_schemas import validator
 
 from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.readers import Access
 from intake_virtualzarr.stac.build import build_collection, build_item
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
 from intake_virtualzarr.stac.describe import summarize
@@ -27,7 +29,7 @@ from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import add_child, publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.source_list import source_item_documents
-from intake_virtualzarr.stac.storage import storage_schemes
+from intake_virtualzarr.stac.storage import known_storage, storage_schemes
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from stac_ext import SourcePrefix, VirtualZarrExtension
 
@@ -655,6 +657,31 @@ def test_buckets_are_described_as_far_as_they_are_known():
     validate_dict(collection.to_dict(include_self_link=False), validator=VALIDATOR)
     with pytest.raises(StacError, match="its endpoint holds credentials"):
         storage_schemes(["s3://b/x"], endpoints={"b": "https://key:secret@host"})
+
+
+def test_options_for_opening_tell_places_and_never_keys():
+    access = Access.of(
+        {
+            "s3://a/": {"region": "eu-west-1", "access_key_id": "mine", "secret_access_key": "hush"},
+            "s3://": {"endpoint": "http://127.0.0.1:8333", "secret_access_key": "hush"},
+            "az://c/": {"account_name": "acc", "account_key": "hush"},
+        }
+    )
+    schemes, refs = known_storage(["s3://a/x.nc", "s3://b/y.nc", "az://c/z.nc", "https://h/x.nc", "/d/x.nc"], access)
+    assert {key: one["type"] for key, one in schemes.items()} == {"az-c": "ms-azure", "s3-a": "aws-s3", "s3-b": "custom-s3"}
+    assert refs["az://c"] == ("az-c",)
+    assert "hush" not in json.dumps(schemes)
+    assert "mine" not in json.dumps(schemes)
+
+
+@pytest.mark.parametrize("name", ["items.json", "thumbnail.png"])
+def test_files_beside_the_document_have_their_size_and_checksum(tmp_path, name):
+    publish_collection(dataset(), publication(), tmp_path)
+    assets = json.loads((tmp_path / "collection.json").read_text())["assets"]
+    (asset,) = [one for one in assets.values() if one["href"] == f"./{name}"]
+    content = (tmp_path / name).read_bytes()
+    assert asset["file:size"] == len(content)
+    assert asset["file:checksum"] == "1220" + hashlib.sha256(content).hexdigest()
 
 
 # What was found

@@ -369,7 +369,7 @@ def test_an_updated_item_whose_file_is_the_same_is_no_conflict_and_is_recorded(a
     items = archive.items(updated="2025-01-01T00:00:00Z")
     report = ivz.update(items[:2], archive.catalog)
     assert (report.action, states(report)) == ("publish", [("sst-02", "touched"), ("sst-03", "touched")])
-    assert report.written == ("items.json",)
+    assert report.written == ("items.json", "collection.json")
     assert ivz.update(items[:2], archive.catalog).action == "nothing"
 
 

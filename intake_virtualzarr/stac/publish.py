@@ -18,7 +18,7 @@ from intake_virtualzarr.stac.link_order import place_of_link
 from intake_virtualzarr.stac.publication import Publication
 from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
-from intake_virtualzarr.stac.write import to_json, write_if_changed
+from intake_virtualzarr.stac.write import file_fields, to_json, write_if_changed
 
 __all__ = ["add_child", "publish_collection", "publish_item"]
 
@@ -110,7 +110,7 @@ def _publish(
         name = f"{obj.id}.png" if is_item else "thumbnail.png"
         if write_if_changed(directory / name, picture):
             written.append(directory / name)
-        obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}")))
+        obj.add_asset("thumbnail", _thumbnail_asset(publication.href(f"./{name}"), picture))
     stem = f"{obj.id}-items" if is_item else "items"
     changed, asset = write_source_items(publication.source_items, directory, stem, relocatable=relocatable)
     if asset is not None:
@@ -119,6 +119,7 @@ def _publish(
             written.append(directory / name)
         asset.href = publication.href(name)
         obj.add_asset("source-items", asset)
+    if any("file:size" in one.extra_fields for one in obj.assets.values()):
         obj.stac_extensions = sorted({*obj.stac_extensions, extensions.FILE})
     for link in obj.links:
         if link.rel == "derived_from":
@@ -137,8 +138,14 @@ def _remove_old_list(existing: Mapping[str, Any] | None, new: Mapping[str, Any],
         (directory / str(old).rpartition("/")[2]).unlink(missing_ok=True)
 
 
-def _thumbnail_asset(href: str) -> pystac.Asset:
-    return pystac.Asset(href, title="Thumbnail", media_type=pystac.MediaType.PNG, roles=["thumbnail"])
+def _thumbnail_asset(href: str, picture: bytes) -> pystac.Asset:
+    return pystac.Asset(
+        href,
+        title="Thumbnail",
+        media_type=pystac.MediaType.PNG,
+        roles=["thumbnail"],
+        extra_fields=file_fields(picture),
+    )
 
 
 def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Publication) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.select import bbox_geometry
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.stac.write import write_if_changed
+from intake_virtualzarr.stac.write import file_fields, write_if_changed
 
 __all__ = [
     "MAX_LINKS",
@@ -159,7 +159,7 @@ def write_source_items(
         title="Source items",
         media_type="application/vnd.apache.parquet" if parquet else "application/geo+json",
         roles=["metadata", "stac-items"],
-        extra_fields={"file:size": len(content)},
+        extra_fields=file_fields(content),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.readers import Access
 
-__all__ = ["storage_schemes"]
+__all__ = ["known_storage", "storage_schemes"]
 
 S3_SCHEMES = frozenset({"s3", "s3a"})
 AZURE_SCHEMES = frozenset({"abfs", "abfss", "az"})
@@ -60,6 +61,30 @@ def storage_schemes(
             schemes[key] = scheme
             refs[root] = (key,)
     return schemes, refs
+
+
+OPTIONS = {
+    "regions": ("region", "aws_region", "default_region", "aws_default_region"),
+    "endpoints": ("endpoint", "aws_endpoint", "endpoint_url", "aws_endpoint_url"),
+    "accounts": ("account_name", "azure_storage_account_name"),
+}
+"""Names that options for opening have for what may be published of them; keys and tokens are never looked at."""
+
+
+def known_storage(
+    hrefs: Iterable[str], access: Access
+) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, ...]]]:
+    """Describe the object stores that hrefs lie in, as far as options for opening tell; see `storage_schemes`."""
+    roots = sorted({f"{parts.scheme}://{parts.netloc}" for href in hrefs if (parts := urlsplit(href)).netloc})
+    known: dict[str, dict[str, str]] = {what: {} for what in OPTIONS}
+    for root in roots:
+        options = access.options(f"{root}/")
+        place = root.partition("://")[2].partition("@")[0]
+        for what, names in OPTIONS.items():
+            value = next((options[name] for name in names if options.get(name)), None)
+            if value is not None:
+                known[what][place] = str(value)
+    return storage_schemes(roots, **known)
 
 
 def _scheme(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -9,12 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["to_json", "write_if_changed"]
+__all__ = ["file_fields", "to_json", "write_if_changed"]
 
 
 def to_json(document: Mapping[str, Any]) -> bytes:
     """Encode a document: two spaces, UTF-8, a newline at the end; members keep their order."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def file_fields(content: bytes) -> dict[str, Any]:
+    """Return the fields of the file extension for what an asset holds: size, and SHA-256 as a multihash.
+
+    Examples
+    --------
+    >>> file_fields(b"")["file:checksum"][:12]
+    '1220e3b0c442'
+    """
+    return {"file:size": len(content), "file:checksum": f"1220{hashlib.sha256(content).hexdigest()}"}
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
