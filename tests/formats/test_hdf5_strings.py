@@ -90,8 +90,21 @@ def test_a_string_variable_shorter_than_its_unlimited_dimension_goes_on_with_its
     assert [opened.s.values.tolist(), opened.plain.values.tolist()] == expected == [["x", "none", "none"], ["y", "", ""]]
 
 
-def test_compounds_that_grow_beyond_a_bound_are_refused_with_their_size(path):
+def test_compounds_that_would_grow_beyond_a_bound_are_refused_with_their_size(path):
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset("v", (6000,), np.dtype([("s", TEXT)]))
-        dataset[0] = ("x" * 1000,)
-    assert "variable-length strings that take 6001000 bytes" in hdf5_oracle.drive(path).left_out["/v"]
+        dataset[0] = ("x" * 5000,)
+    assert "/v: holds 6000 variable-length strings of up to 5000 bytes in compounds" in hdf5_oracle.drive(path).left_out["/v"]
+
+
+def test_strings_that_are_all_one_object_of_the_heap_are_bounded(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=np.array(["x" * 100_000, "y"], object), dtype=TEXT)
+        place = file["v"].id.get_offset()
+        shared = h5py.h5d.create(file.id, b"many", h5py.h5t.py_create(TEXT, logical=True), h5py.h5s.create_simple((4000,)))
+        shared.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([b"z"] * 4000, object), h5py.h5t.py_create(TEXT, logical=True))
+        target = shared.get_offset()
+    data = bytearray(path.read_bytes())
+    data[target : target + 16 * 4000] = data[place : place + 16] * 4000
+    path.write_bytes(data)
+    assert "/many: holds variable-length strings of 400000000 bytes together" in hdf5_oracle.drive(path).left_out["/many"]

@@ -154,3 +154,14 @@ def filters(file: h5py.File) -> None:
 def user_block(file: h5py.File) -> None:
     file.create_dataset("v", data=_ramp(10), chunks=(4,))
     file["c"] = _ramp(10)
+
+
+@seed()
+def strings_in_compounds(file: h5py.File) -> None:
+    text = h5py.string_dtype()
+    place = np.dtype([("n", "<i2"), ("name", text), ("at", [("note", text, (2,)), ("z", ">f8")])])
+    dataset = file.create_dataset("compound", (6,), place, chunks=(2,), compression="gzip")
+    dataset[1] = (7, "a name", (["x", "yé"], 2.5))
+    file.create_dataset("whole", data=np.array([(1, "one"), (2, "two")], [("n", "i4"), ("s", text)]))
+    file.create_dataset("array", (2,), np.dtype((text, (3,))))[0] = np.array(["a", "bb", ""], object)
+    file.create_dataset("fill", (3,), text, fillvalue="none")

@@ -16,13 +16,16 @@ import numpy.typing as npt
 
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, Member
 
-__all__ = ["fixed_lengths", "fixed_members", "holds_texts", "text_places"]
+__all__ = ["MAX_BYTES", "fixed_lengths", "fixed_members", "holds_texts", "text_count", "text_places"]
+
+MAX_BYTES = 16 * 1024 * 1024
+"""Size of the strings of a dataset if all were as long as the longest [bytes]."""
 
 
 @lru_cache(maxsize=1024)
 def holds_texts(datatype: Datatype) -> bool:
     """Whether elements hold variable-length strings among their members, and nothing else that points elsewhere."""
-    return datatype.kind in ("compound", "array") and bool(text_places(datatype)) and not _points(datatype)
+    return datatype.kind in ("compound", "array") and bool(text_count(datatype)) and not _points(datatype)
 
 
 def _below(datatype: Datatype) -> list[Datatype]:
@@ -34,6 +37,15 @@ def _points(datatype: Datatype) -> bool:
     if datatype.kind == "vlen-string":
         return False
     return datatype.kind in ("vlen", "reference") or any(_points(below) for below in _below(datatype))
+
+
+def text_count(datatype: Datatype) -> int:
+    """Number of variable-length strings in an element."""
+    if datatype.kind == "vlen-string":
+        return 1
+    if datatype.kind not in ("compound", "array"):
+        return 0
+    return prod(datatype.dims) * sum(text_count(below) for below in _below(datatype))
 
 
 def text_places(datatype: Datatype, at: int = 0) -> list[int]:
@@ -69,15 +81,15 @@ def fixed_lengths(
         The same elements in a datatype of their own, without padding between members.
     """
     if datatype.kind == "vlen-string":
-        texts = np.array([text_of(reference.tobytes()) for reference in raw], "S")
-        size = max(texts.dtype.itemsize, 1)
+        texts = [text_of(reference.tobytes()) for reference in raw]
+        size = max(map(len, texts), default=0) or 1
         fixed = Datatype("string", size, padding="nullpad", utf8=datatype.utf8)
-        return fixed, texts.astype(f"S{size}").view(np.uint8).reshape(len(raw), size)
-    if datatype.kind == "array" and datatype.base is not None and text_places(datatype.base):
+        return fixed, np.array(texts, f"S{size}").view(np.uint8).reshape(len(raw), size)
+    if datatype.kind == "array" and datatype.base is not None and text_count(datatype.base):
         count = prod(datatype.dims)
         base, inner = fixed_lengths(datatype.base, raw.reshape(len(raw) * count, datatype.base.size), text_of)
         return replace(datatype, size=base.size * count, base=base), inner.reshape(len(raw), base.size * count)
-    if datatype.kind != "compound" or not text_places(datatype):
+    if datatype.kind != "compound" or not text_count(datatype):
         return datatype, raw
     members: list[Member] = []
     parts: list[npt.NDArray[np.uint8]] = []
@@ -97,8 +109,11 @@ def fixed_members(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.dtype.names is None:
         if not values.dtype.hasobject:
             return values
-        texts = np.array([v if isinstance(v, bytes) else str(v or "").encode() for v in values.reshape(-1).tolist()], "S")
-        return texts.astype(f"S{max(texts.dtype.itemsize, 1)}").reshape(values.shape)
+        texts = [v if isinstance(v, bytes) else str(v or "").encode() for v in values.reshape(-1).tolist()]
+        size = max(map(len, texts), default=0) or 1
+        if size * len(texts) > MAX_BYTES:
+            raise ValueError(f"{len(texts)} strings of {size} bytes")
+        return np.array(texts, f"S{size}").reshape(values.shape)
     fields = {name: fixed_members(values[name]) for name in values.dtype.names}
     rank = values.ndim
     out = np.empty(values.shape, [(name, field.dtype, field.shape[rank:]) for name, field in fields.items()])

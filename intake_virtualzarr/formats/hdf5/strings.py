@@ -14,7 +14,7 @@ from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.hdf5.attributes import decode_text
-from intake_virtualzarr.formats.hdf5.compound_texts import fixed_lengths, text_places
+from intake_virtualzarr.formats.hdf5.compound_texts import MAX_BYTES, fixed_lengths, text_count, text_places
 from intake_virtualzarr.formats.hdf5.filters import codec_pipeline
 from intake_virtualzarr.formats.hdf5.global_heap import parse_refs, read_heap
 from intake_virtualzarr.formats.hdf5.memory import Task, fetch, fetch_many
@@ -26,9 +26,10 @@ __all__ = ["MAX_STRINGS", "read_strings", "too_many_strings"]
 
 MAX_STRINGS = 65536
 """Strings of one variable that are kept."""
-MAX_BYTES = 4 * 1024 * 1024
-"""Size of compounds with strings of one length [bytes]."""
+MAX_TEXT_BYTES = 256 * 1024 * 1024
+"""Size of all strings of a variable [bytes]."""
 MAX_CHUNK_BYTES = 64 * 1024 * 1024
+"""Size of a chunk of elements that hold strings, and of all elements [bytes]."""
 
 
 def too_many_strings(count: int) -> UnsupportedError:
@@ -56,9 +57,12 @@ def read_strings(
     FormatError
         If the file is damaged.
     """
+    elements_here = max(prod(shape), 1)
+    if elements_here * text_count(datatype) > MAX_STRINGS:
+        raise too_many_strings(elements_here * text_count(datatype))
+    if elements_here * datatype.size > MAX_CHUNK_BYTES:
+        raise UnsupportedError(f"holds variable-length strings in elements of {datatype.size} bytes")
     places = text_places(datatype)
-    if prod(shape) * len(places) > MAX_STRINGS:
-        raise too_many_strings(prod(shape) * len(places))
     if fill is not None and len(fill) != datatype.size:
         raise FormatError(f"fill value has {len(fill)} bytes, the datatype {datatype.size}")
     empty = np.frombuffer(fill or bytes(datatype.size), f"V{datatype.size}")[0]
@@ -69,6 +73,9 @@ def read_strings(
     stored = np.stack([raw[:, at : at + width] for at in places], axis=1).tobytes()
     refs = parse_refs(state, stored)
     blobs = yield from read_heap(state, refs)
+    sizes = [min(length, len(blob)) for blob, (length, _, _) in zip(blobs, refs, strict=True)]
+    if sum(sizes) > MAX_TEXT_BYTES:  # many strings may be one object of the heap
+        raise UnsupportedError(f"holds variable-length strings of {sum(sizes)} bytes together")
     texts = [blob[:length].partition(b"\0")[0] for blob, (length, _, _) in zip(blobs, refs, strict=True)]
     inner, base = unwrap(datatype)
     if base.kind == "vlen-string":
@@ -76,10 +83,13 @@ def read_strings(
         values[:] = [decode_text(text) for text in texts]
         count = prod(shape) * prod(inner)
         return Values(values[:count].reshape(shape + inner), values[-1])
+    if max(sizes) * len(sizes) > MAX_BYTES:
+        raise UnsupportedError(
+            f"holds {len(sizes) - len(places)} variable-length strings of up to {max(sizes)} bytes in compounds, which are shown "
+            f"with one length; they may take {MAX_BYTES} bytes"
+        )
     known = {stored[i * width : (i + 1) * width]: text for i, text in enumerate(texts)}
     fixed, raw = fixed_lengths(base, raw.reshape(-1, base.size), lambda reference: known[reference[:width]])
-    if raw.nbytes > MAX_BYTES:
-        raise UnsupportedError(f"holds {len(texts)} variable-length strings that take {raw.nbytes} bytes when all are as long")
     compounds = convert(fixed, raw)
     count = prod(shape) * prod(inner)
     return Values(compounds[:count].reshape(shape + inner), compounds[-1])
