@@ -117,7 +117,7 @@ def test_tags_branches_and_snapshots_are_named_behind_the_repository(repository,
         ivz.open_virtual_dataset(f"{path}|icechunk://tag.absent/")
 
 
-@pytest.mark.parametrize("text", ["a|icechunk://tag./", "a|icechunk://dev/", "a|zip:", "a|icechunk://tag.v1/group/"])
+@pytest.mark.parametrize("text", ["a|icechunk://tag./", "a|icechunk://dev/", "a|zip:", "a|icechunk://tag.v1/|zip:"])
 def test_other_adapters_and_versions_are_refused(text):
     with pytest.raises(UnsupportedError, match=r"a\|"):
         version_of(text)
@@ -163,6 +163,12 @@ def test_groups_open_as_a_tree(tmp_path, archive):
     tree = ivz.open_virtual_datatree(tmp_path / "repo")
     assert tree.attrs["title"] == "groups"
     np.testing.assert_array_equal(tree["/a/b/v"].values, np.arange(5))
+    path = str(tmp_path / "repo")
+    np.testing.assert_array_equal(opened(f"{path}|icechunk://branch.main/a/b/|zarr3")["v"], np.arange(5))
+    np.testing.assert_array_equal(opened(f"{path}|icechunk://branch.main/a/", group="b")["v"], np.arange(5))
+    for absent in ("c", "a/b/v"):
+        with pytest.raises(FormatError, match=f"has no group '{absent}'"):
+            opened(f"{path}|icechunk://branch.main/{absent}/")
 
 
 def test_text_and_scalars_of_xarray_read_alike(tmp_path, archive):

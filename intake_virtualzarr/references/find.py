@@ -57,7 +57,7 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
         If a directory holds something else.
     """
     if is_session_store(target):
-        return _repository(target, None, access)
+        return _repository(target, None, "", access)
     if not isinstance(target, str | os.PathLike):
         return None
     text = os.fspath(target)
@@ -80,12 +80,12 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     return None
 
 
-def _repository(store: Any, url: str | None, access: Access) -> VirtualTree:
+def _repository(store: Any, url: str | None, group: str, access: Access) -> VirtualTree:
     """A version of a repository, which may also hold a hierarchy of ours."""
     documents = documents_of(store)
     if any((one.get("chunk_key_encoding") or {}).get("name") == "virtual" for one in documents.values()):
         return tree_of(Hierarchy(StoreKeys(store, access)))
-    return tree_of_scan(scanned_repository(store, url, documents), ReaderPool(container_access(store, access)))
+    return tree_of_scan(scanned_repository(store, url, documents, group), ReaderPool(container_access(store, access)))
 
 
 def like_a_directory(text: str) -> bool:

@@ -39,7 +39,7 @@ __all__ = [
 NATIVE, VIRTUAL, INLINE = 1, 2, 3
 """Kinds of chunks, as Icechunk numbers them."""
 BATCH = 100_000
-VERSION = re.compile(r"^(?P<url>[^|]*)\|icechunk:(//?@?(?P<ref>[^/|]*)/?)?(\|zarr3?:?)?$")
+VERSION = re.compile(r"^(?P<url>[^|]*)\|icechunk:(//?@?(?P<ref>[^/|]*)(?P<group>/[^|]*)?)?(\|zarr3?:?)?$")
 """xarray makes one slash of two in what does not begin like an URL."""
 SNAPSHOT = re.compile(r"^[0-9A-HJKMNP-TV-Z]{20}$")
 
@@ -49,8 +49,8 @@ def is_session_store(target: Any) -> bool:
     return type(target).__name__ == "IcechunkStore" and type(target).__module__.partition(".")[0] == "icechunk"
 
 
-def version_of(text: str) -> tuple[str, dict[str, Any]]:
-    """Take an URL apart that names a version, in the form of ZEP 8.
+def version_of(text: str) -> tuple[str, dict[str, Any], str]:
+    """Take an URL apart that names a version, and perhaps a group, in the form of ZEP 8.
 
     Returns
     -------
@@ -58,6 +58,8 @@ def version_of(text: str) -> tuple[str, dict[str, Any]]:
         The repository.
     version : dict
         What `icechunk.Repository.readonly_session` takes.
+    group : str
+        Path of the group that is to be the root.
 
     Raises
     ------
@@ -66,31 +68,32 @@ def version_of(text: str) -> tuple[str, dict[str, Any]]:
 
     Examples
     --------
-    >>> version_of("s3://bucket/repo|icechunk://tag.v5/")
-    ('s3://bucket/repo', {'tag': 'v5'})
+    >>> version_of("s3://bucket/repo|icechunk://tag.v5/daily/|zarr3")
+    ('s3://bucket/repo', {'tag': 'v5'}, 'daily')
     >>> version_of("repo.icechunk")
-    ('repo.icechunk', {'branch': 'main'})
+    ('repo.icechunk', {'branch': 'main'}, '')
     """
     if "|" not in text:
-        return text, {"branch": "main"}
+        return text, {"branch": "main"}, ""
     found = VERSION.match(text)
     if found is None:
         raise UnsupportedError(f"{text}: expected '|icechunk://' and 'branch.NAME/', 'tag.NAME/' or the id of a snapshot after it")
     kind, dot, name = (found["ref"] or "branch.main").partition(".")
+    group = (found["group"] or "").strip("/")
     if dot and kind in ("branch", "tag") and name:
-        return found["url"], {kind: name}
+        return found["url"], {kind: name}, group
     if not dot and SNAPSHOT.match(kind):
-        return found["url"], {"snapshot_id": kind}
+        return found["url"], {"snapshot_id": kind}, group
     raise UnsupportedError(f"{text}: {found['ref']!r} is no 'branch.NAME', 'tag.NAME' or id of a snapshot")
 
 
-def open_store(path: str, access: Access) -> tuple[Any, str]:
-    """The read-only store of one version of a repository, and the URL of the repository.
+def open_store(path: str, access: Access) -> tuple[Any, str, str]:
+    """The read-only store of one version of a repository, the URL of the repository, and the group that is to be the root.
 
     Parameters
     ----------
     path : str
-        Path or URL; ``|icechunk://tag.NAME/`` after it names a version.
+        Path or URL; ``|icechunk://tag.NAME/GROUP/`` after it names a version and a group.
     access : Access
         Options for opening.
 
@@ -102,11 +105,11 @@ def open_store(path: str, access: Access) -> tuple[Any, str]:
         If Icechunk is not installed.
     """
     icechunk = import_icechunk(path)
-    place, version = version_of(path)
+    place, version, group = version_of(path)
     url = absolute_url(place).rstrip("/")
     with icechunk_errors(icechunk, f"{path}: cannot be opened by Icechunk"):
         repository = icechunk.Repository.open(storage_of(icechunk, url, access))
-        return repository.readonly_session(**version).store, url
+        return repository.readonly_session(**version).store, url, group
 
 
 def import_icechunk(what: str) -> Any:
@@ -198,7 +201,7 @@ def container_access(store: Any, access: Access) -> Access:
 # ---------------------------------------------------------------------- reading
 
 
-def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any]) -> ScannedFile:
+def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any], group: str = "") -> ScannedFile:
     """The scan of one version of a repository; references are read when an array is touched.
 
     Parameters
@@ -210,15 +213,21 @@ def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any]
         store.
     documents : mapping
         Its Zarr metadata by key, parsed.
+    group : str
+        Path of the group that is to be the root.
     """
+    base = f"{group}/" if group else ""
+    name = url or f"icechunk:{store.session.snapshot_id}"
+    if group and (documents.get(f"{base}zarr.json") or {}).get("node_type") != "group":
+        raise FormatError(f"{name}: has no group {group!r}")
+    documents = {key[len(base) :]: document for key, document in documents.items() if key.startswith(base)}
 
     def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:
         shape = counted_shape(metadata)
         form = metadata.keys.prefix + metadata.keys.separator.join(["{}"] * len(shape)) if shape else metadata.keys.scalar
-        deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, path, shape, form))
+        deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, f"{base}{path}", shape, form))
         return deferred.sources, deferred
 
-    name = url or f"icechunk:{store.session.snapshot_id}"
     return scanned_references(Source(name), "icechunk", documents, references)
 
 
