@@ -11,7 +11,7 @@ import numpy as np
 
 from intake_virtualzarr.checking import SourceState, source_states
 from intake_virtualzarr.dataset import open_virtual_dataset
-from intake_virtualzarr.errors import HierarchyError, IngestError, NothingFoundError, VirtualZarrError
+from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError, IngestError, NothingFoundError, VirtualZarrError
 from intake_virtualzarr.hierarchy.keys import UnwrittenKeys, keys_of
 from intake_virtualzarr.ingest import write_and_publish
 from intake_virtualzarr.published import PublishedStore, read_published
@@ -25,7 +25,7 @@ from intake_virtualzarr.stac.listing import listing_of
 from intake_virtualzarr.stac.order import order_sources
 from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.virtualize import OpenedSource, join_sources, open_sources
+from intake_virtualzarr.virtualize import Cube, OpenedSource, join_sources, open_sources
 from intake_virtualzarr.writing import append_dataset, write_dataset
 
 __all__ = ["UpdateReport", "update"]
@@ -113,7 +113,8 @@ def update(
     conflicts : {"refuse", "skip", "rewrite"}
         What to do about sources that have changed, and about new ones that do not come after the end of the store:
         ``"skip"`` leaves both as they are and appends the others (reading a changed file raises `SourceChangedError`),
-        ``"rewrite"`` scans all files again, leaves out those that are missing, and replaces the store.
+        ``"rewrite"`` scans all files again, leaves out those that are missing, and replaces the store. So it does where what
+        is new does not fit the store's variables or their packing.
     append_dim : str, optional
         Dimension that grows; by default the one along which the files were joined.
     check_files : bool
@@ -138,6 +139,8 @@ def update(
     ------
     HierarchyError
         If nothing of that name was published there, or what is new does not fit.
+    EncodingMismatchError
+        If what is new is packed differently.
     IngestError
         If there are conflicts and they are to be refused; nothing is written then.
     """
@@ -165,7 +168,17 @@ def update(
         if dry_run:
             return plan.report("refuse")
         raise IngestError(_refusal(plan))
-    return _append(plan, joining) if later else _publish_alone(plan)
+    if not later:
+        return _publish_alone(plan)
+    cube = join_sources(later, time_dim=opening["time_dim"], **joining)
+    try:  # whether it fits is found out before anything is written, so that a dry run tells it, too
+        append_dataset(UnwrittenKeys(keys_of(published.url, reading)), "", cube.dataset, str(dim))
+    except (EncodingMismatchError, HierarchyError) as exc:
+        if conflicts == "rewrite":
+            return _rewrite(plan, opening, joining, fuse)
+        exc.add_note("conflicts='rewrite' scans all files again and joins them anew")
+        raise
+    return _append(plan, cube)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,16 +320,14 @@ def _refusal(plan: _Plan) -> str:
 # ---------------------------------------------------------------------- what is done
 
 
-def _append(plan: _Plan, joining: dict[str, Any]) -> UpdateReport:
+def _append(plan: _Plan, cube: Cube) -> UpdateReport:
     published, dim = plan.published, str(plan.dim)
-    cube = join_sources(plan.later, time_dim=dim, **joining)
     fields: dict[str, Any] = {
         "after": published.length(dim) + int(cube.dataset.sizes[dim]),
         "appended": cube.items,
         "references": cube.dataset.vzarr.references,
     }
     if plan.dry_run:
-        append_dataset(UnwrittenKeys(keys_of(published.url, plan.reading)), "", cube.dataset, dim)
         with_items = any(one.item_id is not None for one in cube.items)
         names = published.document_names(with_items=with_items)
         return plan.report("append", written=(f"{published.name}.vzarr", *names), **fields)

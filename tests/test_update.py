@@ -578,11 +578,18 @@ def test_what_does_not_fit_the_store_is_refused_even_by_a_dry_run(archive):
         assert archive.tree() == before
 
 
-def test_another_packing_is_refused_by_a_dry_run(archive):
+def test_another_packing_is_refused_or_taken_in_with_a_rewrite(archive):
     packed = {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -1}
     sst_dataset(4).to_netcdf(archive.path(4), engine="h5netcdf", encoding={"sst": packed})
-    with pytest.raises((EncodingMismatchError, HierarchyError), match="sst"):
-        ivz.update(archive.items(), archive.catalog, dry_run=True)
+    before = archive.tree()
+    for dry_run in (True, False):
+        with pytest.raises((EncodingMismatchError, HierarchyError), match="sst") as caught:
+            ivz.update(archive.items(), archive.catalog, dry_run=dry_run)
+        assert caught.value.__notes__ == ["conflicts='rewrite' scans all files again and joins them anew"]
+        assert archive.tree() == before
+    report = ivz.update(archive.items(), archive.catalog, conflicts="rewrite")
+    assert (report.action, report.after, report.differences) == ("rewrite", 60, ())
+    xr.testing.assert_equal(archive.opened(), archive.direct())
 
 
 @pytest.mark.parametrize(
