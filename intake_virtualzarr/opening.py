@@ -46,11 +46,11 @@ def open_tree(
 
 def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     from intake_virtualzarr.hierarchy import find_hierarchy, read_tree, tree_of
-    from intake_virtualzarr.references.find import find_references, is_repository
+    from intake_virtualzarr.references.find import find_references, is_named_as_references
 
     if format == "vzarr":
         return read_tree(path, access)
-    hierarchy = find_hierarchy(path, access) if format is None and not is_repository(path) else None
+    hierarchy = find_hierarchy(path, access) if format is None and not is_named_as_references(path) else None
     if hierarchy is not None:
         return tree_of(hierarchy)
     references = find_references(path, access, format) if format in (None, "kerchunk", "icechunk") else None

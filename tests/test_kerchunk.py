@@ -189,6 +189,17 @@ def test_parquet_opens_over_http(references, archive, tmp_path):
     xr.testing.assert_identical(found, opened(tmp_path / "refs.parq"))
 
 
+def test_what_is_named_as_references_is_not_asked_for_other_things(references, archive, tmp_path):
+    for reference in references["refs"].values():
+        if isinstance(reference, list):
+            reference[0] = archive.name
+    to_parquet(references, tmp_path / "refs.parq")
+    with serving(tmp_path) as server:
+        # a bucket that may not be listed answers so for what is not there
+        server.refuse = {"refs.parq/zarr.json": 403, "refs.parq/repo": 403}
+        xr.testing.assert_identical(opened(f"{server.url}/refs.parq/"), opened(tmp_path / "refs.parq"))
+
+
 def test_references_in_parquet_survive_pickling_and_writing(references, tmp_path):
     to_parquet(references, tmp_path / "refs.parq", record_size=2)
     virtual = ivz.open_virtual_dataset(tmp_path / "refs.parq")

@@ -25,13 +25,22 @@ __all__ = ["find_references", "is_session_store", "like_a_directory"]
 REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Objects that every Icechunk repository has, of version 2 and 1 of its specification."""
 ADAPTER = "|icechunk:"
-DIRECTORIES = (".parq", ".parquet", ".icechunk", ".vzarr", ".zarr")
+ENDS = (".parq", ".parquet", ".icechunk")
+"""Ends of names of directories of references."""
+DIRECTORIES = (*ENDS, ".vzarr", ".zarr")
 """Ends of names of directories, beside those without a dot."""
 
 
-def is_repository(target: Any) -> bool:
-    """Whether the target itself says that it is Icechunk's: the store of a session, or ``…|icechunk://version/``."""
-    return is_session_store(target) or (isinstance(target, str | os.PathLike) and ADAPTER in os.fspath(target))
+def is_named_as_references(target: Any) -> bool:
+    """Whether the target itself says that it is no hierarchy.
+
+    It is the store of an Icechunk session, ``…|icechunk://version/``, or an URL whose end says so: a bucket that may not be listed
+    answers questions for what is not there like questions that are forbidden, so they are better not asked.
+    """
+    if not isinstance(target, str | os.PathLike):
+        return is_session_store(target)
+    text = os.fspath(target)
+    return ADAPTER in text or ("://" in text and text.rstrip("/").endswith(ENDS))
 
 
 def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
@@ -61,7 +70,7 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     if not isinstance(target, str | os.PathLike):
         return None
     text = os.fspath(target)
-    if format == "icechunk" or ADAPTER in text:
+    if format == "icechunk" or ADAPTER in text or ("://" in text and text.rstrip("/").endswith(".icechunk")):
         return _repository(*open_store(text, access), access)
     is_directory = os.path.isdir(text)
     if not is_directory and not like_a_directory(text):
