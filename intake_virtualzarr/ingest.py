@@ -110,10 +110,15 @@ def ingest(
         If the directory holds something else.
     """
     target = Target(absolute_url(directory), Access.of(storage_options))
-    target.check_free()
+    target.check_free(name)
     cube = build_cube(items, storage_options=storage_options, **options)
     digest = fingerprint(cube.sources)
     known = target.fingerprint(name, publish)
+    if known == "" and not overwrite:
+        raise HierarchyError(
+            f"{target.store(name)}: is there, and no document tells what it was made from (an interrupted ingest?); "
+            "overwrite=True replaces it"
+        )
     if known is not None and known != digest and not overwrite:
         raise HierarchyError(
             f"{target.url}: {name!r} is there already, made from other files (or these have changed); "

@@ -177,9 +177,9 @@ class Target:
         self.access = access
         self.keys = keys_of(self.url, access)
 
-    def check_free(self) -> None:
+    def check_free(self, name: str) -> None:
         """Raise if the directory holds something that is not ours."""
-        if self.keys.is_empty():
+        if self.keys.is_empty() or self.has_store(name):
             return
         ours = any(self.keys.size(key) is not None for key in (CATALOG, "collection.json", "catalog.json"))
         if not ours:
@@ -211,7 +211,7 @@ class Target:
         return document
 
     def fingerprint(self, name: str, kind: str) -> str | None:
-        """The digest of what is there under that name."""
+        """The digest of what is there under that name; empty if it is not known, ``None`` if there is nothing."""
         if not self.has_store(name):
             return None
         asset = store_asset(self.document(document_name(kind, name)) or {}, name) or {}

@@ -56,3 +56,14 @@ def test_a_document_that_is_no_json_is_named(tmp_path):
     for call in (ivz.update, ivz.ingest):
         with pytest.raises(HierarchyError, match=r"collection.json: is no valid JSON"):
             call([tmp_path / "1.nc"], tmp_path / "c", name="sst")
+
+
+def test_a_store_whose_ingest_was_interrupted_is_replaced_when_asked(tmp_path):
+    sst_dataset(1).to_netcdf(tmp_path / "1.nc", engine="h5netcdf")
+    ivz.open_virtual_dataset(tmp_path / "1.nc").vzarr.to_zarr(tmp_path / "c" / "sst.vzarr")
+    with pytest.raises(HierarchyError, match=r"sst.vzarr: is there, and no document tells .*overwrite=True replaces it"):
+        ivz.ingest([tmp_path / "1.nc"], tmp_path / "c", name="sst")
+    with pytest.raises(HierarchyError, match="'sst' was not published there; ingest it first"):
+        ivz.update([tmp_path / "1.nc"], tmp_path / "c")
+    ivz.ingest([tmp_path / "1.nc"], tmp_path / "c", name="sst", overwrite=True)
+    assert ivz.update([tmp_path / "1.nc"], tmp_path / "c").action == "nothing"
