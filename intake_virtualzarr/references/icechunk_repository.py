@@ -288,19 +288,20 @@ class Snapshot:
             self._check(kinds, lengths)
             offset[flat], length[flat] = offsets[inside], lengths[inside].astype(np.uint32)
             rows = np.zeros(len(kinds), np.int64)
-            for index in np.flatnonzero(inside).tolist():
-                place = places[index]
-                if kinds[index] == VIRTUAL or (kinds[index] == NATIVE and self.url is not None):
-                    found = known.setdefault(place, len(sources))
-                    if found == len(sources):
-                        sources.append(Source(place if kinds[index] == VIRTUAL else f"{self.url}/chunks/{place}"))
-                    rows[index] = found
-                    continue
+            linked = (kinds == VIRTUAL) | ((kinds == NATIVE) & (self.url is not None))
+            chosen = np.flatnonzero(inside & linked)
+            named = places if chosen.size == len(places) else [places[index] for index in chosen.tolist()]
+            for place in dict.fromkeys(named):
+                if place not in known:
+                    known[place] = len(sources)
+                    # what has no scheme is the id of a chunk of the repository
+                    sources.append(Source(place if "://" in place else f"{self.url}/chunks/{place}"))
+            rows[chosen] = np.fromiter(map(known.__getitem__, named), np.int64, len(named))
+            for index in np.flatnonzero(inside & ~linked).tolist():
                 rows[index] = len(sources)
                 sources.append(await self._held(coords[index], inlined.get(index)))
             row[flat] = rows[inside]
-            held = flat[kinds[inside] == INLINE] if self.url is not None else flat[kinds[inside] != VIRTUAL]
-            offset[held] = 0
+            offset[flat[~linked[inside]]] = 0
         return Part(sources, row, offset, length)
 
     def _check(self, kinds: Any, lengths: Any) -> None:
