@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import tempfile
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import intake
@@ -12,6 +14,8 @@ import pystac
 import pytest
 import xarray as xr
 from conftest import sst_dataset, write_sst
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from stac.local_schemas import validator
 
 import intake_virtualzarr as ivz
@@ -563,6 +567,49 @@ def test_a_lost_catalog_file_is_written_again(archive):
     (archive.catalog / "catalog.yaml").unlink()
     assert ivz.update(archive.items(), archive.catalog).written == ("catalog.yaml",)
     xr.testing.assert_equal(archive.opened(), archive.direct())
+
+
+# Any order
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory):
+    """Items of eight files of differing length."""
+    root = tmp_path_factory.mktemp("days")
+    lengths = [1, 3, 2, 5, 1, 1, 4, 2]
+    steps = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
+    items = []
+    for number, part in enumerate(steps):
+        path = root / f"{number}.nc"
+        encoding = {"sst": {"chunksizes": (2, 3, 8), "zlib": True}}
+        sst_dataset(1, sum(lengths)).isel(time=part).to_netcdf(
+            path, engine="h5netcdf", encoding=encoding, unlimited_dims=["time"]
+        )
+        items.append({**item(1, path, datetime=f"2024-01-{part[0] + 1:02}T00:00:00Z"), "id": f"part-{number}"})
+    return items
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_items_that_arrive_in_any_order_end_as_one_ingest_of_all(days, data):
+    order = data.draw(st.permutations(days))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(days) - 1), max_size=4)))
+    batches = [order[start:stop] for start, stop in pairwise([0, *cuts, len(days)])]
+    with tempfile.TemporaryDirectory() as name:
+        directory, anew = Path(name) / "c", Path(name) / "anew"
+        ivz.ingest(batches[0], directory, name="sst")
+        for batch in batches[1:]:
+            ivz.update(batch, directory, conflicts="rewrite")
+        ivz.ingest(days, anew, name="sst")
+        found, expected = (xr.open_dataset(one / "sst.vzarr", engine="virtualzarr").load() for one in (directory, anew))
+        xr.testing.assert_identical(found, expected)
+        for one in ("items.json", "thumbnail.png", "catalog.yaml"):
+            assert (directory / one).read_bytes() == (anew / one).read_bytes(), one
+        documents = [json.loads((one / "collection.json").read_text()) for one in (directory, anew)]
+        for document in documents:
+            del document["assets"]["virtual"]["file:size"]
+        assert documents[0] == documents[1]
+        assert ivz.update(days, directory).action == "nothing"
 
 
 # What cannot be
