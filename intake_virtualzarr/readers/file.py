@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 
+from intake_virtualzarr.readers import open_reader
 from intake_virtualzarr.readers.base import SourceReader
 from intake_virtualzarr.sources import Source
 
@@ -63,3 +64,13 @@ class SourceFile(io.RawIOBase):
             while len(self._blocks) > KEPT:
                 self._blocks.popitem(last=False)
         return block
+
+    def another(self, url: str) -> SourceFile:
+        """Another file, opened with the same options."""
+        reader = open_reader(url, getattr(self._reader, "access", None))
+        return SourceFile(reader, reader.describe())
+
+    @property
+    def source(self) -> Source:
+        """The state of the file."""
+        return self._source

@@ -36,6 +36,11 @@ class FsspecReader:
                 raise SourceError(f"{self.url}: {exc}") from exc
         return self._opened
 
+    @property
+    def access(self) -> Access:
+        """The options it opens files with."""
+        return self._access
+
     def describe(self) -> Source:
         """Size, and ETag and modification time where the file system tells them."""
         fs, path = self._target()

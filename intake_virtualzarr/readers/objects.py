@@ -85,6 +85,11 @@ class ObjectReader:
     def _target(self) -> tuple[Any, str]:
         return make_store(self._access.signed(self.url), self._access.options(self.url))
 
+    @property
+    def access(self) -> Access:
+        """The options it opens files with."""
+        return self._access
+
     def describe(self) -> Source:
         """State of the object, by one HEAD request."""
         return run(self.describe_async())

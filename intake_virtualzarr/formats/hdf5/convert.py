@@ -166,8 +166,8 @@ def segments_of(
     layout = dataset.layout
     if isinstance(layout, Mapped):
         return tuple(_mapped_segment(block, storage, sources, packing) for block in layout.blocks)
-    if dataset.url is not None:
-        sources = (Source(dataset.url),)
+    if dataset.source is not None:
+        sources = (dataset.source,)
     if isinstance(layout, Chunked):
         stored = _chunked(dataset, layout, storage, fill, sources)
     elif isinstance(layout, Contiguous):

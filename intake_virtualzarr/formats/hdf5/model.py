@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.sources import Source
 
 __all__ = [
     "Chunked",
@@ -158,7 +159,7 @@ class RawDataset:
     """Attributes, the internal ones included; those without a Python form left out."""
     scales: tuple[tuple[int, ...], ...] = ()
     """Addresses of the dimension scales attached to each axis."""
-    url: str | None = None
+    source: Source | None = None
     """File that holds the values; None for the scanned file."""
 
 

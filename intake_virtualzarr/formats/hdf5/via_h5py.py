@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -37,8 +37,16 @@ from intake_virtualzarr.formats.hdf5.model import (
     Values,
 )
 from intake_virtualzarr.formats.hdf5.strings import MAX_STRINGS, too_many_strings
-from intake_virtualzarr.formats.hdf5.virtual import mapped_blocks
+from intake_virtualzarr.formats.hdf5.virtual import (
+    OpenSlab,
+    as_far_as_both_go,
+    is_numbered,
+    mapped_blocks,
+    numbered_name,
+    numbered_slabs,
+)
 from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.readers.urls import local_path
 from intake_virtualzarr.sources import Source
 
@@ -70,8 +78,9 @@ def read_with_h5py(url: str, file: Any) -> RawFile:
     FormatError
         If HDF5 cannot open the file.
     """
+    files = _Files(url, file)
     with _open(url, local_path(url) if url.startswith("file:") else file) as handle:
-        walk = _Walk(url, handle)
+        walk = _Walk(files)
         walk.group("/", handle.id, ())
         return RawFile(walk.groups, walk.datasets, walk.left_out)
 
@@ -86,9 +95,40 @@ def _open(url: str, place: Any) -> Any:
             raise FormatError(f"{url}: HDF5 cannot open it ({exc})") from exc
 
 
+class _Files(NamedTuple):
+    """A file, and how those are opened that it names."""
+
+    url: str
+    """Its URL."""
+    file: Any
+    """A `SourceFile`, unless it is local."""
+    source: Source | None = None
+    """Its state; None for the scanned file."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether HDF5 itself can open the files beside it."""
+        return self.url.startswith("file:")
+
+    @contextlib.contextmanager
+    def another(self, name: str) -> Iterator[tuple[_Files, Any] | None]:
+        """A file that this one names, and its handle; None if it is local and absent."""
+        url = beside(self.url, name)
+        if url.startswith("file:"):
+            if not os.path.exists(local_path(url)):
+                yield None
+                return
+            with _open(url, local_path(url)) as handle:
+                yield _Files(url, None, LocalReader(url).describe()), handle
+        else:
+            file = self.file.another(url)
+            with _open(url, file) as handle:
+                yield _Files(url, file, file.source), handle
+
+
 class _Walk:
-    def __init__(self, url: str, handle: h5py.File) -> None:
-        self.url, self.handle = url, handle
+    def __init__(self, files: _Files) -> None:
+        self.files = files
         self.groups: dict[str, RawGroup] = {}
         self.datasets: dict[str, RawDataset] = {}
         self.left_out: dict[str, str] = {}
@@ -99,7 +139,7 @@ class _Walk:
             self.left_out[path] = f"{path}: links back to a group that holds it"
             return
         if len(self.groups) + len(self.datasets) > MAX_OBJECTS:
-            raise FormatError(f"{self.url}: more than {MAX_OBJECTS} paths; do its links form a lattice?")
+            raise FormatError(f"{self.files.url}: more than {MAX_OBJECTS} paths; do its links form a lattice?")
         self.groups[path] = RawGroup(path, _attributes(gid))
         for name in _names(gid):
             child = f"{path.rstrip('/')}/{decode_text(name)}"
@@ -112,24 +152,32 @@ class _Walk:
 
     def _child(self, path: str, gid: Any, name: bytes, above: tuple[tuple[int, int], ...]) -> None:
         link = gid.links.get_info(name)
-        url = None
         if link.type == h5py.h5l.TYPE_EXTERNAL:
-            filename, _ = gid.links.get_val(name)
-            url = beside(self.url, decode_text(filename))
+            filename, target = map(decode_text, gid.links.get_val(name))
+            self._external(path, filename, target)
+            return
         try:
             oid = h5py.h5o.open(gid, name)
         except H5PY_ERRORS as exc:
             if link.type == h5py.h5l.TYPE_HARD:
                 raise
             target = gid.links.get_val(name)
-            where = decode_text(target) if isinstance(target, bytes) else " of ".join(map(decode_text, target[::-1]))
-            raise UnsupportedError(f"is a link to {where}, which cannot be opened") from exc
+            raise UnsupportedError(f"is a link to {decode_text(target)}, which cannot be opened") from exc
         if isinstance(oid, h5py.h5g.GroupID):
-            if url is not None:
-                raise UnsupportedError(f"is a link to a group of another file; open {url} itself")
             self.group(path, oid, above)
         elif isinstance(oid, h5py.h5d.DatasetID):
-            self.datasets[path] = _dataset(path, oid, self.url, url)
+            self.datasets[path] = _dataset(path, oid, self.files)
+
+    def _external(self, path: str, filename: str, target: str) -> None:
+        with self.files.another(filename) as found:
+            if found is None or target not in found[1]:
+                raise UnsupportedError(f"is a link to {target} of {filename}, which cannot be opened")
+            files, handle = found
+            node = handle[target]
+            if isinstance(node, h5py.Group):
+                raise UnsupportedError(f"is a link to a group of another file; open {files.url} itself")
+            if isinstance(node, h5py.Dataset):
+                self.datasets[path] = _dataset(path, node.id, files)
 
 
 def _identity(oid: Any) -> tuple[int, int]:
@@ -191,7 +239,7 @@ def _texts(aid: Any, datatype: Datatype, shape: Shape) -> list[str]:
 # ---------------------------------------------------------------- datasets
 
 
-def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset:
+def _dataset(path: str, did: Any, files: _Files) -> RawDataset:
     datatype = parse_datatype(_encoded(did.get_type()))
     plist, space = did.get_create_plist(), did.get_space()
     null = space.get_simple_extent_type() == h5py.h5s.NULL
@@ -200,7 +248,7 @@ def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset
     filters = tuple(_filter(plist, i) for i in range(plist.get_nfilters()))
     raw = RawDataset(
         path,
-        int(h5py.h5o.get_info(did).addr) if elsewhere is None else -1,
+        int(h5py.h5o.get_info(did).addr) if files.source is None else -1,
         shape,
         maxshape,
         datatype.encoded,
@@ -208,25 +256,27 @@ def _dataset(path: str, did: Any, url: str, elsewhere: str | None) -> RawDataset
         filters,
         _fill(plist, did, datatype),
         _attributes(did),
-        _scales(did, len(shape or ())) if elsewhere is None else (),
-        elsewhere,
+        _scales(did, len(shape or ())) if files.source is None else (),
+        files.source,
     )
-    return raw if shape is None else _with_layout(raw, datatype, did, elsewhere or url)
+    return raw if shape is None else _with_layout(raw, datatype, did, files)
 
 
-def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, url: str) -> RawDataset:
+def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, files: _Files) -> RawDataset:
     assert raw.shape is not None
     if unwrap(datatype)[1].kind == "vlen-string":
         return replace(raw, layout=_read_texts(did))
     try:
         storage = storage_of(datatype)
-        described = replace(raw, layout=_layout(raw, did, url))
+        described = replace(raw, layout=_layout(raw, did, files))
         fill = np.zeros((), storage.dtype)[()]
-        segments_of(described, storage, fill, (Source(url),), None)
+        segments_of(described, storage, fill, (files.source or Source(files.url),), None)
     except VirtualZarrError:
         nbytes = int(np.prod(raw.shape, dtype=object)) * datatype.size
         if (datatype.has_references and not holds_texts(datatype)) or nbytes > INLINE_LIMIT:
             raise
+        if not files.is_local and did.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
+            raise  # HDF5 does not find the sources, and would show fill values
         try:
             return replace(raw, layout=Values(_read(did, raw.shape)))
         except H5PY_ERRORS:
@@ -283,7 +333,7 @@ def _scales(did: Any, rank: int) -> tuple[tuple[int, ...], ...]:
     return tuple(scales) if any(scales) else ()
 
 
-def _layout(raw: RawDataset, did: Any, url: str) -> Contiguous | Chunked | Compact | External | Mapped:
+def _layout(raw: RawDataset, did: Any, files: _Files) -> Contiguous | Chunked | Compact | External | Mapped:
     plist = did.get_create_plist()
     kind = plist.get_layout()
     if kind == h5py.h5d.CHUNKED:
@@ -294,7 +344,7 @@ def _layout(raw: RawDataset, did: Any, url: str) -> Contiguous | Chunked | Compa
         did.read(h5py.h5s.ALL, h5py.h5s.ALL, buffer, did.get_type())
         return Compact(buffer.tobytes() if size else b"")
     if kind == h5py.h5d.VIRTUAL:
-        return _mapped(raw, did, url)
+        return _mapped(raw, did, files)
     if plist.get_external_count():
         return External(tuple(_external(plist, i) for i in range(plist.get_external_count())))
     offset = did.get_offset()
@@ -330,37 +380,55 @@ def _chunked(raw: RawDataset, did: Any, plist: Any) -> Chunked:
     )
 
 
-def _mapped(raw: RawDataset, did: Any, url: str) -> Mapped:
+def _mapped(raw: RawDataset, did: Any, files: _Files) -> Mapped:
     blocks: list[MappedBlock] = []
     for source in h5py.Dataset(did).virtual_sources():
-        blocks.extend(_mapping(raw, did, source, url))
+        blocks.extend(_mapping(raw, did, source, files))
     return Mapped(tuple(blocks))
 
 
-def _mapping(raw: RawDataset, did: Any, source: Any, url: str) -> Iterator[MappedBlock]:
-    if "%" in source.file_name.replace("%%", "") or "%" in source.dset_name.replace("%%", ""):
-        raise UnsupportedError("is a virtual dataset over numbered files (printf-style), which is not supported")
-    where = url if source.file_name == "." else beside(url, source.file_name)
-    if not where.startswith("file:"):
-        raise UnsupportedError(f"is a virtual dataset over {source.file_name}; open it from a local copy")
-    if where != url and not os.path.exists(local_path(where)):
-        return  # HDF5 shows fill values for files that are absent
-    with _open(where, local_path(where)) as other:
-        if source.dset_name not in other:
-            return
-        inner = _dataset(source.dset_name, other[source.dset_name].id, where, None if where == url else where)
+def _mapping(raw: RawDataset, did: Any, source: Any, files: _Files) -> Iterator[MappedBlock]:
     assert raw.shape is not None
-    assert inner.shape is not None
-    yield from mapped_blocks(inner, _hyperslab(source.src_space, inner.shape), _hyperslab(source.vspace, raw.shape))
+    place = _hyperslab(source.vspace, raw.shape)
+    numbered = is_numbered(source.file_name) or is_numbered(source.dset_name)
+    if not files.is_local and (numbered or None in {n for axis in place for n in axis}):
+        raise UnsupportedError("is a virtual dataset without limit, whose sources tell how long it is; open it from a local copy")
+    if not numbered:
+        inner = _mapped_source(did, source.file_name.replace("%%", "%"), source.dset_name.replace("%%", "%"), files)
+        if inner is not None and inner.shape is not None:
+            both = as_far_as_both_go(_hyperslab(source.src_space, inner.shape), inner.shape, place, raw.shape)
+            if both is not None:
+                yield from mapped_blocks(inner, *both)
+        return
+    for number, slab in numbered_slabs(place, raw.shape):
+        inner = _mapped_source(did, numbered_name(source.file_name, number), numbered_name(source.dset_name, number), files)
+        if inner is not None and inner.shape is not None:
+            both = as_far_as_both_go(_hyperslab(source.src_space, inner.shape), inner.shape, slab, raw.shape)
+            if both is not None:
+                yield from mapped_blocks(inner, *both)
 
 
-def _hyperslab(space: Any, shape: Shape) -> tuple[tuple[int, int, int, int], ...]:
-    """Start, stride, count and block along each axis."""
+def _mapped_source(did: Any, filename: str, path: str, files: _Files) -> RawDataset | None:
+    """A dataset that a virtual one shows; None if it is absent: HDF5 shows fill values then."""
+    if filename == ".":
+        handle = h5py.File(h5py.h5i.get_file_id(did))
+        return _dataset(path, handle[path].id, files) if path in handle else None
+    with files.another(filename) as found:
+        if found is None or path not in found[1]:
+            return None
+        return _dataset(path, found[1][path].id, found[0])
+
+
+def _hyperslab(space: Any, shape: Shape) -> OpenSlab:
+    """Start, stride, count and block along each axis; None where there is no limit."""
     if space.get_select_type() == h5py.h5s.SEL_ALL:
         return tuple((0, 1, 1, n) for n in shape)
     if space.get_select_type() != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         raise UnsupportedError("is a virtual dataset with an irregular selection")
     start, stride, count, block = space.get_regular_hyperslab()
-    if h5py.h5s.UNLIMITED in (*count, *block):
-        raise UnsupportedError("is a virtual dataset with an unlimited selection")
-    return tuple(tuple(int(v) for v in axis) for axis in zip(start, stride, count, block, strict=True))  # type: ignore[misc]
+
+    def limit(n: int) -> int | None:
+        return None if n == h5py.h5s.UNLIMITED else int(n)
+
+    axes = zip(start, stride, count, block, strict=True)
+    return tuple((int(first), int(step), limit(times), limit(size)) for first, step, times, size in axes)
