@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from intake_virtualzarr.cache import ChunkCache
 from intake_virtualzarr.cf import Packing
-from intake_virtualzarr.errors import ManifestError, UnsupportedError
-from intake_virtualzarr.grid import ChunkGrid, Shape
+from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.fills import as_scalar, family, fill_segment, is_exact, is_fill, is_nan
+from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.indexing import normalize_key, runs_of
 from intake_virtualzarr.readers import Access, ReaderPool
 from intake_virtualzarr.reading import read_segments
-from intake_virtualzarr.segments import Segment, StoredArray, Window
+from intake_virtualzarr.segments import Segment, StoredArray, Window, check_segments, covers
 from intake_virtualzarr.selection import AxisRequest, overlap, request_length
 
 __all__ = ["VirtualZarrArray"]
@@ -97,14 +98,14 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self.shape: Shape = tuple(int(n) for n in shape)
         self.dtype = np.dtype(dtype)
-        self.fill_value = _as_scalar(fill_value, self.dtype)
+        self.fill_value = as_scalar(fill_value, self.dtype)
         # a sequence that opens its members when they are touched is kept as it is
         self.segments: Sequence[Segment] = segments if isinstance(segments, Sequence) else tuple(segments)
         self.decoded = decoded
         self.mixed = mixed
         self.readers = readers or _DEFAULT_READERS
         if check:
-            _check_segments(self.shape, self.segments)
+            check_segments(self.shape, self.segments)
 
     # ------------------------------------------------------------------ making
 
@@ -299,9 +300,9 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         dtypes, has_nan = set(), False
         for segment in self.segments:
             dtype = segment.stored.dtype
-            if not _is_exact(dtype, self.dtype) and self.dtype.kind not in "fc":
+            if not is_exact(dtype, self.dtype) and self.dtype.kind not in "fc":
                 self._check_one_cast(dtype)
-            if is_fill(segment) and _is_nan(segment.stored.fill_value):
+            if is_fill(segment) and is_nan(segment.stored.fill_value):
                 has_nan = True  # made by a join or a mask, not by a file: whatever holds NaN will do
             elif not is_fill(segment):
                 dtypes.add(dtype if segment.packing is None else segment.packing.dtype)
@@ -310,10 +311,10 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         common = np.result_type(*dtypes) if dtypes else self.dtype
         if packing is None and self.dtype.kind in "fc" and common.kind in "iufc":
             common = np.result_type(common, self.dtype)
-        has_nan = has_nan or (_is_nan(fill) and not _covers(self.shape, self.segments))
+        has_nan = has_nan or (is_nan(fill) and not covers(self.shape, self.segments))
         if has_nan and common.kind in "iu":
             common = np.dtype("f4" if common.itemsize <= 2 else "f8")
-        return self.replace(dtype=common, fill_value=_as_scalar(fill, common), decoded=True, mixed=False)
+        return self.replace(dtype=common, fill_value=as_scalar(fill, common), decoded=True, mixed=False)
 
     # ------------------------------------------------------------------ NumPy and xarray
 
@@ -411,17 +412,17 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             return self  # "some length": NumPy keeps the one that is there
         if to == self.dtype:
             return self
-        if to.kind not in "biufcOUS" or self.dtype.kind not in "biufcOUS" or _family(to) != _family(self.dtype):
+        if to.kind not in "biufcOUS" or self.dtype.kind not in "biufcOUS" or family(to) != family(self.dtype):
             raise UnsupportedError(f"a virtual array of {self.dtype} cannot be cast to {to}; load it first")
         self._check_one_cast(to)
-        return self.replace(dtype=to, fill_value=_as_scalar(self.fill_value, to))
+        return self.replace(dtype=to, fill_value=as_scalar(self.fill_value, to))
 
     def _check_one_cast(self, to: np.dtype[Any]) -> None:
         """Values are cast once, when they are read: raise if a cast to the present type has already lost something."""
         for segment in self.segments:
             packing = segment.packing if self.decoded else None
             first = segment.stored.dtype if packing is None else packing.dtype
-            if not _is_exact(first, self.dtype):
+            if not is_exact(first, self.dtype):
                 raise UnsupportedError(
                     f"values of {first} were cast to {self.dtype}, and a second cast, to {to}, has no virtual form; "
                     "cast once, or load or chunk the array first"
@@ -521,109 +522,14 @@ def _with[T](values: tuple[T, ...], axis: int, value: T) -> tuple[T, ...]:
     return (*values[:axis], value, *values[axis:])
 
 
-def _as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
-    if type(value) is dtype.type and dtype.kind in "iufcb":
-        return value
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if value is None:
-        return "" if dtype.kind == "O" else np.zeros((), dtype)[()]
-    if isinstance(value, np.ndarray | list | tuple) and dtype.names is None:
-        raise UnsupportedError(f"a fill value of shape {np.shape(value)} has no virtual form; only a scalar has")
-    if dtype.kind == "O" and not isinstance(value, str):
-        raise UnsupportedError(
-            f"a virtual array of text cannot hold {value!r}, the mark for what is missing (the files cover different labels); "
-            "load the variable (loadable_variables=[…]), drop it, or join with join='inner' or join='exact'"
-        )
-    if dtype.kind in "OV" or isinstance(value, np.void):
-        return value
-    with np.errstate(all="ignore"):
-        return np.asarray(value).astype(dtype)[()]
-
-
-def _family(dtype: np.dtype[Any]) -> str:
-    """Data types that can be cast to each other: numbers, bytes of fixed length, text."""
-    return dtype.kind if dtype.kind in "SV" else "text" if dtype.kind in "OU" else "number"
-
-
-def _is_exact(dtype: np.dtype[Any], to: np.dtype[Any]) -> bool:
-    """Whether a cast changes no value (NumPy calls that of 64-bit integers to float64 safe)."""
-    return np.can_cast(dtype, to, "safe") and not (dtype.kind in "iu" and dtype.itemsize == 8 and to.kind in "fc")
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))
-
-
 def _decode_fill(fill: Any, packing: Packing, array: VirtualZarrArray) -> Any:
-    if _is_nan(fill):
+    if is_nan(fill):
         return np.nan
     raw = next(segment.stored.dtype for segment in array.segments if not is_fill(segment))
     value = np.array([fill])
     with np.errstate(all="ignore"):
         stored = value.astype(raw)
     return packing.decode(stored if stored[0] == value[0] else value)[0]
-
-
-def fill_segment(shape: Shape, dtype: np.dtype[Any], value: Any, chunk_shape: Sequence[int] | None = None) -> Segment:
-    """A segment that reads as one value: a stored array of which no chunk is stored."""
-    from intake_virtualzarr.codecs.spec import bytes_codec
-    from intake_virtualzarr.manifest import ChunkManifest
-    from intake_virtualzarr.sources import SourceTable
-
-    grid = ChunkGrid.regular(shape, tuple(chunk_shape) if chunk_shape is not None else tuple(max(n, 1) for n in shape))
-    native = dtype.newbyteorder("=") if dtype.names is None else dtype
-    stored = StoredArray(
-        native,
-        _as_scalar(value, native),
-        grid,
-        (bytes_codec(native),),
-        ChunkManifest.empty(grid.grid_shape),
-        SourceTable(()),
-    )
-    return Segment.whole(stored)
-
-
-def is_fill(segment: Segment) -> bool:
-    """Whether it is a region of one value that belongs to no file (known without reading any page)."""
-    return len(segment.stored.sources) == 0 and segment.packing is None
-
-
-def _covers(shape: Shape, segments: Sequence[Segment]) -> bool:
-    total = 1
-    for n in shape:
-        total *= n
-    return sum(int(np.prod(s.shape, dtype=np.int64)) for s in segments) >= total
-
-
-def _check_segments(shape: Shape, segments: Sequence[Segment]) -> None:
-    """Raise if a segment leaves the array or two overlap."""
-    for segment in segments:
-        if len(segment.offset) != len(shape):
-            raise ManifestError(f"segment of {len(segment.offset)} axes in an array of {len(shape)}")
-        if any(o < 0 or stop > n for o, stop, n in zip(segment.offset, segment.stop, shape, strict=True)):
-            raise ManifestError(f"segment at {segment.offset} of shape {segment.shape} leaves the array {shape}")
-    if len(segments) > 1 and shape:
-        _check_overlap(segments, len(shape))
-
-
-def _check_overlap(segments: Sequence[Segment], ndim: int) -> None:
-    # sweep along the axis on which most segments begin at a place of their own
-    axis = max(range(ndim), key=lambda a: len({s.offset[a] for s in segments}))
-    active: list[Segment] = []
-    for segment in sorted(segments, key=lambda s: s.offset[axis]):
-        if 0 in segment.shape:
-            continue
-        active = [other for other in active if other.stop[axis] > segment.offset[axis]]
-        for other in active:
-            if all(
-                a < d and c < b
-                for a, b, c, d in zip(segment.offset, segment.stop, other.offset, other.stop, strict=True)
-            ):
-                raise ManifestError(
-                    f"segments at {segment.offset} of shape {segment.shape} and at {other.offset} of shape {other.shape} overlap"
-                )
-        active.append(segment)
 
 
 def pool_of(arrays: Iterable[VirtualZarrArray]) -> ReaderPool:

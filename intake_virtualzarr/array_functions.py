@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.array import (
-    VirtualZarrArray,
-    _as_scalar,
-    _covers,
-)
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.fills import as_scalar
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.indexing import runs_of
 from intake_virtualzarr.joins import axis_number, concatenate, filled, join, stack
 from intake_virtualzarr.masks import OuterMask, masks_by_axis
-from intake_virtualzarr.segments import Segment, Window, same_fill
+from intake_virtualzarr.segments import Segment, Window, covers, same_fill
 
 __all__ = ["dispatch", "dispatch_ufunc", "namespace", "where"]
 
@@ -321,7 +318,7 @@ def where(condition: Any, *choices: Any) -> VirtualZarrArray:
         raise UnsupportedError(
             "numpy.where with a mask that varies along several axes at once has no virtual form; load or chunk the array first"
         )
-    return _masked(x, masks, _as_scalar(scalar, dtype))
+    return _masked(x, masks, as_scalar(scalar, dtype))
 
 
 def _single_value(array: VirtualZarrArray) -> Any:
@@ -333,7 +330,7 @@ def _single_value(array: VirtualZarrArray) -> Any:
 def _masked(
     array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any
 ) -> VirtualZarrArray:
-    if not same_fill(array.fill_value, other) and not _covers(array.shape, array.segments):
+    if not same_fill(array.fill_value, other) and not covers(array.shape, array.segments):
         array = filled(array)
     segments: Sequence[Segment] = array.segments
     for axis, mask in enumerate(masks):

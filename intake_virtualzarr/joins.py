@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.array import VirtualZarrArray, _covers, _family, _is_nan, fill_segment, is_fill, pool_of
+from intake_virtualzarr.array import VirtualZarrArray, pool_of
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.fills import family, fill_segment, is_fill, is_nan
 from intake_virtualzarr.grid import Shape
-from intake_virtualzarr.segments import Segment, same_fill
+from intake_virtualzarr.segments import Segment, covers, same_fill
 
 __all__ = ["as_virtual", "axis_number", "concatenate", "filled", "join", "stack"]
 
@@ -115,7 +116,7 @@ def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | No
     at = 0
     for item in items:
         parts = item.segments
-        if item.fill_value is not fill and not same_fill(item.fill_value, fill) and not _covers(item.shape, parts):
+        if item.fill_value is not fill and not same_fill(item.fill_value, fill) and not covers(item.shape, parts):
             parts = filled(item).segments
         if packing is not None:
             parts = [_packed_fill(s, packing) for s in parts]
@@ -137,7 +138,7 @@ def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | No
 
 def _packed_fill(segment: Segment, packing: Packing) -> Segment:
     """A region of one stored number, joined with packed numbers, is packed like them; NaN is no stored number."""
-    plain = is_fill(segment) and not _is_nan(segment.stored.fill_value)
+    plain = is_fill(segment) and not is_nan(segment.stored.fill_value)
     return replace(segment, packing=packing) if plain else segment
 
 
@@ -146,7 +147,7 @@ def common_dtype(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
         result = np.result_type(*dtypes)
     except TypeError as exc:
         raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}") from exc
-    if len({_family(d) for d in dtypes}) > 1:
+    if len({family(d) for d in dtypes}) > 1:
         raise UnsupportedError(f"no common data type for {sorted(map(str, dtypes))}")
     return result
 
@@ -160,7 +161,7 @@ def filled(array: VirtualZarrArray) -> VirtualZarrArray:
     for segment in array.segments:
         missing = [piece for box in missing for piece in _minus(box, (segment.offset, segment.shape))]
     dtype = array.dtype
-    packing = None if array.decoded or _is_nan(array.fill_value) else array.packing
+    packing = None if array.decoded or is_nan(array.fill_value) else array.packing
     fills = [
         replace(fill_segment(shape, dtype, array.fill_value), offset=offset, packing=packing)
         for offset, shape in missing

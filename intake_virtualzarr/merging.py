@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.array import VirtualZarrArray, is_fill
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.errors import EncodingMismatchError
+from intake_virtualzarr.fills import is_fill
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.hierarchy.plan import Leaf, plan_array
 from intake_virtualzarr.readers import ReaderPool

@@ -16,7 +16,7 @@ from intake_virtualzarr.grid import ChunkGrid, Shape
 from intake_virtualzarr.manifest import Manifest
 from intake_virtualzarr.sources import Source
 
-__all__ = ["Segment", "StoredArray", "Window", "same_fill"]
+__all__ = ["Segment", "StoredArray", "Window", "check_segments", "covers", "same_fill"]
 
 
 def same_fill(a: Any, b: Any) -> bool:
@@ -193,3 +193,41 @@ class Segment:
             offset=(*self.offset[:axis], at, *self.offset[axis + 1 :]),
             shape=(*self.shape[:axis], count, *self.shape[axis + 1 :]),
         )
+
+
+def covers(shape: Shape, segments: Sequence[Segment]) -> bool:
+    """Whether segments that do not overlap fill an array."""
+    total = 1
+    for n in shape:
+        total *= n
+    return sum(int(np.prod(s.shape, dtype=np.int64)) for s in segments) >= total
+
+
+def check_segments(shape: Shape, segments: Sequence[Segment]) -> None:
+    """Raise if a segment leaves the array or two overlap."""
+    for segment in segments:
+        if len(segment.offset) != len(shape):
+            raise ManifestError(f"segment of {len(segment.offset)} axes in an array of {len(shape)}")
+        if any(o < 0 or stop > n for o, stop, n in zip(segment.offset, segment.stop, shape, strict=True)):
+            raise ManifestError(f"segment at {segment.offset} of shape {segment.shape} leaves the array {shape}")
+    if len(segments) > 1 and shape:
+        _check_overlap(segments, len(shape))
+
+
+def _check_overlap(segments: Sequence[Segment], ndim: int) -> None:
+    # sweep along the axis on which most segments begin at a place of their own
+    axis = max(range(ndim), key=lambda a: len({s.offset[a] for s in segments}))
+    active: list[Segment] = []
+    for segment in sorted(segments, key=lambda s: s.offset[axis]):
+        if 0 in segment.shape:
+            continue
+        active = [other for other in active if other.stop[axis] > segment.offset[axis]]
+        for other in active:
+            if all(
+                a < d and c < b
+                for a, b, c, d in zip(segment.offset, segment.stop, other.offset, other.stop, strict=True)
+            ):
+                raise ManifestError(
+                    f"segments at {segment.offset} of shape {segment.shape} and at {other.offset} of shape {other.shape} overlap"
+                )
+        active.append(segment)

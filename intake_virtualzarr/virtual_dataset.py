@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from intake_virtualzarr.array import VirtualZarrArray, is_fill
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.fills import is_fill
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
 from intake_virtualzarr.labels import decoded_labels, read_labels
 

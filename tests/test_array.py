@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.array import VirtualZarrArray, fill_segment
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import ManifestError, SourceChangedError, UnsupportedError, UnsupportedIndexError
+from intake_virtualzarr.fills import fill_segment
 from intake_virtualzarr.grid import AxisGrid
 from intake_virtualzarr.indexing import MAX_RUNS, runs_of
 

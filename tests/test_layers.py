@@ -17,7 +17,7 @@ ROOT = Path(intake_virtualzarr.__file__).parent
 LAYERS = (
     (
         "values",
-        "_version errors html progress threads cache grid codecs cf manifest sources segments selection indexing planning",
+        "_version errors html progress threads cache grid codecs cf manifest sources segments fills selection indexing planning",
     ),
     ("bytes", "readers batching"),
     ("parsers", "formats scanning"),

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import intake_virtualzarr.xarray  # noqa: F401 - the accessor
-from intake_virtualzarr.array import VirtualZarrArray, fill_segment
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import ManifestError
+from intake_virtualzarr.fills import fill_segment
 from intake_virtualzarr.grid import AxisGrid
 from intake_virtualzarr.hierarchy.plan import Concat, Leaf, plan_array
 from intake_virtualzarr.manifest import ChunkManifest, concatenate_manifests

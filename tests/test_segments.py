@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import axis_grids
 
-from intake_virtualzarr.array import fill_segment
 from intake_virtualzarr.errors import ManifestError
+from intake_virtualzarr.fills import fill_segment
 from intake_virtualzarr.segments import Segment, Window
 from intake_virtualzarr.selection import assign, overlap, pick, picks_of, strided, take
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -56,16 +57,10 @@ class Decoder:
         self._woven = woven
 
     def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
-        stored = shape
-        for order in self._orders:
-            stored = tuple(stored[i] for i in order)
-        chunk = ChunkSpec(self._dtype, stored, prod(shape) * self._itemsize)
+        chunk = ChunkSpec(self._dtype, _transposed(shape, self._orders), prod(shape) * self._itemsize)
         for step in self._steps:
             data = step(data, chunk)
-        values = self._to_values(data, chunk)
-        for order in reversed(self._orders):
-            values = values.transpose(np.argsort(order))
-        return values
+        return _restored(self._to_values(data, chunk), self._orders)
 
     def into(
         self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
@@ -95,13 +90,7 @@ class ArrayStep(Decoder):
         self._inner = compile_pipeline(rest, undo[1])
 
     def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
-        stored = shape
-        for order in self._orders:
-            stored = tuple(stored[i] for i in order)
-        values = self._undo(self._inner(data, stored))
-        for order in reversed(self._orders):
-            values = values.transpose(np.argsort(order))
-        return values
+        return _restored(self._undo(self._inner(data, _transposed(shape, self._orders))), self._orders)
 
     def into(
         self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
@@ -109,6 +98,20 @@ class ArrayStep(Decoder):
         """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
         values = self(data, shape)
         target[...] = values if inside is None else values[inside]
+
+
+def _transposed(shape: Shape, orders: Iterable[tuple[int, ...]]) -> Shape:
+    """The shape as it is stored, after all transpositions."""
+    for order in orders:
+        shape = tuple(shape[axis] for axis in order)
+    return shape
+
+
+def _restored(values: npt.NDArray[Any], orders: Sequence[tuple[int, ...]]) -> npt.NDArray[Any]:
+    """Values with their transpositions undone."""
+    for order in reversed(orders):
+        values = values.transpose(np.argsort(order))
+    return values
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from intake_virtualzarr.hierarchy.grids import grid_from_json
 from intake_virtualzarr.hierarchy.source_pages import resolve
 from intake_virtualzarr.hierarchy.types import data_type_from_json
 from intake_virtualzarr.readers.urls import quoted
-from intake_virtualzarr.segments import Segment, Window, same_fill
+from intake_virtualzarr.segments import Segment, Window, covers, same_fill
 
 if TYPE_CHECKING:
     from intake_virtualzarr.array import VirtualZarrArray
@@ -146,7 +146,7 @@ class MemberSegments(Sequence[Segment]):
             array = array.replace(segments=tuple(replace(s, packing=None) for s in array.segments))
         self._check(member, array, number, length)
         segments = list(array.segments)
-        if not _is_covered(array.shape, segments):
+        if not covers(array.shape, segments):
             from intake_virtualzarr.joins import filled
 
             segments = list(filled(array).segments)
@@ -256,12 +256,6 @@ class MemberSegments(Sequence[Segment]):
             raise HierarchyError(
                 f"{self._label}: member {number} has data type {array.dtype}, the array {self.dtype}; expected 'decode'"
             )
-
-
-def _is_covered(shape: Shape, segments: Sequence[Segment]) -> bool:
-    from intake_virtualzarr.array import _covers
-
-    return _covers(shape, segments)
 
 
 def _rearranged(segment: Segment, axes: Sequence[int | None], shape: Shape, along: int, length: int) -> Segment:

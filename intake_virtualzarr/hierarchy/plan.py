@@ -13,9 +13,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.array import VirtualZarrArray, is_fill
+from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import Packing
 from intake_virtualzarr.codecs import Pipeline, same_decoding
+from intake_virtualzarr.fills import is_fill
 from intake_virtualzarr.grid import AxisGrid, ChunkGrid, Shape, concatenate_axes
 from intake_virtualzarr.manifest import ChunkManifest, concatenate_manifests
 from intake_virtualzarr.segments import Segment, StoredArray, Window, same_fill
