@@ -64,7 +64,7 @@ class UpdateReport:
     unchanged: int
     """Those of them that are in the store, and as they were."""
     appended: tuple[SourceItem, ...]
-    """Sources that are added."""
+    """Sources that are added; if the update is refused, those that would be but for the conflicts."""
     differences: tuple[Difference, ...]
     """Sources that are in the store and not as they were, or that do not follow on it."""
     references: int
@@ -166,7 +166,7 @@ def update(
         return _rewrite(plan, opening, joining, fuse)
     if plan.conflicts and conflicts == "refuse":
         if dry_run:
-            return plan.report("refuse")
+            return plan.report("refuse", appended=tuple(one.source for one in later))
         raise IngestError(_refusal(plan))
     if not later:
         return _publish_alone(plan)

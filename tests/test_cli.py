@@ -243,7 +243,7 @@ def test_update_lists_changed_sources_and_refuses_them(run, published, third):
     code, out, _ = run("update", third, "--to", published.catalog, "--dry-run", "--json")
     report = json.loads(out)
     assert (code, report["action"]) == (1, "refuse")
-    assert [(one["state"], one["item_id"]) for one in report["sources"]] == [("changed", "month-1")]
+    assert [(one["state"], one["item_id"]) for one in report["sources"]] == [("changed", "month-1"), ("new", "month-3")]
     assert "modification time" in report["sources"][0]["reason"]
     code, out, err = run("update", third, "--to", published.catalog)
     assert (code, out) == (1, "")

@@ -98,7 +98,7 @@ def _print(report: UpdateReport) -> None:
     ]
     rows = [*rows, *(("skipped", label, "", reason) for label, reason in report.skipped.items())]
     if rows:
-        print_table(("", "item", "time", ""), rows)
+        print_table(("state", "item", "time", "what"), rows)
     count = f"{report.found} source file{'' if report.found == 1 else 's'} found, {report.unchanged} of them as they were"
     print_text(count if report.found else "nothing was found")
     where = f"{local_path(report.directory)}: {report.name!r}"
