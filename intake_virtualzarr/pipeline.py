@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -36,8 +36,8 @@ __all__ = ["ENVIRONMENT", "VirtualPipeline", "use_fast_pipeline"]
 ENVIRONMENT = "INTAKE_VIRTUALZARR_PIPELINE"
 """Environment variable; ``0`` leaves zarr-python's own pipeline in place."""
 SETTING = "codec_pipeline.path"
-SCATTERED = 32
-"""Chunks of a request that is no box of elements, read at once."""
+SCATTERED_BYTES = 64 * 1024 * 1024
+"""Decoded bytes of the chunks of a request that is no box of elements, read at once."""
 
 type Item = tuple[Any, Any, Any, Any, bool]
 """Byte getter, chunk spec, selection in the chunk, selection in the result, whether the chunk is needed whole."""
@@ -136,7 +136,7 @@ class VirtualPipeline(CodecPipeline):
         if box is not None:
             await asyncio.to_thread(array.read, box.windows, name, cache, values[box.insert])
         else:
-            await _scattered(batch, store, values, drop_axes)
+            await asyncio.to_thread(_read_scattered, batch, store, values, drop_axes)
         return (GetResult(status="present"),) * len(batch)
 
 
@@ -192,37 +192,24 @@ def _box(batch: Sequence[Item], grid: ChunkGrid, first: Shape, store: Any, shape
     return _Box(tuple(windows), tuple(insert) if insert else (...,))
 
 
-_scatter_pool: ThreadPoolExecutor | None = None
+def _read_scattered(batch: Sequence[Item], store: Any, out: npt.NDArray[Any], drop_axes: tuple[int, ...]) -> None:
+    """Read whole chunks, many by one request, and take listed elements of each."""
+    array, grid, _, cache, name = store.array_behind(batch[0][0].path)
+    most = max(1, SCATTERED_BYTES // max(1, array.dtype.itemsize * prod(batch[0][1].shape)))
+    for start in range(0, len(batch), most):
+        part = batch[start : start + most]
+        boxes = [
+            [Window(b.start, b.stop - b.start) for b in grid.box(store.array_behind(getter.path)[2])]
+            for getter, *_ in part
+        ]
+        for (_, spec, inside, outside, _), chunk in zip(part, array.read_many(boxes, name, cache), strict=True):
+            values = chunk
+            if values.shape != tuple(spec.shape):  # zarr-python counts elements of the whole last chunk
+                values = np.full(tuple(spec.shape), array.fill_value, dtype=array.dtype)
+                values[tuple(slice(0, n) for n in chunk.shape)] = chunk
+            picked = values[inside]
+            out[outside] = picked.squeeze(axis=drop_axes) if drop_axes else picked
 
-
-async def _scattered(batch: Sequence[Item], store: Any, out: npt.NDArray[Any], drop_axes: tuple[int, ...]) -> None:
-    """Read chunks one by one, several at once, and take listed elements of each."""
-    global _scatter_pool
-    if _scatter_pool is None:
-        _scatter_pool = ThreadPoolExecutor(SCATTERED, thread_name_prefix="intake-virtualzarr-scattered")
-
-    def one(item: Item) -> None:
-        getter, spec, inside, outside, _ = item
-        array, grid, coords, cache, name = store.array_behind(getter.path)
-        values = array.read([Window(b.start, b.stop - b.start) for b in grid.box(coords)], name, cache)
-        if values.shape != tuple(spec.shape):  # zarr-python counts elements of the whole last chunk
-            whole = np.full(tuple(spec.shape), array.fill_value, dtype=array.dtype)
-            whole[tuple(slice(0, n) for n in values.shape)] = values
-            values = whole
-        picked = values[inside]
-        out[outside] = picked.squeeze(axis=drop_axes) if drop_axes else picked
-
-    loop = asyncio.get_running_loop()
-    await asyncio.gather(*(loop.run_in_executor(_scatter_pool, one, item) for item in batch))
-
-
-if hasattr(os, "register_at_fork"):
-
-    def _forget_pool() -> None:
-        global _scatter_pool
-        _scatter_pool = None
-
-    os.register_at_fork(after_in_child=_forget_pool)
 
 register_pipeline(VirtualPipeline)
 

@@ -122,13 +122,16 @@ class ChunkList:
         Number of each chunk in the grid, in C order.
     source, offset, length, codec : integer array
         Where each lies, and how it is encoded.
+    out : numpy.ndarray
+        Where elements of them go.
     """
 
-    __slots__ = ("_users", "_where", "codec", "length", "number", "offset", "shares", "source", "stored")
+    __slots__ = ("_users", "_where", "codec", "length", "number", "offset", "out", "shares", "source", "stored")
 
     def __init__(self, shares: Sequence[Share], out: npt.NDArray[Any], *, decoded: bool) -> None:
         self.stored: StoredArray = shares[0].segment.stored
         self.shares = shares
+        self.out = out
         parts = []
         for share in shares:
             columns = share.columns()

@@ -23,12 +23,12 @@ from intake_virtualzarr.planning import ChunkList, Placement, plan_read
 from intake_virtualzarr.readers import Buffer, ReaderPool
 from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.readers.loop import gather, run
-from intake_virtualzarr.segments import Segment, StoredArray, Window
+from intake_virtualzarr.segments import Segment, Window
 from intake_virtualzarr.selection import AxisRequest, assign, take
 from intake_virtualzarr.sources import Source
 from intake_virtualzarr.threads import decode_pool, thread_count
 
-__all__ = ["read_segments"]
+__all__ = ["Box", "read_boxes", "read_segments"]
 
 BATCH_BYTES = 1024 * 1024
 """Encoded bytes of the chunks that one task reads from a near file and decodes: they stay in the cache of a core."""
@@ -83,8 +83,38 @@ def read_segments(
     """
     if cache is None and _read_only_chunk(segments, requests, out, readers, decoded=decoded):
         return
-    read = _Read(out, readers, decoded, name, cache)
-    lists = plan_read(segments, requests, out, fill_value, decoded=decoded)
+    boxes = [Box(segments, requests, out)]
+    read_boxes(boxes, fill_value, readers, decoded=decoded, name=name, cache=cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Elements that are asked for, and where they go."""
+
+    segments: Iterable[Segment]
+    """Where the values lie."""
+    requests: Sequence[AxisRequest]
+    """Elements along each axis."""
+    out: npt.NDArray[Any]
+    """Shape of the requests."""
+
+
+def read_boxes(
+    boxes: Sequence[Box],
+    fill_value: Any,
+    readers: ReaderPool,
+    *,
+    decoded: bool,
+    name: str = "array",
+    cache: ChunkCache | None = None,
+) -> None:
+    """Fill several boxes of one array, with requests shared among them. Parameters and errors as `read_segments`."""
+    read = _Read(readers, decoded, name, cache)
+    lists = [
+        chunks
+        for box in boxes
+        for chunks in plan_read(box.segments, box.requests, box.out, fill_value, decoded=decoded)
+    ]
     if cache is not None:
         for chunks in lists:
             read.use_cache(chunks)
@@ -177,10 +207,7 @@ def _batches(chunks: ChunkList, target: int, most: int) -> Iterator[_Batch]:
 class _Read:
     """One request under way."""
 
-    def __init__(
-        self, out: npt.NDArray[Any], readers: ReaderPool, decoded: bool, name: str, cache: ChunkCache | None
-    ) -> None:
-        self.out = out
+    def __init__(self, readers: ReaderPool, decoded: bool, name: str, cache: ChunkCache | None) -> None:
         self.readers = readers
         self.decoded = decoded
         self.name = name
@@ -195,7 +222,7 @@ class _Read:
             return
         found = np.flatnonzero(here)
         for chunk, placements in zip((k for k in known if k is not None), chunks.placements(found), strict=True):
-            self._place_all(chunk, placements)
+            self._place_all(chunk, placements, chunks.out)
         chunks.keep(np.flatnonzero(~here))
 
     def run(self, lists: Sequence[ChunkList]) -> None:
@@ -257,21 +284,31 @@ class _Read:
                 self._finish(batch, blocks)
 
         async def one(job: Sequence[_Batch]) -> None:
+            by_source: dict[str, list[_Batch]] = {}
+            for batch in job:
+                by_source.setdefault(batch.source.url, []).append(batch)
+            job = [batch for batches in by_source.values() for batch in batches]
             async with gate:
-                found = await gather([self._fetch_far(batch) for batch in job])
+                fetched = await gather([self._fetch_far(batches) for batches in by_source.values()])
+                found = [blocks for of_source in fetched for blocks in of_source]
                 await loop.run_in_executor(pool, finish, job, found)
 
         await gather([one(job) for job in jobs])
 
-    async def _fetch_far(self, batch: _Batch) -> Sequence[Buffer]:
-        source = batch.source
+    async def _fetch_far(self, batches: Sequence[_Batch]) -> list[Sequence[Buffer]]:
+        """The blocks of batches that lie in one source: neighbours are fetched by one request, whose batch they are in."""
+        source = batches[0].source
         reader: Any = self.readers.get(source.url)
+        ranges = [one for batch in batches for one in batch.ranges()]
         try:
             if hasattr(reader, "read_async"):
-                return await reader.read_async(batch.ranges(), source)  # type: ignore[no-any-return]
-            return await asyncio.to_thread(reader.read, batch.ranges(), source)
+                blocks = await reader.read_async(ranges, source)
+            else:
+                blocks = await asyncio.to_thread(reader.read, ranges, source)
         except SourceError as exc:
-            raise self._named(batch, exc) from exc
+            raise self._named(batches[0], exc) from exc
+        rest = iter(blocks)
+        return [[next(rest) for _ in range(batch.chosen.size)] for batch in batches]
 
     # ------------------------------------------------------------------ decoding
 
@@ -286,7 +323,7 @@ class _Read:
             try:
                 decode = own if codec == 0 else compile_pipeline(stored.alternatives[codec - 1], stored.dtype)
                 edges = shape if shape is not None else stored.grid.stored_shape(chunks.coords(index))
-                self._decode(decode, block, edges, placements, stored, int(chunks.number[index]))
+                self._decode(decode, block, edges, placements, chunks, int(chunks.number[index]))
             except Exception as exc:
                 raise CodecError(
                     f"{self.name}: chunk {_text(chunks.coords(index))}: {int(chunks.length[index])} bytes "
@@ -299,23 +336,25 @@ class _Read:
         block: Buffer,
         shape: tuple[int, ...],
         placements: Sequence[Placement],
-        stored: StoredArray,
+        chunks: ChunkList,
         number: int,
     ) -> None:
         if self.cache is None and len(placements) == 1 and placements[0].share.plain:
-            self._decode_into(decode, block, shape, placements[0])
+            self._decode_into(decode, block, shape, placements[0], chunks.out)
             return
         chunk = decode(block, shape)
         if self.cache is not None:
-            self.cache.put(stored, number, chunk)
-        self._place_all(chunk, placements)
+            self.cache.put(chunks.stored, number, chunk)
+        self._place_all(chunk, placements, chunks.out)
 
-    def _decode_into(self, decode: Decoder, block: Buffer, shape: tuple[int, ...], placement: Placement) -> None:
+    def _decode_into(
+        self, decode: Decoder, block: Buffer, shape: tuple[int, ...], placement: Placement, out: npt.NDArray[Any]
+    ) -> None:
         """Decode straight into the result: one segment, axes as they are stored, slices only."""
         segment = placement.share.segment
         packing = segment.packing if self.decoded else None
         inside: Any = None if placement.whole else placement.inside
-        target = self.out[(*placement.outside, ...)]  # a view, also of an array without axes
+        target = out[(*placement.outside, ...)]  # a view, also of an array without axes
         dtype = segment.stored.dtype
         if packing is None and dtype == target.dtype:
             decode.into(block, shape, inside, target)
@@ -329,7 +368,7 @@ class _Read:
         else:
             target[...] = packing.decode(values)
 
-    def _place_all(self, chunk: npt.NDArray[Any], placements: Sequence[Placement]) -> None:
+    def _place_all(self, chunk: npt.NDArray[Any], placements: Sequence[Placement], out: npt.NDArray[Any]) -> None:
         for placement in placements:
             segment = placement.share.segment
             values = take(chunk, placement.inside)
@@ -337,7 +376,7 @@ class _Read:
                 values = segment.packing.decode(values)
             if segment.axes != tuple(range(segment.stored.ndim)):
                 values = _arrange(values, segment.axes)
-            assign(self.out, placement.outside, values)
+            assign(out, placement.outside, values)
 
 
 def _jobs(batches: Sequence[_Batch], target: int) -> Iterator[list[_Batch]]:

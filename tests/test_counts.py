@@ -246,3 +246,25 @@ def test_requests_under_way_are_capped(tmp_path, monkeypatch):
         assert [len(b) for b in blocks] == [10] * 40
         assert sum(server.requests.values()) == 40
     assert most <= 3
+
+
+def test_listed_elements_are_read_by_few_requests(tmp_path):
+    """zarr-python's oindex, vindex and masks: chunks all over the file, at once."""
+    path = tmp_path / "series.h5"
+    values = np.random.default_rng(0).integers(0, 9999, (200, 40, 10)).astype("i2")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", data=values, chunks=(1, 10, 10), compression="gzip")
+    steps = np.arange(0, 200, 3)
+    rows, columns = steps % 40, steps % 10
+    mask = np.zeros(values.shape, bool)
+    mask[steps, rows, columns] = True
+    with serving(tmp_path) as server:
+        array = zarr.open_group(ivz.open_virtual_store(f"{server.url}/series.h5"), mode="r")["v"]
+        for read, expected in (
+            (lambda: array.oindex[steps, [5, 17], :], values[np.ix_(steps, [5, 17], np.arange(10))]),
+            (lambda: array.vindex[steps, rows, columns], values[steps, rows, columns]),
+            (lambda: array[mask], values[mask]),
+        ):
+            server.requests.clear()
+            assert np.array_equal(read(), expected)
+            assert sum(server.requests.values()) <= 8
