@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -299,20 +299,28 @@ def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
     if variable.dtype.kind in "iufc":
         plain = xr.Variable(variable.dims, variable._data, variable.attrs)
         return xr.conventions.encode_cf_variable(plain, name=name)
+    if variable.dtype.kind == "b":
+        return xr.conventions.encode_cf_variable(_without_encoding(variable, PACKING_ATTRIBUTES), name=name)
     if not _holds_dates(variable):
         return xr.conventions.encode_cf_variable(variable, name=name)
-    for dropped in ((), ("dtype", "_FillValue", "missing_value"), ("dtype", "units", "_FillValue", "missing_value")):
-        tried = variable.copy(deep=False)
-        tried.encoding = {key: value for key, value in variable.encoding.items() if key not in dropped}
+    for dropped in ((), ("dtype", *PACKING_ATTRIBUTES), ("dtype", "units", *PACKING_ATTRIBUTES)):
+        tried = _without_encoding(variable, dropped)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xr.SerializationWarning)
             try:
                 encoded = xr.conventions.encode_cf_variable(tried, name=name)
-            except (ValueError, OverflowError):
+            except (ValueError, TypeError, OverflowError):  # TypeError: a scale factor that is an integer
                 continue
             if _decodes_to(name, encoded, variable):
                 return encoded
     raise UnsupportedError(f"{name}: its {variable.dtype} values have no CF encoding that gives them back; drop the variable")
+
+
+def _without_encoding(variable: xr.Variable, dropped: Iterable[str]) -> xr.Variable:
+    names = set(dropped)
+    out = variable.copy(deep=False)
+    out.encoding = {key: value for key, value in variable.encoding.items() if key not in names}
+    return out
 
 
 def _holds_dates(variable: xr.Variable) -> bool:

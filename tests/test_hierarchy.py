@@ -508,6 +508,7 @@ def test_a_node_may_hold_plain_values_of_any_kind(tmp_path):
         "complex": np.array([1 + 2j, 3], "c8"),
         "big": np.arange(5, dtype=">i4"),
         "scalar": np.array(3.5),
+        "word": np.array(b"ab", "S5"),
         "none": np.empty((0, 3), "f4"),
         "wide": np.arange(12.0).reshape(3, 4)[:, ::-1],
         "pairs": np.array([(1, 2.5), (3, 4.5)], dtype=[("a", "<i4"), ("b", "<f8")]),

@@ -392,3 +392,19 @@ def test_the_type_of_a_scale_factor_survives_the_store(tmp_path, scale, offset):
             # JSON has one kind of number: through plain Zarr xarray may calculate in double precision
             with xr.open_zarr(ivz.VirtualZarrStore(tmp_path / "s.vzarr"), chunks=None) as plain:
                 np.testing.assert_allclose(plain["v"], direct["v"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "attrs", [{"units": "days since 2000-01-01"}, {"units": "hours"}, {"dtype": "bool"}, {"dtype": "bool", "_Unsigned": "true"}]
+)
+def test_labels_with_a_packing_of_integers_are_written_as_they_decode(tmp_path, attrs):
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        file.createDimension("x", 3)
+        made = file.createVariable("x", "i4", "x")
+        made.set_auto_maskandscale(False)
+        made.setncatts({"scale_factor": np.int16(2), **attrs})
+        made[:] = [0, 1, 3]
+    ivz.open_virtual_dataset(tmp_path / "a.nc").vzarr.to_zarr(tmp_path / "s.vzarr")
+    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf", decode_timedelta=True) as direct:
+        with xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr", decode_timedelta=True) as found:
+            xr.testing.assert_equal(found.load(), direct.load())
