@@ -1,8 +1,11 @@
 """The whole way on real servers: pgstac, S3 with signatures and without, nginx."""
 
 import json
+import shutil
+import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import intake
 import numpy as np
@@ -20,6 +23,7 @@ from stac.local_schemas import validator
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import NothingFoundError, SourceError
+from intake_virtualzarr.preview_page import page_directory
 from intake_virtualzarr.stac.client import open_client, search
 from intake_virtualzarr.stac.find import find_sources
 
@@ -254,6 +258,42 @@ def test_nginx_lets_browsers_read_ranges_of_other_origins(published):
             answer(f"{url}/catalog/absent.json", Origin="https://example.com")
         with caught.value as refusal:
             assert refusal.headers["Access-Control-Allow-Origin"] == "*"
+
+
+JS = Path(__file__).parent.parent / "js"
+
+
+def shown(url, places):
+    """What the preview page shows in Chromium."""
+    chromium, node = shutil.which("chromium"), shutil.which("node")
+    if chromium is None or node is None or not (JS / "node_modules" / "playwright-core").is_dir():
+        pytest.skip("Chromium, Node or playwright-core is not installed (apt-get install chromium nodejs; npm install in js/)")
+    script = Path(__file__).parent / "servers" / "page.mjs"
+    command = [node, str(script), chromium, str(JS), url, json.dumps(places)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.browser
+def test_a_page_of_another_origin_shows_what_nginx_serves(published):
+    root, expected = published
+    with nginx(page_directory()) as (site, _), nginx(root) as (url, log):
+        page = shown(f"{site}/preview.html?store={url}/catalog/sst.vzarr&var=sst", [(1, 2), (3, 4), (5, 7)])
+        requests = [line.split() for line in log.read_text().splitlines() if "/data/" in line]
+    assert (page["state"], page["variable"]) == ("ready", "/sst")
+    first = expected.sst.isel(time=0).values
+    assert np.float32(page["values"]).tolist() == [first[at] for at in [(1, 2), (3, 4), (5, 7)]]
+    assert {row[8] for row in requests if row[5] == '"GET'} == {"206"}
+
+
+@pytest.mark.browser
+def test_without_cors_the_page_says_that_it_may_not_read(published):
+    root, _ = published
+    with nginx(page_directory()) as (site, _), nginx(root, cors=False) as (url, _):
+        page = shown(f"{site}/preview.html?store={url}/catalog/sst.vzarr", [])
+    assert page["state"] == "error"
+    assert "CORS" in page["text"]
 
 
 @pytest.mark.parametrize("server", ["nginx", "python"])
