@@ -405,6 +405,8 @@ def test_labels_with_a_packing_of_integers_are_written_as_they_decode(tmp_path, 
         made.setncatts({"scale_factor": np.int16(2), **attrs})
         made[:] = [0, 1, 3]
     ivz.open_virtual_dataset(tmp_path / "a.nc").vzarr.to_zarr(tmp_path / "s.vzarr")
-    with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf", decode_timedelta=True) as direct:
-        with xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr", decode_timedelta=True) as found:
-            xr.testing.assert_equal(found.load(), direct.load())
+    with (
+        xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf", decode_timedelta=True) as direct,
+        xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr", decode_timedelta=True) as found,
+    ):
+        xr.testing.assert_equal(found.load(), direct.load())
