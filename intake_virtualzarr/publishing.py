@@ -244,7 +244,7 @@ class Target:
 def store_asset(document: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """The asset of a STAC object that is a store of this name."""
     for asset in (document.get("assets") or {}).values():
-        if str(asset.get("href", "")).rstrip("/").endswith(f"{name}.vzarr"):
+        if str(asset.get("href", "")).rstrip("/").rpartition("/")[2] == f"{name}.vzarr":
             return dict(asset)
     return None
 

@@ -25,7 +25,7 @@ from intake_virtualzarr.stac.listing import listing_of
 from intake_virtualzarr.stac.order import order_sources
 from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.virtualize import Cube, OpenedSource, join_sources, open_sources
+from intake_virtualzarr.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.writing import append_dataset, write_dataset
 
 __all__ = ["UpdateReport", "update"]
@@ -282,16 +282,15 @@ def _split(
         return _split_by_item(opened, published)
     end, falling = index[-1], len(index) > 1 and bool(index[-1] < index[0])
     later, earlier = [], []
-    for one in opened:
-        own = one.dataset.indexes.get(dim)
-        if own is None or not len(own):
-            raise HierarchyError(f"{one.source.label}: has no coordinate {dim!r}, and the store has one")
-        nearest = own.max() if falling else own.min()
-        if (nearest < end) if falling else (nearest > end):
-            later.append(one)
+    for files in by_item(opened):
+        own = [found for one in files if (found := one.dataset.indexes.get(dim)) is not None and len(found)]
+        if not own:
+            raise HierarchyError(f"{files[0].source.label}: has no coordinate {dim!r}, and the store has one")
+        if all(found.max() < end if falling else found.min() > end for found in own):
+            later += files
         else:
-            reason = f"{dim} from {own[0]} to {own[-1]}; the store {_there(index, own)}"
-            earlier.append(Difference("earlier", one.source, reason))
+            reason = f"{dim} from {own[0][0]} to {own[0][-1]}; the store {_there(index, own[0])}"
+            earlier += [Difference("earlier", one.source, reason) for one in files]
     return tuple(later), earlier
 
 

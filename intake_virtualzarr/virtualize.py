@@ -21,7 +21,7 @@ from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.virtual_dataset import name_set
 
-__all__ = ["Cube", "OpenedSource", "build_cube", "join_sources", "open_sources", "virtualize"]
+__all__ = ["Cube", "OpenedSource", "build_cube", "by_item", "join_sources", "open_sources", "virtualize"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,7 +207,7 @@ def open_sources(
         tree = tree_of_scan(scanned, readers)
         dataset = opened_dataset(tree, group, dropped, loadable_variables, True, on_unsupported, preprocess)
         opened.append(OpenedSource(source, scanned.source, dataset))
-    return [one for files in _by_item(opened) for one in _with_times(files, time_dim)], skipped
+    return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
 
 
 def join_sources(
@@ -230,7 +230,7 @@ def join_sources(
     JoinError
         If files of one item hold the same variable for the same times, or lie on different grids.
     """
-    datasets = [ds for files in _by_item(opened) for ds in _joined_assets(files, time_dim, compat, combine_attrs)]
+    datasets = [ds for files in by_item(opened) for ds in _joined_assets(files, time_dim, compat, combine_attrs)]
     joined = _joined(
         datasets,
         combine,
@@ -250,7 +250,7 @@ def join_sources(
     return Cube(joined, tuple(one.source for one in opened), tuple(one.file for one in opened), {})
 
 
-def _by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
+def by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
     """Files of one item together, in the order of the items."""
     groups: dict[Any, list[OpenedSource]] = {}
     for number, one in enumerate(opened):

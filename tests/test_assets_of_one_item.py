@@ -111,6 +111,17 @@ def test_a_file_without_a_time_axis_holds_for_all_times_of_the_other(months, tmp
     assert cube["mask"].dims == ("lat", "lon")
     np.testing.assert_array_equal(cube["mask"], mask)
     xr.testing.assert_equal(cube.sst, joined(sets).sst)
+    asset = ["temperature", "mask"]
+    ivz.ingest(items[:2], tmp_path / "c", name="x", asset=asset)
+    assert ivz.update(items, tmp_path / "c", asset=asset).after == 15
+    opened = xr.open_dataset(tmp_path / "c" / "x.vzarr", engine="virtualzarr").load()
+    xr.testing.assert_equal(opened, cube)
+    late = {**items[0], "id": "late", "properties": {"datetime": "2023-01-01T00:00:00Z"}}
+    late["assets"] = {key: {**one, "href": one["href"].replace("1.nc", "0.nc")} for key, one in late["assets"].items()}
+    write(tmp_path / "t0.nc", sst=field(1, month=1))
+    write(tmp_path / "m0.nc", mask=mask)
+    report = ivz.update([late], tmp_path / "c", asset=asset, dry_run=True)
+    assert [(one.source.asset_key, one.state) for one in report.differences] == [("mask", "earlier"), ("temperature", "earlier")]
 
 
 def test_files_of_one_item_that_go_on_in_time_are_joined_along_it(tmp_path):

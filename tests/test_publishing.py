@@ -67,3 +67,15 @@ def test_a_store_whose_ingest_was_interrupted_is_replaced_when_asked(tmp_path):
         ivz.update([tmp_path / "1.nc"], tmp_path / "c")
     ivz.ingest([tmp_path / "1.nc"], tmp_path / "c", name="sst", overwrite=True)
     assert ivz.update([tmp_path / "1.nc"], tmp_path / "c").action == "nothing"
+
+
+def test_a_name_that_ends_like_another_is_another(tmp_path):
+    for month in (1, 2):
+        sst_dataset(month).to_netcdf(tmp_path / f"{month}.nc", engine="h5netcdf")
+    ivz.ingest([tmp_path / "1.nc"], tmp_path / "c", name="sst", publish="item")
+    ivz.ingest([tmp_path / "2.nc"], tmp_path / "c", name="st", publish="item")
+    with pytest.raises(HierarchyError, match="holds 'sst', 'st'; name the one"):
+        ivz.update([tmp_path / "1.nc"], tmp_path / "c")
+    for name, month in (("sst", 1), ("st", 2)):
+        assert ivz.update([tmp_path / f"{month}.nc"], tmp_path / "c", name=name).action == "nothing"
+        assert ivz.ingest([tmp_path / f"{month}.nc"], tmp_path / "c", name=name, publish="item").written == ()
