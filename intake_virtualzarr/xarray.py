@@ -16,6 +16,7 @@ from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.decoding import decoding_array
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree
 from intake_virtualzarr.opening import open_tree
+from intake_virtualzarr.points import read_points
 from intake_virtualzarr.segments import Window
 from intake_virtualzarr.virtual_dataset import backend_variables, name_set, settled, virtual_dataset, warn_left_out
 
@@ -32,6 +33,8 @@ class VirtualBackendArray(BackendArray):
         self.dtype = array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if isinstance(key, indexing.VectorizedIndexer):  # xarray would read the outer product of all coordinates
+            return read_points(self.array, key.tuple, self.name)
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:

@@ -23,7 +23,7 @@ LAYERS = (
     ("parsers", "formats scanning"),
     (
         "core",
-        "array array_functions chunkmanager decoding fanout groups hierarchy inline joins masks merging pipeline reading "
+        "array array_functions chunkmanager decoding fanout groups hierarchy inline joins masks merging pipeline points reading "
         "references transformers",
     ),
     ("datasets", "labels virtual_dataset opening store dataset xarray writing harmonize combine export"),
