@@ -20,6 +20,7 @@ from intake_virtualzarr.sources import Source
 from intake_virtualzarr.stac.find import source_items
 from intake_virtualzarr.stac.given import given_fields
 from intake_virtualzarr.stac.items import ItemDocument
+from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.source_list import read_source_items
 
@@ -127,7 +128,7 @@ class PublishedStore:
         return (*names, str(listed).rpartition("/")[2]) if with_items or self.items else tuple(names)
 
 
-def read_published(target: Target, name: str | None) -> PublishedStore:
+def read_published(target: Target, name: str | None, modifier: Modifier | None = None) -> PublishedStore:
     """Read what `ingest` left in a directory.
 
     Parameters
@@ -135,6 +136,8 @@ def read_published(target: Target, name: str | None) -> PublishedStore:
     target : Target
     name : str, optional
         May be left out where there is one store.
+    modifier : callable, optional
+        Signs URLs of sources: coordinates that are kept by reference are read from there.
 
     Raises
     ------
@@ -153,7 +156,8 @@ def read_published(target: Target, name: str | None) -> PublishedStore:
     if not target.has_store(name):
         raise HierarchyError(f"{store}: is not there; ingest with overwrite=True makes it anew")
     files = {one.url: one for one in tree_sources(open_tree(store, storage_options=target.access))}
-    dataset = open_virtual_dataset(store, storage_options=target.access)
+    plain = [SourceItem(href=url) for url in files]
+    dataset = open_virtual_dataset(store, storage_options=signing_access(target.access, plain, modifier))
     return PublishedStore(target, name, kind, document, asset, dataset, files, _recorded(target, document))
 
 

@@ -39,8 +39,10 @@ CONFLICTING = ("changed", "earlier")
 FINDING = ("asset", "collection_assets", "protocols", "datetime", "bbox", "intersects", "duplicates")
 JOINING = ("combine", "concat_dim", "join", "compat", "data_vars", "coords", "combine_attrs", "encoding_mismatch")
 OPENING = (
-    *("preprocess", "loadable_variables", "drop_variables", "group", "on_error", "on_unsupported", "client", "progress", "format"),
+    *("preprocess", "loadable_variables", "drop_variables", "group", "format"),
+    *("on_error", "on_unsupported", "client", "progress"),
 )
+"""Options of `build_cube`: which files are taken, how they are joined, how each is opened."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def update(
         raise VirtualZarrError(f"conflicts is {conflicts!r}, expected one of {', '.join(map(repr, get_args(Conflicts)))}")
     finding, opening, joining = _sorted_options(options)
     access = Access.of(storage_options)
-    published = read_published(Target(absolute_url(directory), access), name)
+    published = read_published(Target(absolute_url(directory), access), name, modifier)
     dim = published.grown_dim(append_dim or options.get("concat_dim"))
     found = _found(items, modifier, finding)
     new, pairs = compare_sources(found, published.known)

@@ -100,6 +100,14 @@ def test_signatures_are_used_for_reading_and_never_written(server, tmp_path, way
     xr.testing.assert_equal(opened.load(), direct(tmp_path, 1, 2, 3))
 
 
+@pytest.mark.parametrize("way", ["a modifier of URLs", "a modifier of items"])
+def test_coordinates_that_are_kept_by_reference_are_read_signed(server, tmp_path, way):
+    prepare, options = WAYS[way]
+    items = [prepare(item(server, month)) for month in (1, 2, 3)]
+    ivz.ingest(items[:2], tmp_path / "c", name="sst", loadable_variables=["time"], **options)
+    assert ivz.update(items, tmp_path / "c", **options).after == 60
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_virtual_dataset_reads_signed(server, tmp_path, way):
     prepare, options = WAYS[way]
