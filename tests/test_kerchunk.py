@@ -140,6 +140,24 @@ def test_joined_references_read_as_the_files_joined(tmp_path):
     xr.testing.assert_identical(found, with_kerchunk(joined))
 
 
+def test_joined_references_in_parquet_read_as_the_files_joined(tmp_path):
+    combine = pytest.importorskip("kerchunk.combine", reason="the extra 'kerchunk' is not installed")
+    from kerchunk.hdf import SingleHdf5ToZarr
+
+    singles, paths = [], []
+    for i in range(3):
+        path = tmp_path / f"{i}.nc"
+        time = xr.Variable("time", np.arange(2) + 2 * i, {"units": "days since 2024-01-01"})
+        ds = xr.Dataset({"v": (("time", "x"), RNG.random((2, 6)))}, {"time": time, "x": np.arange(6)})
+        ds.to_netcdf(path, engine="h5netcdf", encoding={"v": {"chunksizes": (1, 3), "zlib": True}})
+        singles.append(SingleHdf5ToZarr(str(path), inline_threshold=0).translate())
+        paths.append(path)
+    joined = combine.MultiZarrToZarr(singles, concat_dims=["time"], identical_dims=["x"], remote_protocol="file").translate()
+    to_parquet(joined, tmp_path / "joined.parq", record_size=5)
+    with xr.open_mfdataset(paths, engine="h5netcdf") as direct:
+        xr.testing.assert_equal(opened(tmp_path / "joined.parq"), direct.load())
+
+
 @pytest.mark.parametrize("rows", [2, 1000])
 def test_references_in_parquet_read_as_those_in_json(references, tmp_path, rows):
     to_parquet(references, tmp_path / "refs.parq", record_size=rows)
@@ -242,6 +260,14 @@ def test_the_driver_opens_json_and_parquet(references, tmp_path):
         xr.testing.assert_identical(lazy.load(), expected)
         selected = opened_catalog[kind](time="2024-01-02", variables=["packed"]).read()
         xr.testing.assert_equal(selected, expected[["packed"]].sel(time=["2024-01-02"]))
+
+
+def test_a_reader_of_intake_2_opens_references(references, tmp_path):
+    from intake_virtualzarr.intake.readers import VirtualZarrData, VirtualZarrReader
+
+    for path in (write(tmp_path / "refs.json", references), to_parquet(references, tmp_path / "refs.parq")):
+        reader = VirtualZarrReader(VirtualZarrData(str(path)), time="2024-01-02")
+        xr.testing.assert_equal(reader.to_dask().load(), with_kerchunk(references).sel(time=["2024-01-02"]))
 
 
 def test_references_join_with_files_and_become_a_hierarchy(tmp_path):
