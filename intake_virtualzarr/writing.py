@@ -179,6 +179,8 @@ def _encoded_alike(dataset: xr.Dataset, there: xr.Dataset) -> xr.Dataset:
         if isinstance(variable._data, VirtualZarrArray) or name not in there.variables:
             continue
         known = there.variables[name].encoding
+        if any(key in variable.attrs for key in PACKING_ATTRIBUTES):  # raw values that were loaded, with their packing beside them
+            variable = xr.conventions.decode_cf_variable(name, variable)
         changed = variable.copy(deep=False)
         changed.encoding = {k: v for k, v in variable.encoding.items() if k not in ENCODINGS}
         changed.encoding |= {k: known[k] for k in ENCODINGS if k in known}

@@ -686,3 +686,11 @@ def test_archive_and_catalog_can_be_moved_together_and_updated(archive, tmp_path
     report = ivz.update(archive.items(), archive.catalog)
     assert (report.after, report.differences) == (60, ())
     xr.testing.assert_equal(archive.opened(), archive.direct())
+
+
+def test_coordinates_that_are_kept_by_reference_need_not_be_loaded(tmp_path):
+    archive = Archive(tmp_path, [2, 3])
+    archive.ingest(loadable_variables=["time"])
+    archive.add(4)
+    assert ivz.update(archive.items(), archive.catalog, loadable_variables=["time"]).after == 60
+    xr.testing.assert_equal(archive.opened(), archive.direct())
