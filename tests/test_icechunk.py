@@ -17,7 +17,7 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.errors import FormatError, MissingExtraError, SourceError, UnsupportedError
 from intake_virtualzarr.hierarchy.keys import StoreKeys
 from intake_virtualzarr.readers import Access
-from intake_virtualzarr.references.icechunk_repository import container_access, version_of
+from intake_virtualzarr.references.icechunk_open import container_access, version_of
 
 icechunk = pytest.importorskip("icechunk", reason="the extra 'icechunk' is not installed")
 

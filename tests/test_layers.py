@@ -41,7 +41,7 @@ DOORS = {
     "fsspec": "combine readers.fsspec_reader",
     "h5py": "formats.hdf5.via_h5py",
     "fastparquet": "references.kerchunk_parquet",
-    "icechunk": "export references.icechunk_repository",
+    "icechunk": "export references.icechunk_open",
     "intake": "intake demo",
     "jinja2": "intake",
     "kerchunk": "export",

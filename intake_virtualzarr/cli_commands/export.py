@@ -73,7 +73,7 @@ def _check_place(options: argparse.Namespace) -> None:
     from intake_virtualzarr.errors import HierarchyError
 
     if options.format == "icechunk":
-        from intake_virtualzarr.references.icechunk_repository import import_icechunk
+        from intake_virtualzarr.references.icechunk_open import import_icechunk
 
         import_icechunk(options.out)
         return

@@ -17,7 +17,7 @@ from intake_virtualzarr.hierarchy.source_pages import common_base
 from intake_virtualzarr.readers import Access
 from intake_virtualzarr.readers.loop import run
 from intake_virtualzarr.readers.urls import absolute_url, is_local, local_path
-from intake_virtualzarr.references.icechunk_repository import icechunk_errors, import_icechunk, storage_of
+from intake_virtualzarr.references.icechunk_open import icechunk_errors, import_icechunk, storage_of
 
 __all__ = ["Committed", "commit_references", "container_prefixes"]
 

@@ -11,13 +11,8 @@ from intake_virtualzarr.groups import VirtualTree, tree_of_scan
 from intake_virtualzarr.hierarchy import Hierarchy, tree_of
 from intake_virtualzarr.hierarchy.keys import Keys, StoreKeys, keys_of
 from intake_virtualzarr.readers import Access, ReaderPool
-from intake_virtualzarr.references.icechunk_repository import (
-    container_access,
-    documents_of,
-    is_session_store,
-    open_store,
-    scanned_repository,
-)
+from intake_virtualzarr.references.icechunk_open import container_access, is_session_store, open_store
+from intake_virtualzarr.references.icechunk_repository import documents_of, scanned_repository
 from intake_virtualzarr.references.kerchunk_parquet import scanned_parquet
 
 __all__ = ["find_references", "is_session_store", "like_a_directory"]
