@@ -76,10 +76,7 @@ def tree_of_scan(scanned: ScannedFile, readers: ReaderPool | None = None) -> Vir
     for path, array in scanned.arrays.items():
         parent, _, name = path.rpartition("/")
         members[parent or "/"][name] = _variable(array, readers)
-    groups = {
-        path: VirtualGroup(path, group.attrs, members[path], group.unlimited)
-        for path, group in scanned.groups.items()
-    }
+    groups = {path: VirtualGroup(path, group.attrs, members[path], group.unlimited) for path, group in scanned.groups.items()}
     return VirtualTree(scanned.source.url, groups, scanned.left_out)
 
 
@@ -125,3 +122,12 @@ def _regular_hint(array: VirtualZarrArray) -> tuple[int, ...] | None:
             return None
         hint.append(max(min(edge, axis.extent), 1))
     return tuple(hint)
+
+
+def stored_edges(array: VirtualZarrArray) -> tuple[int, ...] | None:
+    """Chunk edges as a file stores them, which may be longer than the array; None for any but a file's own array."""
+    segments = array.segments
+    if type(segments) is not tuple or len(segments) != 1 or any(segments[0].offset) or not segments[0].is_whole:
+        return None
+    edges = tuple(axis.edge for axis in segments[0].stored.grid.axes)
+    return None if None in edges else edges  # type: ignore[return-value]

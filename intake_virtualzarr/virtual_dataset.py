@@ -14,7 +14,7 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.fills import is_fill
-from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint
+from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint, stored_edges
 from intake_virtualzarr.labels import decoded_labels, read_labels
 
 TIMES_LIMIT = 1024 * 1024
@@ -63,7 +63,7 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
             hint = chunk_hint(data)
             encoding["preferred_chunks"] = dict(zip(variable.dims, _block(hint, data), strict=True))
             if all(isinstance(edge, int) for edge in hint):
-                encoding["chunksizes"] = hint
+                encoding["chunksizes"] = stored_edges(data) or hint
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
         variables[name] = xr.Variable(variable.dims, data, dict(variable.attrs), encoding, fastpath=True)
     return variables

@@ -410,3 +410,32 @@ def test_labels_with_a_packing_of_integers_are_written_as_they_decode(tmp_path, 
         xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr", decode_timedelta=True) as found,
     ):
         xr.testing.assert_equal(found.load(), direct.load())
+
+
+def test_encoding_says_how_a_file_stores_chunks_and_which_dimensions_of_the_group_are_unlimited(tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as nc:
+        nc.createDimension("time", None)
+        nc.createVariable("time", "f8", ("time",))[:] = np.arange(3)
+        group = nc.createGroup("inner")
+        group.createDimension("x", 4)
+        group.createVariable("v", "i4", ("time", "x"), chunksizes=(2, 4))[:] = np.arange(12).reshape(3, 4)
+    for name in "/", "inner":
+        ours, theirs = (xr.open_dataset(path, engine=engine, group=name) for engine in ("virtualzarr", "netcdf4"))
+        assert list(ours.variables) == list(theirs.variables)
+        assert ours.encoding.get("unlimited_dims", set()) == theirs.encoding["unlimited_dims"]
+        for variable in theirs.variables:
+            assert ours[variable].encoding["chunksizes"] == theirs[variable].encoding["chunksizes"]
+
+
+def test_the_order_of_variables_is_that_of_other_engines(tmp_path):
+    path = tmp_path / "a.nc"
+    with netCDF4.Dataset(path, "w") as nc:
+        nc.createDimension("t", 3)
+        nc.createVariable("station", "i4", ())[...] = 7
+        nc.createVariable("t", "i4", ("t",))[:] = np.arange(3)
+        nc.createVariable("v", "i4", ("t",))[:] = np.arange(3)
+        nc["v"].coordinates = "station"
+    ours, theirs = (xr.open_dataset(path, engine=engine) for engine in ("virtualzarr", "netcdf4"))
+    assert list(ours.variables) == list(theirs.variables)
+    assert list(xr.open_dataset(path, engine="virtualzarr", create_default_indexes=False).indexes) == []

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.hdf5 import FORMAT
@@ -358,3 +359,14 @@ def test_an_element_of_many_megabytes_is_refused(path):
     scan = hdf5_oracle.drive(path)
     assert list(scan.arrays) == ["/w"]
     assert scan.left_out["/v"] == "/v: one element has 17825792 bytes, more than 16777216"
+
+
+def test_a_damaged_root_group_is_an_error_that_names_the_file(path):
+    with h5py.File(path, "w") as file:
+        file["v"] = ramp(3)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"SNOD") + 8
+    data[at : at + 8] = (9999).to_bytes(8, "little")  # the name of the first link lies behind the heap
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"a\.h5: damaged HDF5 file \(name at byte 9999 of a local heap"):
+        ivz.scan(path)

@@ -25,7 +25,7 @@ import hdf5_mutations as mutations
 import hdf5_seeds as seeds
 
 LIMIT = 10.0
-"""Time for one input [s]."""
+"""Processor time for one input [s]."""
 HUNGRY = 100 << 20
 """Inputs that make the process grow by more are kept [bytes]."""
 MEMORY = 1 << 30
@@ -56,7 +56,7 @@ def main() -> int:
         data = change(corpus[name], rng)
         if chosen.save is not None:  # a crash of a library underneath leaves this one behind
             _save(chosen.save, "last", data, 0)
-        began = time.monotonic()
+        began = time.process_time()
         try:
             with mutations.at_most(LIMIT), mutations.without_checksums():
                 outcomes[mutations.try_one(data)] += 1
@@ -70,7 +70,7 @@ def main() -> int:
                 _save(chosen.save, name, data, 1 + len(failures))
                 traceback.print_exc()
             failures[label] += 1
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, time.process_time() - began)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         if peak > highest + HUNGRY // 1024:
             _save(chosen.save, f"hungry-{name}", data, 2000 + hungry)

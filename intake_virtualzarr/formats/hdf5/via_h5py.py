@@ -81,7 +81,12 @@ def read_with_h5py(url: str, file: Any) -> RawFile:
     files = _Files(url, file)
     with _open(url, local_path(url) if url.startswith("file:") else file) as handle:
         walk = _Walk(files)
-        walk.group("/", handle.id, ())
+        try:
+            walk.group("/", handle.id, ())
+        except VirtualZarrError:
+            raise
+        except H5PY_ERRORS as exc:  # what is wrong below stays with its path
+            raise FormatError(f"{url}: HDF5 cannot read its root group ({exc})") from exc
         return RawFile(walk.groups, walk.datasets, walk.left_out)
 
 
