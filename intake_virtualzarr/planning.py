@@ -236,6 +236,6 @@ def _fill(share: Share, where: npt.NDArray[np.intp], out: npt.NDArray[Any], *, d
     value = np.asarray(fill).astype(out.dtype)
     for placement in share.placements(where):
         if all(isinstance(w, slice) for w in placement.outside):
-            out[placement.outside] = value
+            out[(*placement.outside, ...)] = value  # without the dots an array of one object would hold the array
         else:
             assign(out, placement.outside, value)

@@ -794,6 +794,23 @@ def test_fill_values_of_version_2_have_the_type_of_the_array(tmp_path, dtype, fi
     np.testing.assert_array_equal(values, np.full(4, expected, dtype=dtype))
 
 
+def test_a_text_that_is_not_stored_is_empty(tmp_path):
+    path = write(tmp_path / "refs.json", tiny(shape=[], chunks=[], dtype="|O", filters=[{"id": "vlen-utf8"}]))
+    value = opened(path)["v"].values[()]
+    assert isinstance(value, str)
+    assert value == ""
+
+
+def test_dimensions_without_real_names_need_not_agree(tmp_path):
+    hdf = pytest.importorskip("kerchunk.hdf", reason="the extra 'kerchunk' is not installed")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["a"], file["b"], file["c"] = np.arange(3), np.arange(8).reshape(4, 2), np.arange(3)
+    refs = hdf.SingleHdf5ToZarr(str(tmp_path / "a.h5"), inline_threshold=0).translate()
+    found = opened(write(tmp_path / "refs.json", refs), mask_and_scale=False)
+    assert [found[name].dims for name in "abc"] == [("phony_dim_0",), ("b_dim_0", "b_dim_1"), ("phony_dim_0",)]
+    np.testing.assert_array_equal(found["b"], np.arange(8).reshape(4, 2))
+
+
 def test_a_scalar_and_an_empty_array_are_read(tmp_path):
     path = write(tmp_path / "refs.json", tiny({"0": encoded(np.array(7, "<i4"))}, shape=[], chunks=[]))
     assert opened(path)["v"].values == 7

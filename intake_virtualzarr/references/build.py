@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from intake_virtualzarr.cf import Packing
@@ -11,7 +12,7 @@ from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGr
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.types import attributes_from_json
 from intake_virtualzarr.manifest import Manifest
-from intake_virtualzarr.references.metadata import ArrayMetadata
+from intake_virtualzarr.references.metadata import ArrayMetadata, positional
 from intake_virtualzarr.references.zarr_v2 import metadata_of_v2
 from intake_virtualzarr.references.zarr_v3 import metadata_of_v3
 from intake_virtualzarr.segments import Segment, StoredArray
@@ -24,6 +25,10 @@ DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json
 
 type References = Callable[[str, ArrayMetadata], tuple[Sequence[Source], Manifest]]
 """Gives source table and manifest of an array."""
+
+
+PHONY = "phony_dim_"
+"""How kerchunk names dimensions that have no name, each array by itself: the same name for different lengths."""
 
 
 def scanned_references(source: Source, format: str, documents: Mapping[str, Any], references: References) -> ScannedFile:
@@ -65,12 +70,18 @@ def scanned_references(source: Source, format: str, documents: Mapping[str, Any]
 
 
 def _leave_out_misfits(arrays: dict[str, ScannedArray], left_out: dict[str, str]) -> None:
-    """Leave out arrays whose dimensions are longer or shorter than those of the same names elsewhere in the group."""
+    """Leave out arrays whose dimensions are longer or shorter than those of the same names elsewhere in the group.
+
+    Those whose dimensions have no real names get others.
+    """
     sizes: dict[tuple[str, str], tuple[int, str]] = {}
     # what labels a dimension says how long it is
     for path, array in sorted(arrays.items(), key=lambda one: one[1].dims != (one[0].rpartition("/")[2],)):
-        group = path.rpartition("/")[0]
+        group, _, name = path.rpartition("/")
         mine = dict(zip(array.dims, array.shape, strict=True))
+        if any(dim.startswith(PHONY) and sizes.get((group, dim), (size, ""))[0] != size for dim, size in mine.items()):
+            array = arrays[path] = replace(array, dims=positional(name, len(array.dims)))
+            mine = dict(zip(array.dims, array.shape, strict=True))
         for dim, size in mine.items():
             known, other = sizes.get((group, dim), (size, path))
             if known != size:
