@@ -1,5 +1,6 @@
 """Publishing: collections and items, valid, complete, idempotent, and without credentials."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import io
@@ -25,10 +26,12 @@ from intake_virtualzarr.stac.build import build_collection, build_item
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
 from intake_virtualzarr.stac.describe import summarize
 from intake_virtualzarr.stac.extent import dataset_bbox, dataset_interval, longitude_interval
+from intake_virtualzarr.stac.find import source_items
+from intake_virtualzarr.stac.items import ItemDocument
 from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import add_child, publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.stac.source_list import source_item_documents
+from intake_virtualzarr.stac.source_list import read_source_items, source_item_documents, write_source_items
 from intake_virtualzarr.stac.storage import known_storage, storage_schemes
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from stac_ext import SourcePrefix, VirtualZarrExtension
@@ -277,7 +280,7 @@ def test_many_source_items_are_listed_in_a_file(tmp_path, monkeypatch, parquet):
     if parquet:
         rustac = pytest.importorskip("rustac")
     else:
-        monkeypatch.setattr("intake_virtualzarr.stac.source_list.find_spec", lambda name: None)
+        monkeypatch.setattr("intake_virtualzarr.stac.source_list.can_write", lambda: False)
     publish_collection(dataset(), publication(21), tmp_path)
     asset = json.loads((tmp_path / "collection.json").read_text())["assets"]["source-items"]
     path = tmp_path / asset["href"]
@@ -288,9 +291,54 @@ def test_many_source_items_are_listed_in_a_file(tmp_path, monkeypatch, parquet):
     assert not any(link.rel == "derived_from" for link in build_collection(dataset(), publication(21)).links)
 
 
+@pytest.mark.parametrize("uneven", [False, True])
+@pytest.mark.parametrize("parquet", [True, False])
+def test_a_list_of_items_is_read_as_it_was_written(tmp_path, monkeypatch, parquet, uneven):
+    if parquet:
+        pytest.importorskip("rustac")
+    monkeypatch.setattr("intake_virtualzarr.stac.source_list.can_write", lambda: parquet)
+    monkeypatch.setattr("intake_virtualzarr.stac.source_list.BATCH", 10)
+    sources = [source(day) for day in range(35)]
+    if uneven:  # only in the last batch
+        sources[33] = dataclasses.replace(
+            sources[33],
+            datetime=None,
+            start_datetime=dt.datetime(2024, 2, 3, tzinfo=dt.UTC),
+            end_datetime=dt.datetime(2024, 2, 4, tzinfo=dt.UTC),
+            checksum="1220" + "0a" * 32,
+            updated=dt.datetime(2024, 3, 1, 1, 2, 3, 456000, tzinfo=dt.UTC),
+            asset_key="other",
+        )
+        sources.append(dataclasses.replace(sources[0], asset_key="second", href="https://data.example.com/2.nc", size=2**40))
+    _, asset = write_source_items(sources, tmp_path)
+    assert asset.href == ("./items.parquet" if parquet else "./items.json")
+    items = read_source_items((tmp_path / asset.href).read_bytes(), asset.href)
+    assert len(items) == 35
+    read = [
+        one for item in items for one in source_items(ItemDocument(item, "https://h/items"), asset=list(item["assets"]))
+    ]
+    nothing = {"signed_href": None, "properties": {}, "geometry_wkb": None, "collection_href": None}
+    same = [dataclasses.replace(one, **nothing) for one in read]
+    assert sorted(same, key=str) == sorted((dataclasses.replace(one, **nothing) for one in sources), key=str)
+
+
+def test_a_damaged_list_of_items_is_named(tmp_path):
+    pytest.importorskip("rustac")
+    with pytest.raises(StacError, match=r"c/items.parquet: cannot be read as stac-geoparquet"):
+        read_source_items(b"PAR1 no parquet", "c/items.parquet")
+    with pytest.raises(StacError, match=r"c/items.json: is no list of STAC items"):
+        read_source_items(b"{}", "c/items.json")
+
+
+def test_without_rustac_a_parquet_list_names_what_to_install(monkeypatch):
+    monkeypatch.setattr("intake_virtualzarr.stac.geoparquet.can_write", lambda: False)
+    with pytest.raises(StacError, match=r"install 'intake-virtualzarr\[rustac\]'"):
+        read_source_items(b"", "c/items.parquet")
+
+
 @pytest.mark.parametrize("count", [2, 30])
 def test_local_source_items_are_relative_to_the_published_directory(tmp_path, monkeypatch, count):
-    monkeypatch.setattr("intake_virtualzarr.stac.source_list.find_spec", lambda name: None)
+    monkeypatch.setattr("intake_virtualzarr.stac.source_list.can_write", lambda: False)
     items = tuple(
         SourceItem(
             href=f"{tmp_path}/data/{n}.nc",

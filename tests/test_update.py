@@ -206,7 +206,8 @@ def test_the_list_of_many_items_grows_and_changes_its_format(tmp_path, count):
         one.to_netcdf(paths[-1], engine="h5netcdf")
 
     def day_item(day):
-        return {**item(1, paths[day], datetime=f"2024-01-{day + 1:02}T00:00:00Z"), "id": f"day-{day:02}", "links": []}
+        times = {"datetime": f"2024-01-{day + 1:02}T00:00:00Z", "updated": "2024-12-01T00:00:00.123456Z"}
+        return {**item(1, paths[day], **times), "id": f"day-{day:02}", "links": []}
 
     days = [day_item(day) for day in range(count)]
     ivz.ingest(days[:18], tmp_path / "c", name="sst")

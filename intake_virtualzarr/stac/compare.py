@@ -94,9 +94,14 @@ def differences(found: SourceItem, known: SourceItem) -> tuple[list[str], str]:
     for what, now, then in (("size", found.size, known.size), ("checksum", found.checksum, known.checksum)):
         if now is not None and then is not None and now != then:
             out.append(f"{what} is {now} now, was {then}")
-    if found.updated is None or known.updated is None or found.updated == known.updated:
+    if found.updated is None or known.updated is None or _whole(found.updated) == _whole(known.updated):
         return out, ""
     return out, f"updated {iso_time(found.updated)}, was {iso_time(known.updated)}"
+
+
+def _whole(time: dt.datetime) -> dt.datetime:
+    """A time in whole milliseconds: stac-geoparquet keeps no more."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def missing_sources(

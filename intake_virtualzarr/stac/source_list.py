@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.readers.urls import local_path
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
+from intake_virtualzarr.stac.geoparquet import can_write, from_geoparquet, to_geoparquet
 from intake_virtualzarr.stac.select import bbox_geometry
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
@@ -33,6 +33,9 @@ __all__ = [
 
 MAX_LINKS = 20
 """Up to this number of items, each gets a link, and the file that lists them is GeoJSON, which needs no library."""
+
+BATCH = 2000
+"""Items that are documents at a time."""
 
 
 def relative_to(href: str, directory: str | os.PathLike[str] | None) -> str:
@@ -69,16 +72,25 @@ def source_item_documents(
     directory : path, optional
         Local files become relative to it.
     """
-    documents: dict[tuple[str | None, str], dict[str, Any]] = {}
+    return [_item_document(group, directory) for group in _by_item(sources)]
+
+
+def _by_item(sources: Iterable[SourceItem]) -> list[list[SourceItem]]:
+    """Sources of one item together, those without an item left out."""
+    groups: dict[tuple[str | None, str], list[SourceItem]] = {}
     for one in sources:
-        if one.item_id is None:
-            continue
-        document = documents.setdefault((one.collection, one.item_id), _document(one))
+        if one.item_id is not None:
+            groups.setdefault((one.collection, one.item_id), []).append(one)
+    return list(groups.values())
+
+
+def _item_document(group: Sequence[SourceItem], directory: str | os.PathLike[str] | None) -> dict[str, Any]:
+    document = _document(group[0])
+    for one in group:
         asset = document["assets"][one.asset_key or "data"] = _asset(one, directory)
-        updated = None if one.updated is None else iso_time(one.updated)
-        if updated != document["properties"].get("updated"):  # the asset says it of itself
-            asset["updated"] = updated
-    return list(documents.values())
+        if one.updated is not None and one.updated != group[0].updated:  # the asset says it of itself
+            asset["updated"] = iso_time(one.updated)
+    return document
 
 
 def _document(one: SourceItem) -> dict[str, Any]:
@@ -146,13 +158,14 @@ def write_source_items(
     asset : pystac.Asset or None
         How a collection refers to it; ``None`` if there are no items.
     """
-    documents = source_item_documents(sources, directory if relocatable else None)
-    if not documents:
+    groups = _by_item(sources)
+    if not groups:
         return False, None
-    many = len(documents) > MAX_LINKS
-    parquet = many and find_spec("rustac") is not None and all(one["geometry"] is not None for one in documents)
+    base = directory if relocatable else None
+    placed = all(group[0].geometry_wkb is not None or group[0].bbox is not None for group in groups)
+    parquet = len(groups) > MAX_LINKS and can_write() and placed
     name = f"{stem}.parquet" if parquet else f"{stem}.json"
-    content = _as_parquet(documents) if parquet else _as_geojson(documents)
+    content = to_geoparquet(lambda: _batches(groups, base)) if parquet else _as_geojson(groups, base)
     written = write_if_changed(directory / name, content)
     return written, pystac.Asset(
         f"./{name}",
@@ -163,18 +176,17 @@ def write_source_items(
     )
 
 
-def _as_geojson(documents: Sequence[Mapping[str, Any]]) -> bytes:
-    collection = {"type": "FeatureCollection", "features": documents}
-    return json.dumps(collection, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+def _batches(groups: Sequence[Sequence[SourceItem]], base: Path | None) -> Iterator[list[dict[str, Any]]]:
+    """Documents, some at a time: a hundred thousand take more than a gigabyte."""
+    for batch in batched(groups, BATCH):
+        yield [_item_document(group, base) for group in batch]
 
 
-def _as_parquet(documents: Sequence[dict[str, Any]]) -> bytes:
-    import rustac
-
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "items.parquet"
-        rustac.write_sync(str(path), documents)
-        return path.read_bytes()
+def _as_geojson(groups: Sequence[Sequence[SourceItem]], base: Path | None) -> bytes:
+    items = (
+        json.dumps(_item_document(group, base), separators=(",", ":"), ensure_ascii=False).encode() for group in groups
+    )
+    return b'{"type":"FeatureCollection","features":[' + b",".join(items) + b"]}\n"
 
 
 def read_source_items(content: bytes, name: str) -> list[dict[str, Any]]:
@@ -201,14 +213,4 @@ def read_source_items(content: bytes, name: str) -> list[dict[str, Any]]:
             return list(json.loads(content)["features"])
         except (ValueError, KeyError, TypeError) as exc:
             raise StacError(f"{name}: is no list of STAC items: {exc}") from exc
-    if find_spec("rustac") is None:
-        raise StacError(f"{name}: is stac-geoparquet, which rustac reads; install 'intake-virtualzarr[rustac]'")
-    import rustac
-
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "items.parquet"
-        path.write_bytes(content)
-        try:
-            return list(rustac.read_sync(str(path))["features"])
-        except Exception as exc:  # rustac raises an error of its own for whatever is wrong
-            raise StacError(f"{name}: cannot be read as stac-geoparquet: {exc}") from exc
+    return from_geoparquet(content, name)
