@@ -67,7 +67,7 @@ class Packing:
         if scale is not None or offset is not None:
             # a float variable whose only marker is NaN keeps its type: xarray takes it for one that the mask has cast
             nan_only = dtype.kind == "f" and not markers and ("_FillValue" in attrs or "missing_value" in attrs)
-            result = raw if nan_only else _packed_dtype(raw, scale, offset, masked=bool(markers))
+            result = raw if nan_only else _packed_dtype(raw, scale, offset)
         elif markers:
             result = _masked_dtype(raw)
         else:
@@ -167,10 +167,12 @@ def _as_stored(value: Any, raw: np.dtype[Any]) -> int | float | None:
     return whole if info.min <= whole <= info.max else None
 
 
-def _packed_dtype(
-    raw: np.dtype[Any], scale: np.generic | None, offset: np.generic | None, *, masked: bool
-) -> np.dtype[Any]:
-    """The choice of ``xarray.coding.variables._choose_float_dtype`` with scale_factor or add_offset present."""
+def _packed_dtype(raw: np.dtype[Any], scale: np.generic | None, offset: np.generic | None) -> np.dtype[Any]:
+    """The choice of ``xarray.coding.variables._choose_float_dtype`` with scale_factor or add_offset present.
+
+    Except that a scale factor that is an integer gives float64: xarray decodes into its type, which may hold neither NaN nor
+    the values (those of int32 with an int16 factor wrap around).
+    """
     if scale is not None and offset is not None and scale.dtype == offset.dtype and scale.dtype in ("f4", "f8"):
         if raw.itemsize == 4 and raw.kind in "iu":
             return np.dtype("f8")
@@ -178,9 +180,7 @@ def _packed_dtype(
     if offset is not None:
         return np.dtype("f8")
     assert scale is not None
-    if scale.dtype.kind != "f" and masked:
-        return np.dtype("f8")
-    return scale.dtype
+    return scale.dtype if scale.dtype.kind == "f" else np.dtype("f8")
 
 
 def _masked_dtype(raw: np.dtype[Any]) -> np.dtype[Any]:

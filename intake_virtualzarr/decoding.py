@@ -20,6 +20,8 @@ def decoding_array(
 ) -> VirtualZarrArray | None:
     """The array whose values are those that xarray would make of ``array``, or None if xarray must make them.
 
+    Where a scale factor is an integer, values are float64: xarray's are in the type of the factor, which need not hold them.
+
     Parameters
     ----------
     array : VirtualZarrArray
@@ -32,11 +34,15 @@ def decoding_array(
     mask_and_scale : bool or mapping
         xarray's option.
     """
+    if mask_and_scale is not True or array.decoded or array.mixed:
+        return None
+    # xarray decodes into the type of a scale factor that is an integer: there numbers wrap around, and nothing means NaN
+    narrow = dtype.kind in "iu" and "scale_factor" in attrs
     # a concatenation in a hierarchy opens its members when they are touched; asking for their packing would touch all
-    if mask_and_scale is not True or array.decoded or array.mixed or hasattr(array.segments, "within"):
+    if hasattr(array.segments, "within") and not narrow:
         return None
     packing = array.packing
-    if packing is None or packing.dtype != dtype or packing != Packing.from_attrs(attrs, array.dtype):
+    if packing is None or (packing.dtype != dtype and not narrow) or packing != Packing.from_attrs(attrs, array.dtype):
         return None
     decoded = array.decode()
-    return decoded if decoded.dtype == dtype else None
+    return decoded if decoded.dtype == packing.dtype else None

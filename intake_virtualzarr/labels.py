@@ -11,10 +11,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.cf import PACKING_ATTRIBUTES
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES, Packing
 from intake_virtualzarr.segments import Window
 
-__all__ = ["decoded_labels", "read_labels"]
+__all__ = ["decoded_labels", "read_labels", "widely_scaled"]
 
 DECODED = frozenset((*PACKING_ATTRIBUTES, "dtype"))
 """Attributes that xarray decodes besides ``units``; ``dtype`` marks booleans and durations."""
@@ -44,9 +44,20 @@ def decoded_labels(name: str, variable: xr.Variable, *, decode_times: bool) -> x
     quick = _decoded_at_once(raw, decode_times=decode_times)
     if quick is not None:
         return quick
-    raw = raw.copy(deep=False)  # xarray takes the fill value out of the attributes it is given
+    raw = widely_scaled(raw.copy(deep=False))  # xarray takes the fill value out of the attributes it is given
     decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
     return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
+
+
+def widely_scaled(raw: xr.Variable) -> xr.Variable:
+    """Numbers with a scale factor that is an integer, in float64: xarray would decode them into the type of the factor."""
+    factor = raw.attrs.get("scale_factor")
+    packing = Packing.from_attrs(raw.attrs, raw.dtype) if np.asarray(factor).dtype.kind in "iu" else None
+    if packing is None or packing.scale_factor is None:
+        return raw
+    attrs, encoding = dict(raw.attrs), dict(raw.encoding)
+    encoding |= {"dtype": raw.dtype, **{name: attrs.pop(name) for name in PACKING_ATTRIBUTES if name in attrs}}
+    return xr.Variable(raw.dims, packing.decode(np.asarray(raw._data)), attrs, encoding, fastpath=True)
 
 
 def _decoded_at_once(raw: xr.Variable, *, decode_times: bool) -> xr.Variable | None:

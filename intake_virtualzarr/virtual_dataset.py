@@ -232,6 +232,9 @@ def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZ
     if hasattr(members, "within") and members.dtype == array.dtype and (described or members.packing is None):
         return array, dict(attrs)
     stored = [s for s in array.segments if not is_fill(s)]
+    if not stored and np.asarray(attrs.get("scale_factor")).dtype.kind in "iu":
+        # gaps and nothing else: xarray would decode them into the type of the factor, which has no NaN
+        attrs = {**attrs, "scale_factor": np.float64(attrs["scale_factor"])}
     packed = any(s.packing is not None for s in stored)
     if (described or not packed) and not array.mixed and not array.decoded and all(s.stored.dtype == array.dtype for s in stored):
         return array, dict(attrs)

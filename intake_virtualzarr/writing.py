@@ -8,8 +8,10 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
+from xarray.core import indexing
 
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES
@@ -256,6 +258,11 @@ def write_datatree(
 
 def node_group(dataset: xr.Dataset) -> NodeGroup:
     """A dataset as arrays to write: virtual ones raw (or decoded, if segments differ), others CF-encoded."""
+    for name, index in dataset.xindexes.items():
+        if isinstance(index, xr.indexes.PandasMultiIndex):
+            raise UnsupportedError(
+                f"{name}: belongs to a MultiIndex, which Zarr lacks; reset_index({index.dim!r}) makes variables of its levels"
+            )
     variables, attrs = xr.conventions.encode_dataset_coordinates(dataset.copy(deep=False))
     arrays: dict[str, NodeArray] = {}
     for name, variable in variables.items():
@@ -284,6 +291,7 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
     values = np.asarray(encoded)
     if values.dtype.kind in "UT":
         values = values.astype(object)
+    _refuse_objects(name, values)
     return NodeArray(dims, values, encoded.attrs)
 
 
@@ -357,11 +365,21 @@ def _refuse_gaps(name: str, data: Any) -> None:
         )
 
 
+def _refuse_objects(name: str, values: npt.NDArray[Any]) -> None:
+    """Text has no "none" either, and xarray has other objects than text only where it could not tell their type."""
+    other = {type(value).__name__ for value in values.flat if not isinstance(value, str)} if values.dtype.kind == "O" else set()
+    if other:
+        raise UnsupportedError(
+            f"{name}: holds objects of type {', '.join(sorted(other))}, expected text only; fill gaps in text (fillna('')), "
+            f"give other values a type (astype), or drop_vars({name!r})"
+        )
+
+
 def _is_lazy(data: Any) -> bool:
     """Whether values are behind a file or a graph rather than in memory."""
     if hasattr(data, "__dask_graph__"):
         return True
     inner = data
-    while hasattr(inner, "array") and not isinstance(inner, np.ndarray):
+    while hasattr(inner, "array") and not isinstance(inner, np.ndarray | indexing.PandasIndexingAdapter):
         inner = inner.array
     return type(inner).__name__ == "VirtualBackendArray" and inner.shape != () and len(inner.shape) > 1

@@ -15,6 +15,7 @@ from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.decoding import decoding_array
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree
+from intake_virtualzarr.labels import widely_scaled
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.points import read_points
 from intake_virtualzarr.segments import Window
@@ -185,13 +186,7 @@ def decoded_dataset(
     found, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
     decoded = dict(found)
     for name, variable in found.items():
-        # packed numbers are decoded while they are read, into the very values that xarray's own steps give
-        source = raw[name]._data
-        if isinstance(source, VirtualZarrArray):
-            array = decoding_array(source, raw[name].attrs, variable.dtype, decoders["mask_and_scale"])
-            if array is not None:
-                lazy: Any = indexing.LazilyIndexedArray(VirtualBackendArray(array, name))
-                decoded[name] = xr.Variable(variable.dims, lazy, variable.attrs, variable.encoding, fastpath=True)
+        decoded[name] = _decoded_while_read(name, raw[name], variable, decoders["mask_and_scale"])
     # as xarray's own engines: coordinates last, and without indexes, which `open_dataset` makes (or does not)
     labels = {name for name, variable in decoded.items() if name in coord_names or variable.dims == (name,)}
     coords = xr.Coordinates({name: variable for name, variable in decoded.items() if name in labels}, indexes={})
@@ -200,6 +195,17 @@ def decoded_dataset(
     if group.unlimited:
         dataset.encoding["unlimited_dims"] = set(group.unlimited)
     return dataset
+
+
+def _decoded_while_read(name: Any, raw: xr.Variable, decoded: xr.Variable, mask_and_scale: Any) -> xr.Variable:
+    """Packed numbers decoded on the threads that read them, into the very values that xarray's own steps give."""
+    if not isinstance(raw._data, VirtualZarrArray):
+        return decoded
+    array = decoding_array(raw._data, raw.attrs, decoded.dtype, mask_and_scale)
+    if array is None:
+        return decoded
+    lazy: Any = indexing.LazilyIndexedArray(VirtualBackendArray(array, str(name)))
+    return xr.Variable(decoded.dims, lazy, decoded.attrs, decoded.encoding, fastpath=True)
 
 
 def _lazy(name: str, variable: xr.Variable) -> xr.Variable:
@@ -212,6 +218,7 @@ def _lazy(name: str, variable: xr.Variable) -> xr.Variable:
 def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
     """A virtual dataset as any xarray engine gives it: decoded, lazy, each segment by its own packing."""
     variables: dict[Any, xr.Variable] = {}
+    raw: dict[Any, xr.Variable] = {}
     for name, variable in dataset.variables.items():
         data: Any = variable._data
         # what is not virtual was decoded when it was opened, or (loaded on the way, to be compared, say) has its attributes
@@ -220,9 +227,12 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
             data, attrs = settled(data, attrs)
             if encoding.get("dtype") not in (None, str, data.dtype):  # of one file; nobody should pack the others by it
                 encoding = {key: value for key, value in encoding.items() if key not in ("dtype", *PACKING_ATTRIBUTES)}
+            raw[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
-        variables[name] = xr.Variable(variable.dims, data, attrs, encoding)
+        made = xr.Variable(variable.dims, data, dict(attrs), encoding)
+        variables[name] = widely_scaled(made) if isinstance(data, np.ndarray) else made
     decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
+    decoded = {name: _decoded_while_read(name, raw.get(name, variable), variable, True) for name, variable in decoded.items()}
     out = xr.Dataset(decoded, attrs=kept).set_coords([*dataset.coords, *names.intersection(decoded)])
     out.encoding = dict(dataset.encoding)
     return out
