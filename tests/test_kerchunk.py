@@ -794,6 +794,16 @@ def test_fill_values_of_version_2_have_the_type_of_the_array(tmp_path, dtype, fi
     np.testing.assert_array_equal(values, np.full(4, expected, dtype=dtype))
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate dimension names")
+def test_a_dimension_may_stand_twice_if_its_lengths_agree(tmp_path):
+    chunk = {"0.0": encoded(np.arange(4, dtype="<i4"))}
+    document = tiny(chunk, {"_ARRAY_DIMENSIONS": ["x", "x"]}, shape=[2, 2], chunks=[2, 2])
+    assert opened(write(tmp_path / "refs.json", document))["v"].values.tolist() == [[0, 1], [2, 3]]
+    document = tiny({}, {"_ARRAY_DIMENSIONS": ["x", "x"]}, shape=[2, 3], chunks=[2, 2])
+    with pytest.warns(UserWarning, match=r"\('x', 'x'\) are one, but the shape is \(2, 3\)"):
+        opened(write(tmp_path / "refs.json", document))
+
+
 def test_a_text_that_is_not_stored_is_empty(tmp_path):
     path = write(tmp_path / "refs.json", tiny(shape=[], chunks=[], dtype="|O", filters=[{"id": "vlen-utf8"}]))
     value = opened(path)["v"].values[()]

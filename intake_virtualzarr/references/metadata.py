@@ -88,8 +88,8 @@ class ArrayMetadata:
     def __post_init__(self) -> None:
         if len(self.dims) != len(self.shape) or not all(isinstance(name, str) for name in self.dims):
             raise UnsupportedError(f"dimensions {self.dims!r} for {len(self.shape)} axes")
-        if len(set(self.dims)) != len(self.dims):
-            raise UnsupportedError(f"dimensions {self.dims!r} are not different")
+        if len(set(zip(self.dims, self.shape, strict=True))) != len(set(self.dims)):
+            raise UnsupportedError(f"dimensions {self.dims!r} are one, but the shape is {self.shape}")
         if any(axis.edge is not None and axis.edge > MAX_EXTENT for axis in self.grid.axes):
             raise UnsupportedError(f"chunks of shape {self.grid.chunk_shape} are longer than an axis can be")
         compile_pipeline(self.codecs, self.dtype)
