@@ -95,7 +95,8 @@ def ordinary_chunks(
     grid = tuple(-(-n // c) for n, c in zip(values.shape, chunk_shape, strict=True))
     for coords in product(*(range(first if axis == 0 else 0, n) for axis, n in enumerate(grid))):
         box = tuple(slice(i * c, (i + 1) * c) for i, c in zip(coords, chunk_shape, strict=True))
-        part = values[*box, ...]  # an array also of a scalar: NumPy's own scalars of text are as long as their value
+        index: tuple[Any, ...] = (*box, ...)
+        part = values[index]  # an array also of a scalar: NumPy's own scalars of text are as long as their value
         if part.shape != tuple(chunk_shape):
             whole = np.full(tuple(chunk_shape), "" if values.dtype.kind == "O" else np.zeros((), values.dtype)[()], values.dtype)
             whole[tuple(slice(0, n) for n in part.shape)] = part
