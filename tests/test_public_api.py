@@ -37,6 +37,8 @@ ENTRY_POINTS = {
     ("pystac.extensions", "vzarr"),
     ("console_scripts", "intake-virtualzarr"),
     ("intake_virtualzarr.formats", "hdf5"),
+    ("intake_virtualzarr.formats", "kerchunk"),
+    ("intake_virtualzarr.formats", "netcdf3"),
 }
 
 ACCESSOR = {"decode", "nbytes", "references", "to_icechunk", "to_kerchunk", "to_zarr"}
