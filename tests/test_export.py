@@ -12,7 +12,7 @@ import xarray as xr
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.cli import main
-from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.export.repository import commit_references
 
 
@@ -174,6 +174,13 @@ def test_a_repository_learns_of_further_places(joined, tmp_path):
     assert done.prefixes == (tmp_path.as_uri() + "/",)
     assert set(icechunk.Repository.open(storage).config.virtual_chunk_containers) == {"s3://other/", *done.prefixes}
     xr.testing.assert_equal(xr.open_dataset(out, engine="virtualzarr").load(), expected)
+
+
+def test_a_repository_that_knows_no_place_of_the_files_is_an_error(joined):
+    icechunk = pytest.importorskip("icechunk", reason="the extra 'icechunk' is not installed")
+    session = icechunk.Repository.create(icechunk.in_memory_storage()).writable_session("main")
+    with pytest.raises(HierarchyError, match=r"references cannot be written by Icechunk: .*container"):
+        joined[0].vzarr.to_icechunk(session.store)
 
 
 def test_without_icechunk_the_extra_is_named(grouped, tmp_path, capsys, monkeypatch):

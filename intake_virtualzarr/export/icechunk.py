@@ -7,9 +7,10 @@ from typing import Any
 
 import xarray as xr
 
-from intake_virtualzarr.errors import MissingExtraError
+from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.export.references import plain_store, references_of
 from intake_virtualzarr.readers.loop import run
+from intake_virtualzarr.references.icechunk_open import icechunk_errors, import_icechunk
 from intake_virtualzarr.sources import Source
 
 __all__ = ["to_icechunk"]
@@ -42,13 +43,12 @@ def to_icechunk(data: xr.Dataset | xr.DataTree, store: Any) -> int:
     ------
     UnsupportedError
         If a variable has no form as plain references.
+    HierarchyError
+        If Icechunk refuses: the session is read-only, or no container of the repository holds a source file.
     MissingExtraError
         If Icechunk is not installed.
     """
-    try:
-        import icechunk  # noqa: F401 - the store is one of its objects
-    except ImportError as exc:
-        raise MissingExtraError("to_icechunk needs the extra 'icechunk': pip install intake-virtualzarr[icechunk]") from exc
+    icechunk = import_icechunk("to_icechunk")
     from zarr.core.buffer import cpu
 
     plain = plain_store(data, "Icechunk")
@@ -68,4 +68,5 @@ def to_icechunk(data: xr.Dataset | xr.DataTree, store: Any) -> int:
             count += 1
         return count
 
-    return run(write())
+    with icechunk_errors(icechunk, "references cannot be written by Icechunk", HierarchyError):
+        return run(write())

@@ -73,7 +73,7 @@ def commit_references(
     url = absolute_url(target).rstrip("/")
     sources = {stored.source.url for _, stored in references_of(plain_store(data, "Icechunk")) if stored.source.content is None}
     prefixes = container_prefixes(sources)
-    with icechunk_errors(icechunk, f"{url}: cannot be written by Icechunk"):
+    with icechunk_errors(icechunk, f"{url}: cannot be written by Icechunk", HierarchyError):
         storage = storage_of(icechunk, url, access)
         there = icechunk.Repository.exists(storage)
         config = icechunk.Repository.open(storage).config if there else icechunk.RepositoryConfig.default()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError
+from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.readers import Access
 from intake_virtualzarr.readers.urls import absolute_url, is_local, local_path
 
@@ -108,13 +108,13 @@ def import_icechunk(what: str) -> Any:
 
 
 @contextmanager
-def icechunk_errors(icechunk: Any, what: str) -> Iterator[None]:
-    """Turn the errors of Icechunk, which are pages of context, into one line."""
+def icechunk_errors(icechunk: Any, what: str, error: type[VirtualZarrError] = FormatError) -> Iterator[None]:
+    """Turn the errors of Icechunk, which are pages of context, into one line of ours."""
     try:
         yield
     except icechunk.IcechunkError as exc:
         lines = (line.strip(" |x×→") for line in str(exc).splitlines())
-        raise FormatError(f"{what}: {next((line for line in lines if line), type(exc).__name__)}") from exc
+        raise error(f"{what}: {next((line for line in lines if line), type(exc).__name__)}") from exc
 
 
 def storage_of(icechunk: Any, url: str, access: Access) -> Any:
