@@ -75,6 +75,7 @@ def write_dataset(
         If a variable is neither virtual nor small.
     """
     access = Access.of(storage_options)
+    _refuse_icechunk(store)
     keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, access)
     path = (group or "").strip("/")
     if append_dim is not None or region is not None or mode in ("a", "r+"):
@@ -90,6 +91,15 @@ def write_dataset(
     if mode not in (None, "w", "w-"):
         raise HierarchyError(f"mode is {mode!r}, expected 'w-', 'w', 'a' or 'r+'")
     return write_hierarchy(keys, {group or "": node_group(dataset)}, overwrite=mode == "w", fuse=fuse)
+
+
+def _refuse_icechunk(store: Any) -> None:
+    """Raise for a store that keeps nothing but what it knows: no source tables, no uneven chunk grids."""
+    if type(store).__module__.partition(".")[0] == "icechunk":
+        raise HierarchyError(
+            "an Icechunk session takes no hierarchy of manifests (it refuses source tables and uneven chunk grids); "
+            "write Icechunk's own references with ds.vzarr.to_icechunk(session.store)"
+        )
 
 
 def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Written:
@@ -244,6 +254,7 @@ def write_datatree(
     storage_options: Any = None,
 ) -> Written:
     """Write all groups of a tree as one hierarchy, or append all groups to what is there. Parameters as `write_dataset`."""
+    _refuse_icechunk(store)
     keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
     if append_dim is not None:
         if mode not in (None, "a", "r+"):

@@ -14,7 +14,7 @@ from helpers import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.errors import FormatError, MissingExtraError, SourceError, UnsupportedError
+from intake_virtualzarr.errors import FormatError, HierarchyError, MissingExtraError, SourceError, UnsupportedError
 from intake_virtualzarr.hierarchy.keys import StoreKeys
 from intake_virtualzarr.readers import Access
 from intake_virtualzarr.references.icechunk_open import container_access, version_of
@@ -273,3 +273,12 @@ def test_what_virtualizarr_writes_reads_as_the_file(tmp_path, archive):
         theirs.vz.to_icechunk(session.store)
     session.commit("theirs")
     xr.testing.assert_equal(opened(tmp_path / "repo"), opened(path))
+
+
+def test_a_session_takes_no_hierarchy_and_says_what_it_takes(archive):
+    repository = icechunk.Repository.create(icechunk.in_memory_storage())
+    store = repository.writable_session("main").store
+    opened = ivz.open_virtual_dataset(archive)
+    for write in (opened.vzarr.to_zarr, xr.DataTree(opened).vzarr.to_zarr):
+        with pytest.raises(HierarchyError, match=r"takes no hierarchy of manifests .* ds.vzarr.to_icechunk\(session.store\)"):
+            write(store)
