@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import peers
 import scan_local
-from bench import Row, main, medians, times
+from bench import Row, leasts, main, medians, times
 from data import made, small_files
 
 import intake_virtualzarr as ivz
@@ -21,11 +21,19 @@ def rows(quick: bool) -> list[Row]:
     out = [Row("scan of a small netCDF-4 file: chunks", str(found), {"h5py": str(chunks)}, "alike", found >= chunks)]
     if quick:
         return out
-    took = medians(
+    took = leasts(
         {
             "h5py": lambda: scan_local.with_h5py(path),
             "parser": lambda: scan_local.with_parser(path),
-            "open": lambda: ivz.open_virtual_dataset(path, loadable_variables=[]),
+            "scan": lambda: ivz.scan(path),
+            "open": lambda: ivz.open_virtual_dataset(path),
+            "undecoded": lambda: ivz.open_virtual_dataset(path, loadable_variables=[]),
+            "xarray": scan_local.same_dataset_by_xarray(path),
+        },
+        101,
+    )
+    took |= leasts(
+        {
             "VirtualiZarr parser": lambda: scan_local.with_virtualizarr(path),
             "VirtualiZarr open": lambda: peers.virtualizarr_dataset(f"file://{path}"),
             "kerchunk": lambda: scan_local.with_kerchunk(path),
@@ -41,12 +49,23 @@ def rows(quick: bool) -> list[Row]:
             "<= 1.0x",
             took["parser"] <= base,
         ),
+        Row("the same, scan", times(took["scan"] / base), {}, "<= 1.0x", took["scan"] <= base),
         Row(
             "the same, open_virtual_dataset",
             times(took["open"] / base),
-            {"VirtualiZarr": times(took["VirtualiZarr open"] / base)},
+            {
+                "VirtualiZarr": times(took["VirtualiZarr open"] / base),
+                "xarray alone, the same dataset from NumPy arrays": times(took["xarray"] / base),
+            },
             "<= 1.5x",
             took["open"] <= 1.5 * base,
+        ),
+        Row(
+            "the same, no labels decoded",
+            times(took["undecoded"] / base),
+            {"VirtualiZarr": times(took["VirtualiZarr open"] / base)},
+            "<= 1.5x",
+            took["undecoded"] <= 1.5 * base,
         ),
     ]
     return out + [many(index) for index in INDEXES]
@@ -54,7 +73,7 @@ def rows(quick: bool) -> list[Row]:
 
 def many(index: str) -> Row:
     path = made(f"{index}-200000.h5", lambda target: scan_local.many_chunks(target, index, 200_000) and None)
-    took = medians({"h5py": lambda: scan_local.with_h5py(path), "ours": lambda: scan_local.with_parser(path)}, 3)
+    took = medians({"h5py": lambda: scan_local.with_h5py(path), "ours": lambda: scan_local.with_parser(path)}, 5)
     theirs = medians({"VirtualiZarr": lambda: scan_local.with_virtualizarr(path)}, 0)["VirtualiZarr"]
     ratio = took["ours"] / took["h5py"]
     return Row(

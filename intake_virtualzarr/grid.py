@@ -235,17 +235,17 @@ class ChunkGrid:
         """Number of axes."""
         return len(self.axes)
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """Shape of the array [elements]."""
         return tuple(axis.extent for axis in self.axes)
 
-    @property
+    @cached_property
     def grid_shape(self) -> Shape:
         """Number of chunks along each axis; ``()`` for a scalar."""
         return tuple(axis.count for axis in self.axes)
 
-    @property
+    @cached_property
     def chunk_shape(self) -> Shape | None:
         """Stored shape of every chunk, or None if chunks vary."""
         edges = tuple(axis.edge for axis in self.axes)

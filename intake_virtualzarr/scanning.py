@@ -23,6 +23,8 @@ __all__ = ["scan", "scan_many"]
 
 HEAD = 64 * 1024
 """First request of a remote scan [bytes]."""
+LOCAL_HEAD = 8 * 1024
+"""Bytes of a local file that tell its format."""
 FILES_AT_ONCE = 128
 """Remote files scanned at once in the reading loop."""
 ROUNDS = 10_000
@@ -178,25 +180,24 @@ class _Blocks:
 
 
 def _scan_local(reader: LocalReader, name: str | None) -> ScannedFile:
-    source, head = reader.head(HEAD)
+    source, head = reader.head(LOCAL_HEAD)
     plugin = format_named(name) if name else format_of(reader.path, head)
     if not source.size:
         raise FormatError(f"{reader.path}: is empty")
     try:
-        return _drive(plugin, source, reader, head)
+        return _drive(plugin, source, reader)
     except (UnsupportedError, FormatError) as exc:
         with open(reader.path, "rb") as file:
             return _fallback(plugin, source, file, exc)
 
 
-def _drive(plugin: Format, source: Source, reader: LocalReader, head: Buffer) -> ScannedFile:
+def _drive(plugin: Format, source: Source, reader: LocalReader) -> ScannedFile:
     parse = plugin.parse(source)
-    size, here = source.size or 0, len(head)
+    size = source.size or 0
     try:
         wanted = next(parse)
         for _ in range(ROUNDS):
-            near = len(wanted) == 1 and wanted[0][0] == 0 and wanted[0][1] <= here
-            wanted = parse.send([head[: wanted[0][1]]] if near else [reader.clipped(s, n, size) for s, n in wanted])
+            wanted = parse.send([reader.clipped(start, length, size) for start, length in wanted])
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:

@@ -59,6 +59,8 @@ def _strong(etag: str) -> str:
 
 
 def _same_time(a: datetime, b: datetime) -> bool:
+    if a == b:
+        return True
     a, b = a.astimezone(UTC), b.astimezone(UTC)
     if a.microsecond == 0 or b.microsecond == 0:
         return a.replace(microsecond=0) == b.replace(microsecond=0)

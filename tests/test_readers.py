@@ -21,6 +21,7 @@ from intake_virtualzarr.readers.file import SourceFile
 from intake_virtualzarr.readers.fsspec_reader import FsspecReader
 from intake_virtualzarr.readers.local import LocalReader
 from intake_virtualzarr.readers.objects import ObjectReader
+from intake_virtualzarr.readers.urls import absolute_url
 from intake_virtualzarr.sources import Source
 
 DATA = np.random.default_rng(3).bytes(300_000)
@@ -253,3 +254,11 @@ def test_a_file_of_no_known_format_is_an_error_with_its_name(tmp_path, content):
         ivz.scan(path)
     with serving(tmp_path) as server, pytest.raises(VirtualZarrError, match=r"a\.nc"):
         ivz.scan(f"{server.url}/a.nc")
+
+
+@pytest.mark.parametrize(
+    "path",
+    "/a/b.nc /a//b /a/./b /a/../b /a/b/ / /.. /a/.b /a/..b /a/%41 /é /a/b~ /a#b?c ~/x x/y /a/b:c".split() + ["/a b"],
+)
+def test_a_path_becomes_the_url_that_pathlib_gives(path):
+    assert absolute_url(path) == Path(path).expanduser().absolute().as_uri()

@@ -57,6 +57,8 @@ class LocalReader:
         if expected is not None:
             expected.check(self._source(status))
         fd = self._open(status)
+        if len(ranges) == 1:
+            return [self._pread(fd, *ranges[0], status.st_size)]
         merged, places = merge_ranges(ranges, gap=LOCAL_GAP)
         blocks = [self._pread(fd, start, length, status.st_size) for start, length in merged]
         return split_merged(ranges, places, blocks)

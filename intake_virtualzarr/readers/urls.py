@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 __all__ = ["absolute_url", "is_local", "is_url", "local_path", "relative_url"]
+
+PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)+")
+"""Absolute paths that `Path` and quoting leave as they are."""
 
 
 def is_url(text: str) -> bool:
@@ -20,6 +24,8 @@ def absolute_url(path: str | os.PathLike[str]) -> str:
     text = os.fspath(path)
     if is_url(text):
         return text
+    if text.startswith("/") and PLAIN_PATH.fullmatch(text):  # `Path` takes as long as to open the file
+        return f"file://{text}"
     return Path(text).expanduser().absolute().as_uri()
 
 

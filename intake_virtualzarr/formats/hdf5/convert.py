@@ -250,8 +250,12 @@ def _chunked(dataset: RawDataset, layout: Chunked, storage: Storage, fill: Any, 
         raise FormatError(f"a chunk without filters has {int(size[size != nbytes][0])} bytes, expected {nbytes}")
     if not size.all() or (size.dtype.itemsize > 4 and int(size.max()) > MAX_CHUNK):
         raise FormatError(f"encoded chunk sizes run from {int(size.min())} to {int(size.max())} bytes")
-    flat = coords @ strides[:rank]
     codec = None
+    if total == 1 and len(coords) == 1:  # the scatter below, in a fifth of the time
+        column = size.astype(np.uint32).reshape(counts)
+        manifest = ChunkManifest(np.zeros(counts, np.uint32), offset.reshape(counts), column)
+        return StoredArray(storage.dtype, fill, grid, pipelines[0], manifest, sources)
+    flat = coords @ strides[:rank]
     if not isinstance(masks, int) and len(numbers) > 1:
         index = np.zeros(len(masks), np.uint8)
         for number, m in enumerate(numbers):

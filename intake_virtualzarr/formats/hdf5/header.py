@@ -76,17 +76,14 @@ def _read_v1(state: State, address: int, data: bytes) -> Task[list[Message]]:
     messages: list[Message] = []
     blocks: list[tuple[int, int]] = []
     seen = {address}
-    _v1_messages(state, data[16 : 16 + size], messages, blocks)
+    _scan_messages(state, data[16 : 16 + size], V1_MESSAGE, 8, messages, blocks)
     for at, length in blocks:  # grows while it runs
         if at in seen or len(blocks) > MAX_BLOCKS:
             raise FormatError(f"object header at address {address:#x} continues in circles, at {at:#x}")
         seen.add(at)
-        _v1_messages(state, (yield from fetch(state.memory, at, length)), messages, blocks)
+        block = state.memory.get(at, length) or (yield from fetch(state.memory, at, length))
+        _scan_messages(state, block, V1_MESSAGE, 8, messages, blocks)
     return messages
-
-
-def _v1_messages(state: State, block: bytes, messages: list[Message], blocks: list[tuple[int, int]]) -> None:
-    _scan_messages(state, block, V1_MESSAGE, 8, messages, blocks)
 
 
 def _scan_messages(
@@ -128,7 +125,8 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
     messages: list[Message] = []
     blocks: list[tuple[int, int]] = []
     seen = {address}
-    _v2_messages(state, data[pos:-4], flags, messages, blocks)
+    head_size = 6 if flags & 4 else 4
+    _scan_messages(state, data[pos:-4], V2_MESSAGE, head_size, messages, blocks)
     for at, length in blocks:
         if at in seen or len(blocks) > MAX_BLOCKS:
             raise FormatError(f"object header at address {address:#x} continues in circles, at {at:#x}")
@@ -137,12 +135,8 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
         if block[:4] != b"OCHK" or length < 8:
             raise FormatError(f"no continuation of an object header at address {at:#x}")
         check_sum(block, "object header continuation", at)
-        _v2_messages(state, block[4:-4], flags, messages, blocks)
+        _scan_messages(state, block[4:-4], V2_MESSAGE, head_size, messages, blocks)
     return messages
-
-
-def _v2_messages(state: State, block: bytes, header_flags: int, messages: list[Message], blocks: list[tuple[int, int]]) -> None:
-    _scan_messages(state, block, V2_MESSAGE, 6 if header_flags & 4 else 4, messages, blocks)
 
 
 def resolve_shared(state: State, message: Message) -> Task[bytes]:
