@@ -258,7 +258,25 @@ def test_a_file_of_no_known_format_is_an_error_with_its_name(tmp_path, content):
 
 @pytest.mark.parametrize(
     "path",
-    "/a/b.nc /a//b /a/./b /a/../b /a/b/ / /.. /a/.b /a/..b /a/%41 /é /a/b~ /a#b?c ~/x x/y /a/b:c".split() + ["/a b"],
+    [
+        "/a/b.nc",
+        "/a//b",
+        "/a/./b",
+        "/a/../b",
+        "/a/b/",
+        "/",
+        "/..",
+        "/a/.b",
+        "/a/..b",
+        "/a/%41",
+        "/é",
+        "/a/b~",
+        "/a#b?c",
+        "~/x",
+        "x/y",
+        "/a/b:c",
+        "/a b",
+    ],
 )
 def test_a_path_becomes_the_url_that_pathlib_gives(path):
     assert absolute_url(path) == Path(path).expanduser().absolute().as_uri()
