@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PACKING_ATTRIBUTES", "Packing", "is_time_units"]
+__all__ = ["PACKING_ATTRIBUTES", "Packing", "is_duration", "is_time_units"]
 
 PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """Attributes that say how stored numbers become values."""
@@ -22,6 +22,11 @@ PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value
 def is_time_units(units: object) -> bool:
     """Whether a ``units`` attribute is that of a time coordinate (``"days since 2000-01-01"``)."""
     return isinstance(units, str) and " since " in units
+
+
+def is_duration(attrs: Mapping[str, Any]) -> bool:
+    """Whether numbers are durations: xarray writes the data type to decode them into beside their ``units``."""
+    return str(attrs.get("dtype", "")).startswith("timedelta64") and isinstance(attrs.get("units"), str)
 
 
 @dataclass(frozen=True, slots=True)

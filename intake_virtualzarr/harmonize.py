@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_duration, is_time_units
+from intake_virtualzarr.characters import of_one_length
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 from intake_virtualzarr.virtual_dataset import without_packing
 
@@ -39,7 +40,10 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
     out = [ds.copy(deep=False) for ds in datasets]
     for name in _names(datasets):
         holders = [i for i, ds in enumerate(out) if name in ds.variables]
-        variables = [out[i].variables[name] for i in holders]
+        variables = of_one_length([out[i].variables[name] for i in holders])
+        for i, variable in zip(holders, variables, strict=True):
+            if variable is not out[i].variables[name]:
+                out[i] = _with(out[i], name, variable)
         _check_units(name, [datasets[i] for i in holders], variables, encoding_mismatch)
         virtual = [v for v in variables if isinstance(v._data, VirtualZarrArray)]
         if len(virtual) != len(variables) or len(variables) < 2:
@@ -54,7 +58,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
                 f"and {_shown(variables[b], attribute)} in {_source(datasets[holders[b]])}; "
                 "encoding_mismatch='decode' joins the decoded values"
             )
-        if any(is_time_units(v.attrs.get("units")) for v in variables):
+        if any(_is_time(v) for v in variables):
             _load_times(name, out, holders)
             continue
         for i in holders:
@@ -84,11 +88,15 @@ def _clash(variables: Sequence[xr.Variable]) -> tuple[int, int, str] | None:
                 return 0, i, attribute
         if packed and first.dtype != other.dtype:
             return 0, i, "data type"
-        if is_time_units(first.attrs.get("units")) or is_time_units(other.attrs.get("units")):
+        if _is_time(first) or _is_time(other):
             for attribute in ("units", "calendar"):
                 if first.attrs.get(attribute) != other.attrs.get(attribute):
                     return 0, i, attribute
     return None
+
+
+def _is_time(variable: xr.Variable) -> bool:
+    return is_time_units(variable.attrs.get("units")) or is_duration(variable.attrs)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -104,7 +112,11 @@ def _decoded(dataset: xr.Dataset, name: Any) -> xr.Dataset:
     variable = dataset.variables[name]
     data: VirtualZarrArray = variable._data  # type: ignore[assignment]
     fresh = xr.Variable(variable.dims, data.decode(), without_packing(variable.attrs), variable.encoding)
-    return dataset.assign({name: fresh}) if name not in dataset.coords else dataset.assign_coords({name: fresh})
+    return _with(dataset, name, fresh)
+
+
+def _with(dataset: xr.Dataset, name: Any, variable: xr.Variable) -> xr.Dataset:
+    return dataset.assign({name: variable}) if name not in dataset.coords else dataset.assign_coords({name: variable})
 
 
 TIME_LIMIT = 64 * 1024 * 1024
@@ -116,14 +128,13 @@ def _load_times(name: Any, datasets: list[xr.Dataset], holders: Sequence[int]) -
         variable = datasets[i].variables[name]
         if variable.nbytes > TIME_LIMIT:
             raise EncodingMismatchError(
-                f"{name}: times in different units, and {variable.nbytes} bytes are too many to be loaded; "
+                f"{name}: times or durations in different units, and {variable.nbytes} bytes are too many to be loaded; "
                 "load or re-encode the variable in preprocess="
             )
         raw = xr.Variable(variable.dims, np.asarray(variable._data), variable.attrs, variable.encoding)
         fresh = xr.conventions.decode_cf_variable(name, raw)
         loaded = xr.Variable(variable.dims, np.asarray(fresh), fresh.attrs, fresh.encoding)
-        keep = datasets[i].assign_coords if name in datasets[i].coords else datasets[i].assign
-        datasets[i] = keep({name: loaded})
+        datasets[i] = _with(datasets[i], name, loaded)
 
 
 def _check_units(
@@ -137,7 +148,7 @@ def _check_units(
             "dates of different calendars cannot be joined, convert one of them in preprocess="
         )
     units = {v.attrs["units"]: i for i, v in enumerate(variables) if isinstance(v.attrs.get("units"), str)}
-    if len(units) > 1 and not any(map(is_time_units, units)):
+    if len(units) > 1 and not any(map(_is_time, variables)):
         (a, i), (b, j) = list(units.items())[:2]
         message = f"{name}: units are {a!r} in {_source(datasets[i])} and {b!r} in {_source(datasets[j])}"
         if encoding_mismatch == "raise":

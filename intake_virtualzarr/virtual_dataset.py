@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_time_units
+from intake_virtualzarr.cf import PACKING_ATTRIBUTES, is_duration, is_time_units
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.fills import is_fill
 from intake_virtualzarr.groups import VirtualGroup, VirtualTree, chunk_hint, stored_edges
@@ -20,7 +20,7 @@ from intake_virtualzarr.labels import decoded_labels, read_labels
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
 
-__all__ = ["backend_variables", "settled", "virtual_dataset", "warn_left_out", "without_packing"]
+__all__ = ["backend_variables", "settled", "truthful", "virtual_dataset", "warn_left_out", "without_packing"]
 
 
 def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
@@ -208,8 +208,9 @@ def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> se
     for name, variable in variables.items():
         labels = variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)
         # bounds of times and the like: dates must be joined as dates (a gap between files has no number that means "none")
-        times = is_time_units(variable.attrs.get("units")) and variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
-        if variable.ndim == 0 or labels or times:
+        times = is_time_units(variable.attrs.get("units")) or is_duration(variable.attrs)
+        small = variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
+        if variable.ndim == 0 or labels or (times and small):
             names.add(name)
     return names
 
@@ -220,12 +221,18 @@ def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attrs.items() if name not in dropped}
 
 
+def truthful(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Attributes without the mark of booleans where numbers have gaps: xarray would take NaN for true."""
+    return {name: value for name, value in attrs.items() if name != "dtype" or value != "bool" or dtype.kind in "iub"}
+
+
 def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZarrArray, dict[str, Any]]:
     """An array with attributes that hold for all of it: raw as it is, or else decoded, and without those of its packing.
 
     Raw numbers need one packing, in its own data type (a join with gaps casts packed integers), and attributes that tell
     of it: some of xarray's calls drop all attributes.
     """
+    attrs = truthful(attrs, array.dtype)
     described = any(name in attrs for name in PACKING_ATTRIBUTES)
     members: Any = array.segments
     # a concatenation in a store says what its members are without opening them

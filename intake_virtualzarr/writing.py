@@ -22,7 +22,7 @@ from intake_virtualzarr.hierarchy.read import tree_of
 from intake_virtualzarr.hierarchy.regions import replace_region
 from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, write_hierarchy
 from intake_virtualzarr.readers import Access
-from intake_virtualzarr.virtual_dataset import settled, virtual_dataset
+from intake_virtualzarr.virtual_dataset import settled, truthful, virtual_dataset
 
 __all__ = ["append_dataset", "write_dataset", "write_datatree"]
 
@@ -318,12 +318,12 @@ def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
         If dates do not come back.
     """
     if variable.dtype.kind in "iufc":
-        plain = xr.Variable(variable.dims, variable._data, variable.attrs)
+        plain = xr.Variable(variable.dims, variable._data, truthful(variable.attrs, variable.dtype))
         return xr.conventions.encode_cf_variable(plain, name=name)
     if variable.dtype.kind == "b":
         return xr.conventions.encode_cf_variable(_without_encoding(variable, PACKING_ATTRIBUTES), name=name)
-    if not _holds_dates(variable):
-        return xr.conventions.encode_cf_variable(variable, name=name)
+    if not _holds_dates(variable):  # xarray cuts text to the length that it had in one file
+        return xr.conventions.encode_cf_variable(_without_encoding(variable, ("dtype",)), name=name)
     for dropped in ((), ("dtype", *PACKING_ATTRIBUTES), ("dtype", "units", *PACKING_ATTRIBUTES)):
         tried = _without_encoding(variable, dropped)
         with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from intake_virtualzarr.labels import widely_scaled
 from intake_virtualzarr.opening import open_tree
 from intake_virtualzarr.points import read_points
 from intake_virtualzarr.segments import Window
-from intake_virtualzarr.virtual_dataset import backend_variables, name_set, settled, virtual_dataset, warn_left_out
+from intake_virtualzarr.virtual_dataset import backend_variables, name_set, settled, truthful, virtual_dataset, warn_left_out
 
 __all__ = ["VirtualZarrBackendEntrypoint"]
 
@@ -229,7 +229,7 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
                 encoding = {key: value for key, value in encoding.items() if key not in ("dtype", *PACKING_ATTRIBUTES)}
             raw[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
-        made = xr.Variable(variable.dims, data, dict(attrs), encoding)
+        made = xr.Variable(variable.dims, data, truthful(attrs, data.dtype), encoding)
         variables[name] = widely_scaled(made) if isinstance(data, np.ndarray) else made
     decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
     decoded = {name: _decoded_while_read(name, raw.get(name, variable), variable, True) for name, variable in decoded.items()}

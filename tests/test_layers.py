@@ -26,7 +26,7 @@ LAYERS = (
         "array array_functions chunkmanager decoding fanout groups hierarchy inline joins masks merging pipeline points reading "
         "references transformers",
     ),
-    ("datasets", "labels virtual_dataset opening store dataset xarray writing harmonize combine export"),
+    ("datasets", "labels virtual_dataset opening store dataset xarray writing characters harmonize combine export"),
     ("actions", "stac virtualize preview_page publishing published ingest update catalog_file checking serving"),
     ("faces", "intake demo cli cli_commands"),
 )
