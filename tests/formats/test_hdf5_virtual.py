@@ -127,6 +127,30 @@ def published(tmp_path):
     return folder, {"v": ramp(6, 4), "link": ramp(6, 4), "own": ramp(3), "raw": ramp(2, 4)}
 
 
+def test_sources_are_found_where_hdf5_finds_them(tmp_path, monkeypatch):
+    real, elsewhere = tmp_path / "real", tmp_path / "elsewhere"
+    real.mkdir()
+    elsewhere.mkdir()
+    for place, name in ((real, "a"), (real, "b"), (elsewhere, "c")):
+        with h5py.File(place / f"{name}.h5", "w") as file:
+            file["x"] = ramp(2)
+    names = ["/gone/a.h5", "b.h5", "c.h5", "nowhere.h5"]
+    layout = h5py.VirtualLayout((4, 2), "i4")
+    for row, name in enumerate(names):
+        layout[row] = h5py.VirtualSource(name, "x", (2,))
+    with h5py.File(real / "v.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("v", layout, fillvalue=-1)
+        file["link"] = h5py.ExternalLink("/gone/a.h5", "/x")
+    (tmp_path / "link.h5").symlink_to(real / "v.h5")
+    monkeypatch.chdir(elsewhere)
+    for path in (real / "v.h5", tmp_path / "link.h5"):
+        opened = ivz.open_virtual_dataset(path)
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(opened.v.values, file["v"][:])
+            np.testing.assert_array_equal(opened.link.values, file["link"][:])
+        assert opened.v.values.tolist() == [[1, 2]] * 3 + [[-1, -1]]
+
+
 def test_files_that_a_remote_file_names_are_read_beside_it(published):
     folder, expected = published
     with serving(folder.parent) as server:

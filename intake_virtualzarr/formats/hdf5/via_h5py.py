@@ -47,7 +47,7 @@ from intake_virtualzarr.formats.hdf5.virtual import (
 )
 from intake_virtualzarr.grid import Shape
 from intake_virtualzarr.readers.local import LocalReader
-from intake_virtualzarr.readers.urls import local_path
+from intake_virtualzarr.readers.urls import absolute_url, local_path
 from intake_virtualzarr.sources import Source
 
 with contextlib.suppress(ImportError):  # teaches HDF5 more filters
@@ -118,17 +118,29 @@ class _Files(NamedTuple):
     @contextlib.contextmanager
     def another(self, name: str) -> Iterator[tuple[_Files, Any] | None]:
         """A file that this one names, and its handle; None if it is local and absent."""
-        url = beside(self.url, name)
-        if url.startswith("file:"):
-            if not os.path.exists(local_path(url)):
+        if self.is_local:
+            path = next((path for path in _places(local_path(self.url), name) if os.path.exists(path)), None)
+            if path is None:
                 yield None
                 return
-            with _open(url, local_path(url)) as handle:
+            url = absolute_url(path)
+            with _open(url, path) as handle:
                 yield _Files(url, None, LocalReader(url).describe()), handle
         else:
+            url = beside(self.url, name)
             file = self.file.another(url)
             with _open(url, file) as handle:
                 yield _Files(url, file, file.source), handle
+
+
+def _places(path: str, name: str) -> Iterator[str]:
+    """Where HDF5 looks for a file that another one names, in its order."""
+    if os.path.isabs(name):
+        yield name
+        name = os.path.basename(name)  # both may have been moved
+    yield os.path.join(os.path.dirname(path), name)
+    yield os.path.abspath(name)
+    yield os.path.join(os.path.dirname(os.path.realpath(path)), name)
 
 
 class _Walk:
