@@ -6,6 +6,7 @@ from struct import error as StructError
 from typing import Any
 
 from intake_virtualzarr.codecs.hdf5_datatypes import parse_datatype
+from intake_virtualzarr.codecs.hdf5_values import unwrap
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.hdf5.attribute_messages import Attributes, read_attributes
 from intake_virtualzarr.formats.hdf5.chunk_index import read_chunks
@@ -195,8 +196,9 @@ class _Walk:
             raise FormatError("has no dataspace or datatype")
         encoded = found[DATATYPE]
         datatype = parse_datatype(encoded)
-        if datatype.size > MAX_ELEMENT:
-            raise UnsupportedError(f"one element has {datatype.size} bytes, more than {MAX_ELEMENT}")
+        element = unwrap(datatype)[1].size  # arrays become axes
+        if element > MAX_ELEMENT:
+            raise UnsupportedError(f"one element has {element} bytes, more than {MAX_ELEMENT}")
         shape, maxshape = parse_dataspace(found[DATASPACE], state.length_size)
         filters = parse_filters(found[FILTERS]) if FILTERS in found else ()
         fill = parse_fill(found[FILL]) if FILL in found else None

@@ -187,10 +187,14 @@ class _Walk:
 
     def _external(self, path: str, filename: str, target: str) -> None:
         with self.files.another(filename) as found:
-            if found is None or target not in found[1]:
-                raise UnsupportedError(f"is a link to {target} of {filename}, which cannot be opened")
+            reason = UnsupportedError(f"is a link to {target} of {filename}, which cannot be opened")
+            if found is None:
+                raise reason
             files, handle = found
-            node = handle[target]
+            try:
+                node = handle[target]
+            except H5PY_ERRORS as exc:
+                raise reason from exc
             if isinstance(node, h5py.Group):
                 raise UnsupportedError(f"is a link to a group of another file; open {files.url} itself")
             if isinstance(node, h5py.Dataset):
