@@ -40,7 +40,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
     out = [ds.copy(deep=False) for ds in datasets]
     for name in _names(datasets):
         holders = [i for i, ds in enumerate(out) if name in ds.variables]
-        variables = of_one_length([out[i].variables[name] for i in holders])
+        variables = _marked_alike(of_one_length([out[i].variables[name] for i in holders]))
         for i, variable in zip(holders, variables, strict=True):
             if variable is not out[i].variables[name]:
                 out[i] = _with(out[i], name, variable)
@@ -64,6 +64,19 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
         for i in holders:
             out[i] = _decoded(out[i], name)
     return out
+
+
+def _marked_alike(variables: list[xr.Variable]) -> list[xr.Variable]:
+    """Numbers in one file and booleans in another are numbers."""
+    marked = [v.attrs.get("dtype") == "bool" for v in variables]
+    if all(marked) or not any(marked):
+        return variables
+    return [_unmarked(v) if mark else v for v, mark in zip(variables, marked, strict=True)]
+
+
+def _unmarked(variable: xr.Variable) -> xr.Variable:
+    attrs = {name: value for name, value in variable.attrs.items() if name != "dtype"}
+    return xr.Variable(variable.dims, variable._data, attrs, variable.encoding, fastpath=True)
 
 
 def _names(datasets: Iterable[xr.Dataset]) -> list[Any]:

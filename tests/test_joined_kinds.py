@@ -50,6 +50,15 @@ def test_gaps_between_booleans_are_not_true(tmp_path, fuse):
     assert np.isnan(expected["v"]).any()
 
 
+@fusing
+@pytest.mark.parametrize("order", [1, -1])
+def test_booleans_joined_with_numbers_are_numbers(tmp_path, order, fuse):
+    values = np.array([[0, 1, 0], [1, 0, 1]])
+    paths = write(tmp_path, [xr.Variable(("time", "x"), v) for v in (values > 0, (values * 5).astype("i2"))][::order])
+    expected = assert_joined_as_by_xarray(paths, tmp_path / "s.vzarr", fuse)
+    assert expected["v"].max() == 5
+
+
 def test_booleans_that_a_call_moved_away_are_gaps(tmp_path):
     [path] = write(tmp_path, [xr.Variable(("time", "x"), np.ones((2, 3), bool))])
     moved = ivz.open_virtual_dataset(path).shift(time=2)
