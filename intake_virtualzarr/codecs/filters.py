@@ -143,15 +143,28 @@ def unshuffle_into(
         planes = planes[(slice(None), *inside)]
     if big is np.little_endian:
         planes = planes[::-1]
-    if size == 2 and np.little_endian:  # arithmetic on whole words is faster than two strided copies
-        words = target.view(np.uint16)
-        np.multiply(planes[1], np.uint16(256), out=words)
-        np.add(words, planes[0], out=words)
+    while planes.ndim > 2 and planes.shape[1] == 1:  # blocks are cut along the first axis
+        planes, target = planes[:, 0], target[0]
+    if np.little_endian:
+        _weave_words(planes, target[..., np.newaxis].view(np.uint16))
     else:
         weave(planes, target[..., np.newaxis].view(np.uint8))
 
 
-WOVEN_BY_BLOSC = 128 * 1024
+def _weave_words(planes: npt.NDArray[np.uint8], words: npt.NDArray[np.uint16]) -> None:
+    """As `weave`, two planes at a time: arithmetic on words is faster than two strided copies of bytes."""
+    rows = planes.shape[1]
+    step = max(1, BLOCK * rows // max(1, planes[0].size))
+    scratch = np.empty((min(step, rows), *planes.shape[2:]), np.uint16)
+    for start in range(0, rows, step):
+        part, to = planes[:, start : start + step], words[start : start + step]
+        high = scratch[: part.shape[1]]
+        for k in range(to.shape[-1]):
+            np.multiply(part[2 * k + 1], np.uint16(256), out=high)
+            np.add(high, part[2 * k], out=to[..., k])
+
+
+WOVEN_BY_BLOSC = 256 * 1024
 """Chunks up to this size go through blosc's shuffle: vector instructions, and one call that leaves the interpreter [bytes]."""
 
 
