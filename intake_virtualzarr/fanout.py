@@ -25,8 +25,8 @@ from intake_virtualzarr.scanning import scan_many
 
 __all__ = ["Merged", "scan_merged", "scan_paths"]
 
-BATCH = 100
-"""Files of one task: a task should hold some 50 ms of work, or the scheduler is the bottleneck."""
+BATCH = 250
+"""Files of one task: some 200 ms of work; with much less the scheduler takes a share of the time that is seen."""
 LEAST = 20
 """Smaller batches are not worth a task of their own."""
 FAN_IN = 16

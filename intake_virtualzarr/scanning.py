@@ -112,7 +112,7 @@ def _scan_near(
             readers[index].close()
         return index
 
-    workers = min(len(indices), max(thread_count(), 4))
+    workers = min(len(indices), max(thread_count(), 2))
     if workers == 1:
         for index in indices:
             one(index)
