@@ -40,7 +40,8 @@ ratios by 10 to 20 % while others use the machine; {len(missed)} of {sum(r.held 
 were missed in this run.
 
 {table(rows)}
-"""
+
+{(HERE / "NOTES.md").read_text()}"""
 
 
 def main() -> int:
