@@ -370,3 +370,18 @@ def test_a_damaged_root_group_is_an_error_that_names_the_file(path):
     path.write_bytes(data)
     with pytest.raises(FormatError, match=r"a\.h5: damaged HDF5 file \(name at byte 9999 of a local heap"):
         ivz.scan(path)
+
+
+def test_a_string_of_another_size_in_a_compound_is_an_error(path):
+    """A damaged datatype: the reference of a string takes 16 bytes where addresses take 8."""
+    with h5py.File(path, "w") as file:
+        values = np.array([(1, "one", 2), (2, "two", 3)], np.dtype([("a", "i8"), ("text", h5py.string_dtype()), ("b", "i8")]))
+        file.create_dataset("v", data=values)
+        file.create_dataset("w", data=ramp(3))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"text\0") + 8  # version 1: the name in steps of 8 bytes, then offset, dimensions, and the datatype
+    size = data.index((16).to_bytes(4, "little"), at)
+    data[size : size + 4] = (8).to_bytes(4, "little")
+    scan = parse_bytes(bytes(data))
+    assert list(scan.arrays) == ["/w"]
+    assert "variable-length strings take [8] bytes in an element, expected 16" in scan.left_out["/v"]

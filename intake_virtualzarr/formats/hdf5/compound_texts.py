@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, Member
 
-__all__ = ["MAX_BYTES", "fixed_lengths", "fixed_members", "holds_texts", "text_count", "text_places"]
+__all__ = ["MAX_BYTES", "fixed_lengths", "fixed_members", "holds_texts", "text_count", "text_places", "text_sizes"]
 
 MAX_BYTES = 16 * 1024 * 1024
 """Size of the strings of a dataset if all were as long as the longest [bytes]."""
@@ -46,6 +46,15 @@ def text_count(datatype: Datatype) -> int:
     if datatype.kind not in ("compound", "array"):
         return 0
     return prod(datatype.dims) * sum(text_count(below) for below in _below(datatype))
+
+
+def text_sizes(datatype: Datatype) -> set[int]:
+    """Stored sizes of the variable-length strings in an element; a sound file has one [bytes]."""
+    if datatype.kind == "vlen-string":
+        return {datatype.size}
+    if datatype.kind not in ("compound", "array"):
+        return set()
+    return {size for below in _below(datatype) for size in text_sizes(below)}
 
 
 def text_places(datatype: Datatype, at: int = 0) -> list[int]:

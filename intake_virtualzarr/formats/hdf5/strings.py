@@ -14,7 +14,7 @@ from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.hdf5.attributes import decode_text
-from intake_virtualzarr.formats.hdf5.compound_texts import MAX_BYTES, fixed_lengths, text_count, text_places
+from intake_virtualzarr.formats.hdf5.compound_texts import MAX_BYTES, fixed_lengths, text_count, text_places, text_sizes
 from intake_virtualzarr.formats.hdf5.filters import codec_pipeline
 from intake_virtualzarr.formats.hdf5.global_heap import parse_refs, read_heap
 from intake_virtualzarr.formats.hdf5.memory import Task, fetch, fetch_many
@@ -63,13 +63,15 @@ def read_strings(
     if elements_here * datatype.size > MAX_CHUNK_BYTES:
         raise UnsupportedError(f"holds variable-length strings in elements of {datatype.size} bytes")
     places = text_places(datatype)
+    width = 8 + state.offset_size
+    if text_sizes(datatype) != {width}:
+        raise FormatError(f"variable-length strings take {sorted(text_sizes(datatype))} bytes in an element, expected {width}")
     if fill is not None and len(fill) != datatype.size:
         raise FormatError(f"fill value has {len(fill)} bytes, the datatype {datatype.size}")
     empty = np.frombuffer(fill or bytes(datatype.size), f"V{datatype.size}")[0]
     elements = yield from _all_elements(state, layout, shape, datatype.size, filters, empty)
     # the fill value comes last, as one more element
     raw = np.append(np.ascontiguousarray(elements).reshape(-1), empty).view(np.uint8).reshape(-1, datatype.size)
-    width = 8 + state.offset_size
     stored = np.stack([raw[:, at : at + width] for at in places], axis=1).tobytes()
     refs = parse_refs(state, stored)
     blobs = yield from read_heap(state, refs)
