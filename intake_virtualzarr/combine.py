@@ -141,6 +141,8 @@ def open_virtual_mfdataset(
 
 STORES = ("vzarr", "kerchunk", "icechunk")
 """Formats that are a directory, or may be."""
+STORES_AT_ONCE = 16
+"""Stores that are opened at once."""
 
 
 def scanned_or_opened(
@@ -166,9 +168,6 @@ def scanned_or_opened(
             for i, tree in zip(stores, pool.map(opened, [paths[i] for i in stores]), strict=True):
                 results[i] = tree
     return results
-
-
-STORES_AT_ONCE = 16
 
 
 def _is_directory(path: str) -> bool:

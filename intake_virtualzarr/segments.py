@@ -173,9 +173,7 @@ class Segment:
     def shifted(self, axis: int, by: int) -> Segment:
         """The same segment moved along one axis."""
         offset = self.offset
-        other = object.__new__(Segment)
-        other.__dict__.update(self.__dict__, offset=(*offset[:axis], offset[axis] + by, *offset[axis + 1 :]))
-        return other
+        return self.moved((*offset[:axis], offset[axis] + by, *offset[axis + 1 :]))
 
     def select(self, axis: int, start: int, count: int, step: int, at: int) -> Segment:
         """Elements ``start + step * k`` of the segment along one axis, placed at ``at`` on that axis.

@@ -16,6 +16,7 @@ from xarray.core import indexing
 from intake_virtualzarr.array import VirtualZarrArray
 from intake_virtualzarr.cf import PACKING_ATTRIBUTES
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
+from intake_virtualzarr.groups import VirtualTree
 from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel
 from intake_virtualzarr.hierarchy.keys import Keys, keys_of
 from intake_virtualzarr.hierarchy.read import tree_of
@@ -74,9 +75,7 @@ def write_dataset(
     UnsupportedError
         If a variable is neither virtual nor small.
     """
-    access = Access.of(storage_options)
-    _refuse_icechunk(store)
-    keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, access)
+    keys = _target(store, storage_options)
     path = (group or "").strip("/")
     if append_dim is not None or region is not None or mode in ("a", "r+"):
         if mode not in (None, "a", "r+"):
@@ -93,13 +92,20 @@ def write_dataset(
     return write_hierarchy(keys, {group or "": node_group(dataset)}, overwrite=mode == "w", fuse=fuse)
 
 
-def _refuse_icechunk(store: Any) -> None:
-    """Raise for a store that keeps nothing but what it knows: no source tables, no uneven chunk grids."""
+def _target(store: Any, storage_options: Any) -> Keys:
+    """Where a hierarchy is written to.
+
+    Raises
+    ------
+    HierarchyError
+        If it is a store that keeps nothing but what it knows: no source tables, no uneven chunk grids.
+    """
     if type(store).__module__.partition(".")[0] == "icechunk":
         raise HierarchyError(
             "an Icechunk session takes no hierarchy of manifests (it refuses source tables and uneven chunk grids); "
             "write Icechunk's own references with ds.vzarr.to_icechunk(session.store)"
         )
+    return keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
 
 
 def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Written:
@@ -124,16 +130,17 @@ def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Wri
     addition = Addition(keys)
     if len(groups) > 1 and not any(dim in dataset.dims for dataset in groups.values()):
         raise HierarchyError(f"append along {dim!r}: no group of the tree has that dimension")
+    tree = tree_of(addition.hierarchy)
     for group, dataset in groups.items():
+        there = _opened(tree, group)
         if len(groups) == 1 or dim in dataset.dims:
-            _append_group(addition, group, dataset, dim)
+            _append_group(addition, group, dataset, there, dim)
         else:
-            add_variables(addition, group, node_group(_encoded_alike(dataset, _opened(addition, group))))
+            add_variables(addition, group, node_group(_encoded_alike(dataset, there)))
     return addition.finish()
 
 
-def _append_group(addition: Addition, group: str, dataset: xr.Dataset, dim: str) -> None:
-    there = _opened(addition, group)
+def _append_group(addition: Addition, group: str, dataset: xr.Dataset, there: xr.Dataset, dim: str) -> None:
     if dim in there.variables and dim in dataset.variables:
         check_sequel(there.variables[dim], dataset.variables[dim], dim)
     node = node_group(_encoded_alike(dataset, there))
@@ -151,7 +158,7 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
         If what is written does not fit into the region.
     """
     addition = Addition(keys)
-    there = _opened(addition, group)
+    there = _opened(tree_of(addition.hierarchy), group)
     spans: dict[str, tuple[int, int]] = {}
     for dim, part in region.items():
         if dim not in there.dims:
@@ -174,9 +181,8 @@ def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> Written:
     return addition.finish()
 
 
-def _opened(addition: Addition, group: str) -> xr.Dataset:
+def _opened(tree: VirtualTree, group: str) -> xr.Dataset:
     """What is there: loaded coordinates decoded, the rest virtual."""
-    tree = tree_of(addition.hierarchy)
     return virtual_dataset(tree, tree.group(group))
 
 
@@ -254,8 +260,7 @@ def write_datatree(
     storage_options: Any = None,
 ) -> Written:
     """Write all groups of a tree as one hierarchy, or append all groups to what is there. Parameters as `write_dataset`."""
-    _refuse_icechunk(store)
-    keys = keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
+    keys = _target(store, storage_options)
     if append_dim is not None:
         if mode not in (None, "a", "r+"):
             raise HierarchyError(f"mode={mode!r} and append_dim contradict each other; leave mode away")

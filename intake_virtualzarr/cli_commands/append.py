@@ -9,6 +9,7 @@ from intake_virtualzarr.cli_commands.common import (
     Subparsers,
     add_json,
     add_search_options,
+    add_sources,
     add_storage_options,
     find_items,
     print_json,
@@ -24,9 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser("append", help="scan files and add them to a store, along a dimension")
     parser.add_argument("store", help="virtual store")
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
-    )
+    add_sources(parser)
     parser.add_argument("--dim", default="time", help="dimension that grows (default: time)")
     parser.add_argument("--group", help="group in the files and in the store")
     parser.add_argument("--drop", action="append", metavar="NAME", help="variable of the files to leave out; repeatable")

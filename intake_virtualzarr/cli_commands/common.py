@@ -15,6 +15,7 @@ from intake_virtualzarr.errors import VirtualZarrError
 __all__ = [
     "add_json",
     "add_search_options",
+    "add_sources",
     "add_storage_options",
     "find_items",
     "print_json",
@@ -62,6 +63,13 @@ def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise VirtualZarrError(f"--storage-options: is a JSON {type(value).__name__}, expected an object")
     return value
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add what to scan; `find_items` reads it."""
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
+    )
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from intake_virtualzarr.cli_commands.common import (
     Subparsers,
     add_json,
     add_search_options,
+    add_sources,
     add_storage_options,
     find_items,
     print_json,
@@ -24,9 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "ingest", help="scan the files of a search, join them, and publish them as one virtual store"
     )
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
-    )
+    add_sources(parser)
     parser.add_argument("--to", required=True, metavar="DIR", help="directory or URL of the catalog that is written")
     parser.add_argument("--name", required=True, help="name of the entry, and id of the STAC object")
     parser.add_argument("--title", help="one line; default: the title in the files")

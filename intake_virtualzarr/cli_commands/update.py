@@ -10,6 +10,7 @@ from intake_virtualzarr.cli_commands.common import (
     Subparsers,
     add_json,
     add_search_options,
+    add_sources,
     add_storage_options,
     find_items,
     print_json,
@@ -35,9 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
         follow. Sources that have changed, or that do not come after the end of the store, are listed, and nothing is written
         unless --conflicts says otherwise.""",
     )
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
-    )
+    add_sources(parser)
     parser.add_argument("--to", required=True, metavar="DIR", help="directory or URL that was published")
     parser.add_argument("--name", help="name of the entry; may be left out where there is one")
     parser.add_argument("--dim", help="dimension that grows; default: the one along which the files were joined")

@@ -93,6 +93,7 @@ def _repository(store: Any, url: str | None, group: str, access: Access) -> Virt
 
 
 def like_a_directory(text: str) -> bool:
+    """Whether a URL ends like a directory: without a dot in its last part, or as stores and references do."""
     tail = text.rstrip("/").rpartition("/")[2]
     return "://" in text and "::" not in text and ("." not in tail or tail.endswith(DIRECTORIES))
 
