@@ -13,9 +13,9 @@ import xarray as xr
 from bench import Row, main, medians, times
 from data import STEPS, small_files
 
-from intake_virtualzarr.fanout import Merged, scan_merged
-from intake_virtualzarr.groups import tree_of_scan
-from intake_virtualzarr.virtual_dataset import virtual_dataset
+from intake_virtualzarr.arrays.tree import tree_of_scan
+from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
+from intake_virtualzarr.formats.scan_batches import Merged, scan_merged
 
 
 def with_virtualizarr(urls: list[str], client: Any) -> xr.Dataset:
@@ -44,7 +44,7 @@ def ours(paths: list[str], client: Any) -> Merged:
 
 PEAK = """
 import sys
-from intake_virtualzarr.fanout import scan_merged
+from intake_virtualzarr.formats.scan_batches import scan_merged
 def peak(): return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
 before = peak()
 merged = scan_merged(sys.argv[1:], "time", progress=False)

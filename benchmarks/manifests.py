@@ -15,10 +15,10 @@ import xarray as xr
 from bench import Row, main, medians, times
 from synthetic import arrays
 
-import intake_virtualzarr.xarray  # noqa: F401 - the accessor
-from intake_virtualzarr.hierarchy.plan import plan_array
-from intake_virtualzarr.hierarchy.read import read_tree
-from intake_virtualzarr.readers import Access
+import intake_virtualzarr.datasets.backend  # noqa: F401 - the accessor
+from intake_virtualzarr.hierarchy.reader import read_tree
+from intake_virtualzarr.hierarchy.write_plan import plan_array
+from intake_virtualzarr.storage.readers import Access
 
 
 def dataset(joined: Any) -> xr.Dataset:
@@ -92,7 +92,7 @@ def on_disk(folder: Path, quick: bool) -> list[Row]:
     files, chunks = (100, 100) if quick else (1000, 1000)
     count = files * chunks
     plan: Any = plan_array(np.concatenate(arrays(files, chunks), axis=0))
-    from intake_virtualzarr.array import VirtualZarrArray
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
 
     ready = dataset(VirtualZarrArray.from_stored(plan.stored))
     written = ready.vzarr.to_zarr(str(folder / "a.vzarr"), mode="w")
@@ -188,7 +188,7 @@ def one_chunk_files(folder: Path, quick: bool) -> list[Row]:
     if quick:
         return out
     plan: Any = plan_array(np.concatenate(parts, axis=0))
-    from intake_virtualzarr.array import VirtualZarrArray
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
 
     ready = dataset(VirtualZarrArray.from_stored(plan.stored))
     took = medians(
@@ -215,8 +215,8 @@ def one_chunk_files(folder: Path, quick: bool) -> list[Row]:
 PEAK = """
 import sys
 def peak(): return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
-import xarray as xr, zarr, intake_virtualzarr.xarray
-from intake_virtualzarr.hierarchy import read
+import xarray as xr, zarr, intake_virtualzarr.datasets.backend
+from intake_virtualzarr.hierarchy import reader as read
 before = peak()  # what is imported is no memory of the store
 ds = xr.open_dataset(sys.argv[1], engine="virtualzarr", decode_cf=False)
 stored = ds.v.variable._data.segments[0].stored

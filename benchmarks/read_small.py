@@ -32,7 +32,7 @@ def rows(quick: bool) -> list[Row]:
     def engine():
         return virtual.read([ivz_window(side * 10)] * 2)
 
-    from intake_virtualzarr.segments import Window
+    from intake_virtualzarr.arrays.segments import Window
 
     def ivz_window(n):
         return Window(0, n)

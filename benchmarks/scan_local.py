@@ -19,7 +19,7 @@ import xarray as xr
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.formats.hdf5 import FORMAT
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.storage.source import Source
 
 
 def small_netcdf(path: Path) -> Path:

@@ -12,8 +12,8 @@ from server import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.formats.base import ScannedFile
-from intake_virtualzarr.readers.objects import ObjectReader
-from intake_virtualzarr.scanning import scan_many
+from intake_virtualzarr.formats.scan import scan_many
+from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
 INDEX_DEPTH = 2
 """Levels of the chunk indexes of the interleaved files."""

@@ -16,13 +16,13 @@ from server import serving
 from synthetic import arrays
 
 import intake_virtualzarr as ivz
-import intake_virtualzarr.xarray  # the accessor
-from intake_virtualzarr.array import VirtualZarrArray
+import intake_virtualzarr.datasets.backend  # the accessor
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
+from intake_virtualzarr.arrays.manifest import ChunkManifest
+from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
-from intake_virtualzarr.grid import ChunkGrid
-from intake_virtualzarr.manifest import ChunkManifest
-from intake_virtualzarr.segments import StoredArray
-from intake_virtualzarr.sources import Source, SourceTable
+from intake_virtualzarr.storage.source import Source, SourceTable
 
 
 def one_real_file(path: Path, url: str, chunks: int) -> VirtualZarrArray:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from intake_virtualzarr.array import VirtualZarrArray
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
+from intake_virtualzarr.arrays.manifest import ChunkManifest
+from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
-from intake_virtualzarr.grid import ChunkGrid
-from intake_virtualzarr.manifest import ChunkManifest
-from intake_virtualzarr.segments import StoredArray
-from intake_virtualzarr.sources import Source, SourceTable
+from intake_virtualzarr.storage.source import Source, SourceTable
 
 
 def arrays(files: int, chunks: int, base: str = "https://example.org/data") -> list[VirtualZarrArray]:

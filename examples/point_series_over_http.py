@@ -6,8 +6,8 @@ from pathlib import Path
 import intake
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.demo.files import write_files
-from intake_virtualzarr.serving import serve_directory
+from intake_virtualzarr.cli.demo_files import write_files
+from intake_virtualzarr.cli.http_server import serve_directory
 
 with tempfile.TemporaryDirectory() as folder:
     root = Path(folder)

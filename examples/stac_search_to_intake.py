@@ -8,9 +8,9 @@ import intake
 from pystac_client import Client
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.demo.api import find_rustac, stac_api
-from intake_virtualzarr.demo.files import write_files
-from intake_virtualzarr.demo.items import COLLECTION, write_stac
+from intake_virtualzarr.cli.demo_api import find_rustac, stac_api
+from intake_virtualzarr.cli.demo_files import write_files
+from intake_virtualzarr.cli.demo_items import COLLECTION, write_stac
 
 with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
     root = Path(folder)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from intake_virtualzarr._version import __version__
 
 if TYPE_CHECKING:
-    from intake_virtualzarr.array import VirtualZarrArray
-    from intake_virtualzarr.combine import open_virtual_mfdataset
-    from intake_virtualzarr.dataset import open_virtual_dataset, open_virtual_datatree
-    from intake_virtualzarr.ingest import ingest, virtualize
-    from intake_virtualzarr.manifest import ChunkManifest
-    from intake_virtualzarr.pipeline import use_fast_pipeline
-    from intake_virtualzarr.readers import Access
-    from intake_virtualzarr.scanning import scan
-    from intake_virtualzarr.store import VirtualZarrStore, open_virtual_store
-    from intake_virtualzarr.threads import set_threads
-    from intake_virtualzarr.update import update
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
+    from intake_virtualzarr.arrays.manifest import ChunkManifest
+    from intake_virtualzarr.catalog.ingest import ingest, virtualize
+    from intake_virtualzarr.catalog.update import update
+    from intake_virtualzarr.datasets.open import open_virtual_dataset, open_virtual_datatree
+    from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
+    from intake_virtualzarr.formats.scan import scan
+    from intake_virtualzarr.storage.readers import Access
+    from intake_virtualzarr.storage.thread_pool import set_threads
+    from intake_virtualzarr.store.codec_pipeline import use_fast_pipeline
+    from intake_virtualzarr.store.store import VirtualZarrStore, open_virtual_store
 
 __all__ = [
     "Access",
@@ -42,20 +42,20 @@ __all__ = [
 ]
 
 _PLACES = {
-    "Access": "readers",
-    "ChunkManifest": "manifest",
-    "VirtualZarrArray": "array",
-    "VirtualZarrStore": "store",
-    "ingest": "ingest",
-    "open_virtual_dataset": "dataset",
-    "open_virtual_datatree": "dataset",
-    "open_virtual_mfdataset": "combine",
-    "open_virtual_store": "store",
-    "scan": "scanning",
-    "set_threads": "threads",
-    "update": "update",
-    "use_fast_pipeline": "pipeline",
-    "virtualize": "ingest",
+    "Access": "storage.readers",
+    "ChunkManifest": "arrays.manifest",
+    "VirtualZarrArray": "arrays.array",
+    "VirtualZarrStore": "store.store",
+    "ingest": "catalog.ingest",
+    "open_virtual_dataset": "datasets.open",
+    "open_virtual_datatree": "datasets.open",
+    "open_virtual_mfdataset": "datasets.open_mfdataset",
+    "open_virtual_store": "store.store",
+    "scan": "formats.scan",
+    "set_threads": "storage.thread_pool",
+    "update": "catalog.update",
+    "use_fast_pipeline": "store.codec_pipeline",
+    "virtualize": "catalog.ingest",
 }
 
 
@@ -75,7 +75,7 @@ def __dir__() -> list[str]:
 class _Package(ModuleType):
     """Keeps public functions what they are.
 
-    Python sets a module as an attribute of its package when it is imported: ``intake_virtualzarr.ingest`` would be the
+    Python sets a module as an attribute of its package when it is imported: ``intake_virtualzarr.catalog.ingest`` would be the
     function or the module, whichever was touched last.
     """
 

@@ -91,7 +91,7 @@ def serve():
     """Serve directories on 127.0.0.1 until the test ends."""
     from contextlib import ExitStack
 
-    from intake_virtualzarr.serving import serve_directory
+    from intake_virtualzarr.cli.http_server import serve_directory
 
     with ExitStack() as stack:
         yield lambda root: stack.enter_context(serve_directory(root))

@@ -63,7 +63,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize("name", ["ingest", "update", "virtualize"])
 def test_a_function_stays_a_function_when_its_module_is_imported(name):
-    modules = "intake_virtualzarr.ingest, intake_virtualzarr.update, intake_virtualzarr.virtualize"
+    modules = "intake_virtualzarr.catalog.ingest, intake_virtualzarr.catalog.update, intake_virtualzarr.catalog.virtualize"
     code = f"import intake_virtualzarr as ivz, {modules}; print(callable(ivz.{name}))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
 
@@ -81,7 +81,7 @@ def test_entry_points_load(group, name):
 
 
 def test_the_accessor_has_these_members():
-    from intake_virtualzarr.xarray import VirtualZarrAccessor
+    from intake_virtualzarr.datasets.backend import VirtualZarrAccessor
 
     assert {name for name in vars(VirtualZarrAccessor) if not name.startswith("_")} == ACCESSOR
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.codecs.hdf5_plugins import imagecodecs_for
+from intake_virtualzarr.codecs.hdf5_szip_zfp import imagecodecs_for
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 

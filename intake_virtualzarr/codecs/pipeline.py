@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.codecs import arrays, filters, hdf5_blosc2, hdf5_filters, hdf5_numeric, hdf5_plugins, hdf5_values, layout  # noqa: F401 - registers the decoders
+import intake_virtualzarr.codecs.array_to_array
+import intake_virtualzarr.codecs.array_to_bytes
+import intake_virtualzarr.codecs.bytes_to_bytes
+import intake_virtualzarr.codecs.hdf5_blosc2
+import intake_virtualzarr.codecs.hdf5_elements
+import intake_virtualzarr.codecs.hdf5_filters
+import intake_virtualzarr.codecs.hdf5_nbit_scaleoffset
+import intake_virtualzarr.codecs.hdf5_szip_zfp  # noqa: F401 - registers its decoders
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.codecs import bytes_to_bytes
 from intake_virtualzarr.codecs.registry import (
     ArrayDecoder,
     Buffer,
@@ -24,7 +33,6 @@ from intake_virtualzarr.codecs.registry import (
 )
 from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import CodecError
-from intake_virtualzarr.grid import Shape
 
 __all__ = ["Decoder", "compile_pipeline"]
 
@@ -73,7 +81,7 @@ class Decoder:
         chunk = ChunkSpec(self._dtype, shape, prod(shape) * self._itemsize)
         for step in self._steps[:-1]:
             data = step(data, chunk)
-        filters.unshuffle_into(data, shape, inside, target, big=self._woven)
+        bytes_to_bytes.unshuffle_into(data, shape, inside, target, big=self._woven)
 
 
 class ArrayStep(Decoder):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.arrays.chunk_grid import Shape
 from intake_virtualzarr.errors import CodecError
-from intake_virtualzarr.grid import Shape
 
 __all__ = [
     "ArrayDecoder",

@@ -8,10 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from intake_virtualzarr.grid import Shape
-from intake_virtualzarr.readers.base import Buffer, ByteRange
-from intake_virtualzarr.segments import Segment
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.arrays.segments import Segment
+from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.storage.source import Source
 
 __all__ = ["Format", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup"]
 

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import Format
-from intake_virtualzarr.readers.base import Buffer
+from intake_virtualzarr.storage.reader import Buffer
 
 __all__ = ["GROUP", "format_named", "format_of", "formats"]
 

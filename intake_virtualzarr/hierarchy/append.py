@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.array import VirtualZarrArray
-from intake_virtualzarr.cf import Packing
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
+from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
-from intake_virtualzarr.grid import AxisGrid, ChunkGrid
+from intake_virtualzarr.hierarchy.data_types import attributes_from_json, attributes_to_json, data_type_from_json
 from intake_virtualzarr.hierarchy.documents import dump, ordinary_chunks
-from intake_virtualzarr.hierarchy.keys import Keys
-from intake_virtualzarr.hierarchy.moving import as_member, next_part
-from intake_virtualzarr.hierarchy.plan import plan_array
-from intake_virtualzarr.hierarchy.read import Hierarchy, dims_of, is_virtual
-from intake_virtualzarr.hierarchy.source_pages import PAGE_SIZE, PagedSources
-from intake_virtualzarr.hierarchy.types import attributes_from_json, attributes_to_json, data_type_from_json
-from intake_virtualzarr.hierarchy.virtual_documents import ArrayHead, Sink, packing_to_json, write_plan
-from intake_virtualzarr.hierarchy.write import NodeArray, NodeGroup, Written, _Counter, finish_sources, write_array
+from intake_virtualzarr.hierarchy.manifest_writer import ArrayHead, Sink, packing_to_json, write_plan
+from intake_virtualzarr.hierarchy.parts import as_member, next_part
+from intake_virtualzarr.hierarchy.reader import Hierarchy, dims_of, is_virtual
+from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, PagedSources
+from intake_virtualzarr.hierarchy.write_plan import plan_array
+from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, Written, _Counter, finish_sources, write_array
+from intake_virtualzarr.storage.key_value import Keys
 
 __all__ = ["Addition", "add_variables", "append_arrays", "check_sequel"]
 
@@ -273,7 +273,7 @@ def new_member(
 
 
 def inlined(values: Any) -> VirtualZarrArray:
-    from intake_virtualzarr.inline import inline_array
+    from intake_virtualzarr.arrays.inline import inline_array
 
     return inline_array(np.asarray(values))
 

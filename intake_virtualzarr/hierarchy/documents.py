@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numcodecs import VLenUTF8, Zstd
 
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
-from intake_virtualzarr.hierarchy.types import attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.hierarchy.data_types import attributes_to_json, data_type_to_json, fill_value_to_json
 
 __all__ = ["VERSION", "dump", "group_document", "naming", "ordinary_array", "ordinary_chunks"]
 

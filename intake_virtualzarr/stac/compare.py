@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from intake_virtualzarr.readers.urls import absolute_url
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.listing import Listing
-from intake_virtualzarr.stac.select import Query
+from intake_virtualzarr.stac.query import Query
 from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["Difference", "State", "compare_sources", "differences", "missing_sources"]
 

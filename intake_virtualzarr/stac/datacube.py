@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.stac.axes import axis_of, is_geographic, is_time
+from intake_virtualzarr.datasets.cf_axes import axis_of, is_geographic, is_time
 from intake_virtualzarr.stac.extent import iso_time
 
 __all__ = ["cube_dimensions", "cube_variables"]

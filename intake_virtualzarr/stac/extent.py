@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from intake_virtualzarr.stac.axes import find_axis, is_time
+from intake_virtualzarr.datasets.cf_axes import find_axis, is_time
 from intake_virtualzarr.stac.source_item import BBox
 
 __all__ = ["dataset_bbox", "dataset_interval", "iso_time", "longitude_interval"]

@@ -10,7 +10,7 @@ import shapely
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
-from intake_virtualzarr.stac.select import bbox_geometry
+from intake_virtualzarr.stac.query import bbox_geometry
 from intake_virtualzarr.stac.source_item import BBox, SourceItem
 
 __all__ = ["Footprint", "bbox_of", "footprint", "split_at_antimeridian"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from intake_virtualzarr.errors import StacError
-from intake_virtualzarr.readers.loop import run
+from intake_virtualzarr.storage.event_loop import run
 
 __all__ = ["can_write", "from_geoparquet", "to_geoparquet"]
 

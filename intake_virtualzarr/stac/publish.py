@@ -13,12 +13,12 @@ import xarray as xr
 
 from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
-from intake_virtualzarr.stac.build import build_collection, build_item
-from intake_virtualzarr.stac.link_order import place_of_link
+from intake_virtualzarr.stac.collection import build_collection, build_item
+from intake_virtualzarr.stac.links import place_of_link
 from intake_virtualzarr.stac.publication import Publication
 from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
-from intake_virtualzarr.stac.write import file_fields, to_json, write_if_changed
+from intake_virtualzarr.storage.atomic_write import file_fields, to_json, write_if_changed
 
 __all__ = ["add_child", "publish_collection", "publish_item"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from intake_virtualzarr.readers import Access
-from intake_virtualzarr.readers.urls import absolute_url
+from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["Modifier", "Signer", "sign_href", "signing_access", "strip_signature"]
 

@@ -13,14 +13,14 @@ import pystac
 import shapely.geometry
 
 from intake_virtualzarr.errors import StacError
-from intake_virtualzarr.readers.urls import local_path
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.geoparquet import can_write, from_geoparquet, to_geoparquet
-from intake_virtualzarr.stac.select import bbox_geometry
+from intake_virtualzarr.stac.query import bbox_geometry
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.stac.write import file_fields, write_if_changed
+from intake_virtualzarr.storage.atomic_write import file_fields, write_if_changed
+from intake_virtualzarr.storage.urls import local_path
 
 __all__ = [
     "MAX_LINKS",

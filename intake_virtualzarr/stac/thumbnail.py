@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from intake_virtualzarr.datasets.cf_axes import find_axis
 from intake_virtualzarr.errors import StacError
-from intake_virtualzarr.stac.axes import find_axis
 from intake_virtualzarr.stac.extent import longitude_interval
 from intake_virtualzarr.stac.png import encode_png
 

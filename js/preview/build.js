@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build as bundle } from "esbuild";
 
 const here = new URL(".", import.meta.url);
-export const OUTPUT = new URL("../../intake_virtualzarr/preview/", here);
+export const OUTPUT = new URL("../../intake_virtualzarr/catalog/preview_page/", here);
 
 /** @returns {Promise<Record<string, string>>} file name to content */
 export async function build() {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.demo.run import run_demo
+from intake_virtualzarr.cli.demo_run import run_demo
 
 POINTS = [(100, 170), (45, 200), (135, 30)]
 """Row and column of the values that are compared."""

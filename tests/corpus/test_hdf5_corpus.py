@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from support import hdf5_oracle
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 CORPUS = SHARED / "corpus"
@@ -43,7 +44,6 @@ def hdf5_files() -> list[str]:
 
 
 def compare_one(path: str) -> list[tuple[str, str, str, str]]:
-    import hdf5_oracle
     import hdf5plugin  # noqa: F401 - teaches h5py the filters of the corpus
 
     with warnings.catch_warnings():

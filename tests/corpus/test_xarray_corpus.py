@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from support import netcdf_oracle
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 CORPUS = SHARED / "corpus"
@@ -34,7 +35,6 @@ def netcdf_files() -> list[str]:
 
 def compare_one(path: str) -> list[tuple[str, str, str, str]]:
     import hdf5plugin  # noqa: F401 - before netCDF4, which brings a blosc of its own
-    import netcdf_oracle
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

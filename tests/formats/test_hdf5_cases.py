@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
-import hdf5_oracle
 import pytest
+from support import hdf5_oracle
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 CASES = SHARED / "cases" / "hdf5_cases.py"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
-import hdf5_oracle
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
+from support import hdf5_oracle
 
 from intake_virtualzarr.formats.base import ScannedFile
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
-import hdf5_oracle
 import numpy as np
 import pytest
+from support import hdf5_oracle
 
-from intake_virtualzarr.codecs import compile_pipeline
 from intake_virtualzarr.codecs.hdf5_filters import expand_lzf
+from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
 from intake_virtualzarr.errors import CodecError
 

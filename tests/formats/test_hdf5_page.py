@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from netcdf_oracle import RULES
+from support.netcdf_oracle import RULES
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.formats.hdf5.filters import _CODECS, FILTER_NAMES
+from intake_virtualzarr.formats.hdf5.filter_pipeline import _CODECS, FILTER_NAMES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "hdf5.md").read_text(encoding="utf-8").replace("\n  ", " ")
 

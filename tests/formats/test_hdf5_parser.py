@@ -6,18 +6,18 @@ import io
 from typing import Any
 
 import h5py
-import hdf5_oracle
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import hdf5_oracle
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.hdf5 import FORMAT
-from intake_virtualzarr.formats.hdf5.memory import HEAD, WHOLE
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.formats.hdf5.tasks import HEAD, WHOLE
+from intake_virtualzarr.storage.source import Source
 
 
 def ramp(*shape: int, dtype: Any = "i4") -> np.ndarray[Any, Any]:

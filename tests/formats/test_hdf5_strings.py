@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
-import hdf5_oracle
 import numpy as np
 import pytest
 import xarray as xr
+from support import hdf5_oracle
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.formats.hdf5.convert import scanned_file
-from intake_virtualzarr.formats.hdf5.via_h5py import read_with_h5py
+from intake_virtualzarr.formats.hdf5.h5py_reader import read_with_h5py
+from intake_virtualzarr.formats.hdf5.stored_arrays import scanned_file
 
 TEXT = h5py.string_dtype()
 PLACE = np.dtype([("n", "<i2"), ("name", TEXT), ("at", [("note", TEXT, (2,)), ("z", ">f8")]), ("code", "S3")])

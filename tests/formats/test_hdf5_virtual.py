@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5_oracle
 import numpy as np
 import pytest
-from helpers import serving
+from support import hdf5_oracle
+from support.helpers import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import SourceError

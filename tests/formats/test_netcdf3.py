@@ -20,7 +20,7 @@ import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import FormatError, VirtualZarrError
 from intake_virtualzarr.formats.netcdf3 import FORMAT, LARGEST
 from intake_virtualzarr.formats.registry import format_of
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.storage.source import Source
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 INDEX = SHARED / "corpus" / "INDEX.tsv"

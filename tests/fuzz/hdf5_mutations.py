@@ -10,20 +10,19 @@ from contextlib import contextmanager
 from math import prod
 from types import FrameType
 
-import hdf5_oracle
 import numpy as np
+from support import hdf5_oracle
 
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
-from intake_virtualzarr.formats.hdf5 import FORMAT, btree2, chunk_index, fractal, header, superblock
-from intake_virtualzarr.formats.hdf5 import arrays as chunk_arrays
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.formats.hdf5 import FORMAT, array_indexes, btree_v2, chunk_index, fractal_heap, object_header, superblock
+from intake_virtualzarr.storage.source import Source
 
 INTERESTING = (0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 254, 255)
 WIDE = (0, 1, 2**8, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
 MAX_VALUES = 4 * 1024 * 1024
 """Values are read back only of arrays up to this size [bytes]."""
-CHECKED = (btree2, chunk_index, fractal, header, superblock, chunk_arrays)
+CHECKED = (btree_v2, chunk_index, fractal_heap, object_header, superblock, array_indexes)
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
@@ -135,7 +134,7 @@ def try_one(data: bytes) -> str:
 
 
 def _read(array: hdf5_oracle.ScannedArray, data: bytes) -> None:
-    from intake_virtualzarr.codecs import compile_pipeline
+    from intake_virtualzarr.codecs.pipeline import compile_pipeline
     from intake_virtualzarr.errors import SourceError
 
     for segment in array.segments:

@@ -6,10 +6,10 @@ from typing import Any
 
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import Parse, ScannedFile
-from intake_virtualzarr.formats.hdf5.convert import scanned_file
 from intake_virtualzarr.formats.hdf5.parser import parse_file
-from intake_virtualzarr.readers.base import Buffer
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.formats.hdf5.stored_arrays import scanned_file
+from intake_virtualzarr.storage.reader import Buffer
+from intake_virtualzarr.storage.source import Source
 
 __all__ = ["FORMAT", "Hdf5"]
 
@@ -45,7 +45,7 @@ class Hdf5:
 
     def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
         """Scan through h5py."""
-        from intake_virtualzarr.formats.hdf5.via_h5py import read_with_h5py
+        from intake_virtualzarr.formats.hdf5.h5py_reader import read_with_h5py
 
         try:
             return scanned_file(read_with_h5py(source.url, file), source)

@@ -16,17 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from intake_virtualzarr.codecs.hdf5_datatypes import Datatype, parse_datatype
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.codecs.hdf5_datatype import Datatype, parse_datatype
 from intake_virtualzarr.errors import FormatError, UnsupportedError
-from intake_virtualzarr.formats.hdf5.attributes import attribute_reader, decode_text, texts_value
-from intake_virtualzarr.formats.hdf5.btree2 import read_records
-from intake_virtualzarr.formats.hdf5.fractal import open_heap
+from intake_virtualzarr.formats.hdf5.attribute_values import attribute_reader, decode_text, texts_value
+from intake_virtualzarr.formats.hdf5.btree_v2 import read_records
+from intake_virtualzarr.formats.hdf5.fractal_heap import open_heap
 from intake_virtualzarr.formats.hdf5.global_heap import HeapRef, parse_refs, read_heap
-from intake_virtualzarr.formats.hdf5.header import SHARED, Message, read_shared, resolve_shared
-from intake_virtualzarr.formats.hdf5.memory import Task
-from intake_virtualzarr.formats.hdf5.messages import parse_dataspace
+from intake_virtualzarr.formats.hdf5.header_messages import parse_dataspace
+from intake_virtualzarr.formats.hdf5.object_header import SHARED, Message, read_shared, resolve_shared
 from intake_virtualzarr.formats.hdf5.state import State
-from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.formats.hdf5.tasks import Task
 
 __all__ = ["Attributes", "read_attributes"]
 

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr.arrays.chunk_grid import Shape
 from intake_virtualzarr.errors import FormatError
-from intake_virtualzarr.formats.hdf5.btree2 import read_record_blocks
-from intake_virtualzarr.formats.hdf5.memory import Task, fetch_many
-from intake_virtualzarr.formats.hdf5.messages import BTREE1, BTREE2, EXTENSIBLE, FIXED, IMPLICIT, SINGLE, Layout
+from intake_virtualzarr.formats.hdf5.btree_v2 import read_record_blocks
+from intake_virtualzarr.formats.hdf5.header_messages import BTREE1, BTREE2, EXTENSIBLE, FIXED, IMPLICIT, SINGLE, Layout
 from intake_virtualzarr.formats.hdf5.model import Chunked
 from intake_virtualzarr.formats.hdf5.state import State
-from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.formats.hdf5.tasks import Task, fetch_many
 
 __all__ = ["Entries", "Geometry", "entry_dtype", "read_chunks", "size_width"]
 
@@ -240,14 +240,14 @@ def array_entries(
 
 
 def _read_fixed(state: State, layout: Layout, geometry: Geometry) -> Task[Entries]:
-    from intake_virtualzarr.formats.hdf5.arrays import read_fixed_array
+    from intake_virtualzarr.formats.hdf5.array_indexes import read_fixed_array
 
     elements, index = yield from read_fixed_array(state, layout.address, entry_dtype(state, geometry))
     return array_entries(state, geometry, elements, index, largest_grid(geometry))
 
 
 def _read_extensible(state: State, layout: Layout, geometry: Geometry) -> Task[Entries]:
-    from intake_virtualzarr.formats.hdf5.arrays import read_extensible_array
+    from intake_virtualzarr.formats.hdf5.array_indexes import read_extensible_array
 
     unlimited = [axis for axis, top in enumerate(geometry.maxshape) if top is None]
     if len(unlimited) != 1:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from struct import Struct
 
 from intake_virtualzarr.errors import FormatError
-from intake_virtualzarr.formats.hdf5.memory import Task, fetch_many
 from intake_virtualzarr.formats.hdf5.state import State
+from intake_virtualzarr.formats.hdf5.tasks import Task, fetch_many
 
 __all__ = ["HeapRef", "parse_refs", "read_heap"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.grid import Shape
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.storage.source import Source
 
 __all__ = [
     "Chunked",

@@ -5,18 +5,15 @@ from __future__ import annotations
 from struct import error as StructError
 from typing import Any
 
-from intake_virtualzarr.codecs.hdf5_datatypes import parse_datatype
-from intake_virtualzarr.codecs.hdf5_values import unwrap
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.codecs.hdf5_datatype import parse_datatype
+from intake_virtualzarr.codecs.hdf5_elements import unwrap
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.hdf5.attribute_messages import Attributes, read_attributes
 from intake_virtualzarr.formats.hdf5.chunk_index import read_chunks
-from intake_virtualzarr.formats.hdf5.compound_texts import holds_texts
-from intake_virtualzarr.formats.hdf5.convert import reason_of
-from intake_virtualzarr.formats.hdf5.groups import Link, read_links, read_local_names
-from intake_virtualzarr.formats.hdf5.header import SHARED, Message, read_header, resolve_shared
-from intake_virtualzarr.formats.hdf5.links import Links
-from intake_virtualzarr.formats.hdf5.memory import HEAD, WHOLE, Memory, Rounds, Task, run_tasks
-from intake_virtualzarr.formats.hdf5.messages import (
+from intake_virtualzarr.formats.hdf5.compound_strings import holds_texts
+from intake_virtualzarr.formats.hdf5.group_links import Link, read_links, read_local_names
+from intake_virtualzarr.formats.hdf5.header_messages import (
     CHUNKED,
     COMPACT,
     CONTIGUOUS,
@@ -37,10 +34,13 @@ from intake_virtualzarr.formats.hdf5.model import (
     RawFile,
     RawGroup,
 )
+from intake_virtualzarr.formats.hdf5.object_header import SHARED, Message, read_header, resolve_shared
+from intake_virtualzarr.formats.hdf5.soft_links import Links
 from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
-from intake_virtualzarr.formats.hdf5.strings import read_strings
+from intake_virtualzarr.formats.hdf5.stored_arrays import reason_of
 from intake_virtualzarr.formats.hdf5.superblock import read_superblock
-from intake_virtualzarr.grid import Shape
+from intake_virtualzarr.formats.hdf5.tasks import HEAD, WHOLE, Memory, Rounds, Task, run_tasks
+from intake_virtualzarr.formats.hdf5.vlen_strings import read_strings
 
 __all__ = ["parse_file"]
 

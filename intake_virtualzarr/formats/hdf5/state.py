@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intake_virtualzarr.errors import UnsupportedError
-from intake_virtualzarr.formats.hdf5.memory import Memory, Task
+from intake_virtualzarr.formats.hdf5.tasks import Memory, Task
 
 __all__ = ["DeclinedError", "State"]
 

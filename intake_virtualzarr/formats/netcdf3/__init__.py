@@ -6,10 +6,10 @@ from typing import Any
 
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import Parse, ScannedFile
-from intake_virtualzarr.formats.netcdf3.arrays import scanned_file
 from intake_virtualzarr.formats.netcdf3.header import TooShort, read_header
-from intake_virtualzarr.readers.base import Buffer
-from intake_virtualzarr.sources import Source
+from intake_virtualzarr.formats.netcdf3.variables import scanned_file
+from intake_virtualzarr.storage.reader import Buffer
+from intake_virtualzarr.storage.source import Source
 
 __all__ = ["FORMAT", "LARGEST", "NetCDF3"]
 

@@ -7,7 +7,7 @@ import { serve } from "../server.js";
 import { runPython, temporary } from "../vectors.js";
 import { launch, skip, watchedPage } from "./chromium.js";
 
-const PREVIEW = fileURLToPath(new URL("../../../intake_virtualzarr/preview", import.meta.url));
+const PREVIEW = fileURLToPath(new URL("../../../intake_virtualzarr/catalog/preview_page", import.meta.url));
 const SCREENSHOTS = process.env.SCREENSHOTS;
 
 describe("the preview page", { skip }, () => {

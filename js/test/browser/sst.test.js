@@ -12,7 +12,7 @@ import { serve } from "../server.js";
 import { python, runPython, temporary } from "../vectors.js";
 import { launch, skip, watchedPage } from "./chromium.js";
 
-const PREVIEW = fileURLToPath(new URL("../../../intake_virtualzarr/preview", import.meta.url));
+const PREVIEW = fileURLToPath(new URL("../../../intake_virtualzarr/catalog/preview_page", import.meta.url));
 const SCREENSHOTS = process.env.SCREENSHOTS;
 // The first day, the file in other chunks, the file with another scale, the last day.
 const DAYS = [0, 11, 19, 29];
@@ -165,7 +165,7 @@ describe("the demo's sea surface temperature in the page", { skip }, () => {
 
   test("`serve` prints addresses that show the data, and the catalog's preview link does, too", async () => {
     const root = join(directory.path, "demo");
-    const server = spawn(python(), ["-m", "intake_virtualzarr.cli", "serve", root, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+    const server = spawn(python(), ["-m", "intake_virtualzarr.cli.main", "serve", root, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
     try {
       const lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
       const said = [];

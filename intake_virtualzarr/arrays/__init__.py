@@ -1,0 +1,1 @@
+"""Virtual arrays: chunk grids, manifests, segments, NumPy's functions on them, and reading."""

@@ -1,0 +1,127 @@
+"""HTML for notebooks. All text comes from files of others, so all of it is escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
+
+__all__ = ["array_html", "size_text", "table_html"]
+
+SHOWN = 5
+"""Sources, and segments looked into for them, that are listed."""
+
+SECRETS = ("storage_options", "token", "password", "secret", "headers")
+"""Rows whose values are not shown."""
+
+STYLE = (
+    "<style>.ivz th,.ivz td{text-align:left;vertical-align:top;padding:.1em .8em .1em 0}"
+    ".ivz th{font-weight:600}.ivz caption{text-align:left;font-weight:600;padding-bottom:.3em}</style>"
+)
+
+
+def array_html(array: VirtualZarrArray) -> str:
+    """Describe an array: shape, data type, chunks, segments, sources. Nothing is read.
+
+    Parameters
+    ----------
+    array : VirtualZarrArray
+
+    Returns
+    -------
+    str
+        A table.
+    """
+    rows = {
+        "Shape": " × ".join(map(str, array.shape)) or "()",
+        "Data type": f"{array.dtype}, {size_text(array.nbytes)} when loaded",
+        "Fill value": repr(array.fill_value),
+        "Chunk shape": _chunk_text(array.chunks),
+        "Segments": _segment_text(array),
+        "References": _references(array),
+        "Sources": _sources(array),
+    }
+    return table_html("VirtualZarrArray", rows)
+
+
+def table_html(caption: str, rows: Mapping[str, Any]) -> str:
+    """Make a table of two columns; rows that may hold secrets show that they are set, and no more."""
+    body = "".join(
+        f"<tr><th>{escape(str(name))}</th><td>{_cell('…' if name.lower().endswith(SECRETS) and value else value)}</td></tr>"
+        for name, value in rows.items()
+    )
+    return f"{STYLE}<table class='ivz'><caption>{escape(caption)}</caption><tbody>{body}</tbody></table>"
+
+
+def size_text(nbytes: float) -> str:
+    """Write a number of bytes for people.
+
+    Examples
+    --------
+    >>> size_text(1), size_text(90_000), size_text(2_720_000)
+    ('1 B', '90 kB', '2.7 MB')
+    """
+    if nbytes < 1000:
+        return f"{nbytes:.0f} B"
+    for unit in ("kB", "MB", "GB", "TB", "PB"):
+        nbytes /= 1000
+        if nbytes < 999.5 or unit == "PB":
+            break
+    return f"{nbytes:.1f} {unit}" if nbytes < 9.95 else f"{nbytes:.0f} {unit}"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "<br>".join(escape(str(one)) for one in value)
+    return escape(str(value))
+
+
+def _chunk_text(chunks: Iterable[tuple[int, ...]]) -> str:
+    return " × ".join(_edges_text(edges) for edges in chunks) or "()"
+
+
+def _edges_text(edges: tuple[int, ...]) -> str:
+    counted = Counter(edges)
+    if len(counted) == 1 or (len(counted) == 2 and len(set(edges[:-1])) == 1):
+        return str(edges[0])
+    return f"{min(edges)} to {max(edges)}"
+
+
+def _segment_text(array: VirtualZarrArray) -> str:
+    kind = " (decoded, each by its own packing)" if array.decoded else " (their packing differs)" if array.mixed else ""
+    return f"{_segment_count(array)}{kind}"
+
+
+def _segment_count(array: VirtualZarrArray) -> int:
+    # members of a concatenation on disk are opened when they are touched, len() included
+    edges = getattr(array.segments, "edges", None)
+    return len(array.segments) if edges is None else len(edges) - 1
+
+
+def _references(array: VirtualZarrArray) -> str:
+    return "not counted yet" if _is_deferred(array) else str(array.references)
+
+
+def _is_deferred(array: VirtualZarrArray) -> bool:
+    """Whether counting would read references, or ask files, that nothing has asked for yet."""
+    if not isinstance(array.segments, tuple):
+        return True
+    return any(getattr(segment.stored.manifest, "deferred", False) for segment in array.segments)
+
+
+def _sources(array: VirtualZarrArray) -> tuple[str, ...]:
+    """URLs of the first sources, from few segments, so that arrays of many files are shown as fast as others."""
+    if _is_deferred(array):
+        return ("not opened yet",)
+    urls: dict[str, None] = {}
+    more = len(array.segments) > SHOWN
+    for segment in array.segments[:SHOWN]:
+        sources = segment.stored.sources
+        urls.update((sources[row].url, None) for row in range(min(len(sources), SHOWN)))
+        more |= len(sources) > SHOWN
+    shown = tuple(urls)[:SHOWN]
+    return (*shown, "…") if more or len(urls) > SHOWN else shown

@@ -1,0 +1,1 @@
+"""From a search to a published store: the order of work."""

@@ -1,0 +1,212 @@
+"""A small http server for a directory: byte ranges and CORS, as readers in browsers need them."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+from urllib.parse import unquote, urlsplit
+
+from intake_virtualzarr.catalog.preview import PAGE, page_directory
+from intake_virtualzarr.errors import VirtualZarrError
+
+__all__ = ["PREVIEW", "RangeServer", "serve_directory"]
+
+PREVIEW = "/_preview/"
+"""Where the preview page is served, beside the directory."""
+
+RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+BLOCK = 256 * 1024
+TYPES = {
+    ".json": "application/json",
+    ".geojson": "application/geo+json",
+    ".yaml": "application/yaml",
+    ".js": "text/javascript",
+}
+HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified",
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "no-cache",
+}
+
+
+class RangeServer(ThreadingHTTPServer):
+    """Serves the files below a directory, and counts.
+
+    Parameters
+    ----------
+    root : path
+        Nothing outside of it is served.
+    host : str
+        Address to listen on.
+    port : int
+        Port; 0 for a free one.
+
+    Attributes
+    ----------
+    requests : int
+        Requests answered with bytes.
+    sent : int
+        Bytes of their bodies.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, root: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0) -> None:
+        self.root = Path(root).resolve()
+        if not self.root.is_dir():
+            raise VirtualZarrError(f"{root}: is no directory, so it cannot be served")
+        self.requests = 0
+        self.sent = 0
+        self._lock = threading.Lock()
+        try:
+            super().__init__((host, port), _Handler)
+        except OSError as exc:
+            raise VirtualZarrError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+
+    @property
+    def url(self) -> str:
+        """URL of the directory, without a slash at the end."""
+        host, port = self.server_address[:2]
+        return f"http://{host!s}:{port}"
+
+    def count(self, sent: int) -> None:
+        """Count an answer."""
+        with self._lock:
+            self.requests += 1
+            self.sent += sent
+
+    def reset(self) -> None:
+        """Count from zero."""
+        with self._lock:
+            self.requests = self.sent = 0
+
+
+@contextmanager
+def serve_directory(root: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0) -> Iterator[RangeServer]:
+    """Serve a directory from a thread, until the block ends."""
+    with RangeServer(root, host, port) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: RangeServer
+    # headers and body are two writes; without this the second waits for an acknowledgement of the first (40 ms)
+    wbufsize: ClassVar[int] = -1
+    disable_nagle_algorithm: ClassVar[bool] = True
+
+    def do_OPTIONS(self) -> None:
+        self._head(HTTPStatus.NO_CONTENT, {"Content-Length": "0"})
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self, *, body: bool) -> None:
+        path = self._path()
+        if path is None:
+            message = b"not found\n"
+            self._head(HTTPStatus.NOT_FOUND, {"Content-Length": str(len(message))})
+            if body:
+                self.wfile.write(message)
+            return
+        with path.open("rb") as file:
+            state = os.fstat(file.fileno())
+            headers = {
+                "Content-Type": TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+                "ETag": f'"{state.st_mtime_ns:x}-{state.st_size:x}"',
+                "Last-Modified": formatdate(state.st_mtime, usegmt=True),
+            }
+            self._send(file, state.st_size, headers, body=body)
+
+    def _send(self, file: BinaryIO, size: int, headers: dict[str, str], *, body: bool) -> None:
+        asked = self.headers.get("Range")
+        stale = self.headers.get("If-Range") not in (None, headers["ETag"], headers["Last-Modified"])
+        part = None if asked is None or stale else parse_range(asked, size)
+        start, length, status = 0, size, HTTPStatus.OK
+        if part is not None:
+            start, length = part
+            if length == 0:
+                headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
+                self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
+                return
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+        self._head(status, {**headers, "Content-Length": str(length)})
+        if body:
+            self.server.count(length)
+            file.seek(start)
+            while length > 0 and (block := file.read(min(BLOCK, length))):
+                self.wfile.write(block)
+                length -= len(block)
+
+    def _head(self, status: HTTPStatus, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**HEADERS, **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _path(self) -> Path | None:
+        """Find the file of a request; None if there is none, or if it lies outside."""
+        asked = unquote(urlsplit(self.path).path)
+        if "\0" in asked:
+            return None
+        root = self.server.root
+        if asked.startswith(PREVIEW):
+            root = page_directory()
+            asked = asked.removeprefix(PREVIEW) or PAGE
+        path = (root / asked.lstrip("/")).resolve()
+        return path if path.is_relative_to(root.resolve()) and path.is_file() else None
+
+
+def parse_range(text: str, size: int) -> tuple[int, int] | None:
+    """Read a Range header.
+
+    Returns
+    -------
+    (int, int) or None
+        First byte and number of bytes, 0 if the range lies behind the end; ``None`` for what is answered whole.
+
+    References
+    ----------
+    RFC 9110, section 14.
+
+    Examples
+    --------
+    >>> parse_range("bytes=2-4", 10), parse_range("bytes=-3", 10), parse_range("bytes=8-", 10), parse_range("bytes=10-", 10)
+    ((2, 3), (7, 3), (8, 2), (10, 0))
+    """
+    found = RANGE.fullmatch(text.strip())
+    if found is None or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if first == "":
+        length = min(int(last), size)
+        return size - length, length
+    if last != "" and int(last) < int(first):
+        return None
+    stop = size if last == "" else min(int(last) + 1, size)
+    return int(first), max(0, stop - int(first))

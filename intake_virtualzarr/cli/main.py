@@ -1,0 +1,86 @@
+"""The command line: ``intake-virtualzarr <command>``.
+
+Exit codes: 0 fine, 1 a problem was found, 2 wrong usage. Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from intake_virtualzarr._version import __version__
+from intake_virtualzarr.errors import VirtualZarrError
+
+__all__ = ["main"]
+
+COMMANDS = ("scan", "search", "ingest", "update", "append", "describe", "check", "export", "serve", "demo")
+"""In the order of the help text; each is a module of this package."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            code: int = options.run(options)
+            sys.stdout.flush()
+            return code
+        except VirtualZarrError as exc:
+            _complain(exc, debug=options.debug)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="intake-virtualzarr",
+        description="Read archives of netCDF4/HDF5 files as Zarr, without copying them.",
+        epilog="Exit codes: 0 fine, 1 a problem was found, 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"intake-virtualzarr {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        import_module(f"intake_virtualzarr.cli.{name}").add_parser(subparsers)
+    return parser
+
+
+def _complain(exc: VirtualZarrError, *, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(exc)
+        return
+    notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
+    print(f"error: {exc}{notes}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if issubclass(category, UserWarning):
+        print(f"warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""``serve``: a local http server for a directory, with a page that shows its stores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from urllib.parse import quote
+
+from intake_virtualzarr.cli.arguments import Subparsers, print_text
+
+__all__ = ["add_parser", "addresses", "run"]
+
+DEPTH = 3
+"""Levels of directories in which stores and catalogs are looked for."""
+CATALOGS = ("catalog.yaml", "collection.json")
+"""Documents that are named beside the stores."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Say what the command takes."""
+    parser = subparsers.add_parser("serve", help="serve a directory over http with byte ranges and CORS, until Ctrl-C")
+    parser.add_argument("directory", nargs="?", default=".", help="what to serve, sources included (default: .)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: 8000)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    from intake_virtualzarr.cli.http_server import RangeServer
+
+    with RangeServer(options.directory, options.host, options.port) as server:
+        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *addresses(server.root, server.url))
+        print("", end="", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print_text(f"{server.requests} requests, {server.sent} bytes")
+    return 0
+
+
+def addresses(root: Path, url: str) -> list[str]:
+    """List the stores below a directory, with links to the page that shows each, and the catalogs."""
+    from intake_virtualzarr.cli.http_server import PREVIEW
+
+    found = {name: _found(root, name) for name in ("*.vzarr", *CATALOGS)}
+    stores = [f"  {name}: {url}{PREVIEW}?store={quote(f'/{name}')}" for name in found.pop("*.vzarr")]
+    return [*stores, *(f"  {name}: {url}/{quote(name)}" for names in found.values() for name in names)]
+
+
+def _found(root: Path, pattern: str) -> list[str]:
+    paths = [path for depth in range(DEPTH) for path in sorted(root.glob("*/" * depth + pattern))]
+    return [path.relative_to(root).as_posix() for path in paths]

@@ -1,0 +1,1 @@
+"""Virtual arrays in xarray: opening, joining, decoding, writing and exporting datasets."""

@@ -1,0 +1,248 @@
+"""Undecoded datasets: virtual arrays for what is large, decoded values for what labels it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.fill_value import is_fill
+from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, chunk_hint, stored_edges
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
+from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
+from intake_virtualzarr.errors import UnsupportedError
+
+TIMES_LIMIT = 1024 * 1024
+"""Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
+
+__all__ = ["backend_variables", "settled", "truthful", "virtual_dataset", "warn_left_out", "without_packing"]
+
+
+def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
+    """Names of variables as a set: from one name, several, or None for none."""
+    return frozenset() if names is None else frozenset([names]) if isinstance(names, str) else frozenset(names)
+
+
+def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
+    """Warn once per file of what has no virtual form (what the caller drops anyway is not named)."""
+    missing = {
+        path: reason
+        for path, reason in tree.left_out.items()
+        if path.rpartition("/")[0] in (group.rstrip("/"),) and path.rpartition("/")[2] not in dropped
+    }
+    if missing:
+        lines = "\n".join(f"  {path}: {reason}" for path, reason in missing.items())
+        warnings.warn(
+            f"{tree.url}: {len(missing)} variable{'s' if len(missing) > 1 else ''} left out:\n{lines}\n"
+            "(drop_variables=… silences this, on_unsupported='raise' makes it an error)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def raise_left_out(tree: VirtualTree) -> None:
+    """Raise if anything has no virtual form."""
+    if tree.left_out:
+        path, reason = next(iter(tree.left_out.items()))
+        more = f" (and {len(tree.left_out) - 1} more)" if len(tree.left_out) > 1 else ""
+        raise UnsupportedError(f"{tree.url}: {path}: {reason}{more}")
+
+
+def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
+    """The variables of a group, undecoded, with the encoding that xarray's engines give."""
+    variables = {}
+    for name, variable in group.variables.items():
+        encoding: dict[str, Any] = {"source": tree.url, "original_shape": variable.data.shape}
+        data = variable.data
+        if isinstance(data, VirtualZarrArray):
+            hint = chunk_hint(data)
+            encoding["preferred_chunks"] = dict(zip(variable.dims, _block(hint, data), strict=True))
+            if all(isinstance(edge, int) for edge in hint):
+                encoding["chunksizes"] = stored_edges(data) or hint
+        encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
+        variables[name] = xr.Variable(variable.dims, data, dict(variable.attrs), encoding, fastpath=True)
+    return variables
+
+
+BLOCK_BYTES = 4 * 1024 * 1024
+"""Blocks that dask is advised to make hold at least this much [bytes]; a task for each small chunk costs more than its values."""
+
+
+def _block(hint: tuple[Any, ...], data: VirtualZarrArray) -> tuple[Any, ...]:
+    """Chunk edges joined, from the last axis on, until a block has a useful size."""
+    block = list(hint)
+    for axis in reversed(range(len(block))):
+        size = data.dtype.itemsize
+        for edge in block:
+            size *= edge if isinstance(edge, int) else max(edge)
+        if size >= BLOCK_BYTES:
+            break
+        edge = block[axis]
+        longest = edge if isinstance(edge, int) else max(edge)
+        room = longest * -(-BLOCK_BYTES // max(size, 1))
+        if isinstance(edge, int):
+            block[axis] = max(min(room, -(-data.shape[axis] // edge) * edge), 1)
+        else:
+            block[axis] = _merged(edge, room)
+    return tuple(block)
+
+
+def _merged(edges: tuple[int, ...], room: int) -> tuple[int, ...]:
+    """Neighbouring edges joined as long as they fit into ``room``."""
+    out: list[int] = []
+    for edge in edges:
+        if out and out[-1] + edge <= room:
+            out[-1] += edge
+        else:
+            out.append(edge)
+    return tuple(out)
+
+
+def virtual_dataset(
+    tree: VirtualTree,
+    group: VirtualGroup,
+    *,
+    loadable_variables: Iterable[str] | None = None,
+    drop_variables: frozenset[str] = frozenset(),
+    decode_times: bool = True,
+) -> xr.Dataset:
+    """A group with virtual arrays.
+
+    Parameters
+    ----------
+    tree, group : VirtualTree, VirtualGroup
+        What to open.
+    loadable_variables : iterable of str, optional
+        Variables whose values are read now, and decoded; default: one-dimensional coordinates, scalars, and small
+        variables that hold times.
+    drop_variables : frozenset of str
+        Variables to leave away.
+    decode_times : bool
+        Whether loaded time coordinates become dates.
+
+    Returns
+    -------
+    xarray.Dataset
+        Attributes of virtual variables are those of the file. Variables that a ``coordinates`` attribute names are
+        coordinates.
+    """
+    variables = {n: v for n, v in backend_variables(tree, group).items() if n not in drop_variables}
+    attrs = dict(group.attrs)
+    _complete_bounds(variables)
+    coordinates = _named_coordinates(variables, attrs)
+    load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
+    for name in variables:
+        if name in load:
+            variables[name] = decoded_labels(name, variables[name], decode_times=decode_times)
+    encoding: dict[str, Any] = {"source": tree.url}
+    if group.unlimited:
+        encoding["unlimited_dims"] = set(group.unlimited)
+    return _assembled(variables, coordinates, attrs, encoding)
+
+
+def _assembled(
+    variables: dict[str, xr.Variable], coordinates: set[str], attrs: dict[str, Any], encoding: dict[str, Any]
+) -> xr.Dataset:
+    """The dataset of variables that nobody else has, with an index for each dimension coordinate.
+
+    ``xr.Dataset(variables)`` gives the same and takes three times as long, a third of opening a small file: it copies every
+    variable, and looks for conflicts between several datasets, of which there is one.
+    """
+    coord_names: set[Any] = {name for name, variable in variables.items() if name in coordinates or name in variable.dims}
+    indexes: dict[Any, xr.Index] = {}
+    for name, variable in variables.items():
+        if variable.dims == (name,):
+            index = _index_of(name, read_labels(name, variable))
+            indexes[name] = index
+            variables[name] = index.create_variables({name: variable})[name]
+    known: dict[Any, Any] = dict(variables)
+    return xr.Dataset._construct_direct(known, coord_names, attrs=attrs, indexes=indexes, encoding=encoding)
+
+
+def _index_of(name: str, labels: xr.Variable) -> xr.indexes.PandasIndex:
+    """The default index of a dimension coordinate, without the copies of ``PandasIndex.from_variables``."""
+    values = labels._data
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufM" and values.dtype != np.float16:
+        return xr.indexes.PandasIndex(pd.Index(values, name=name), name, values.dtype, fastpath=True)
+    return xr.indexes.PandasIndex.from_variables({name: labels}, options={})
+
+
+def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
+    """Let the bounds of times say their unit and calendar themselves.
+
+    CF 7.1 lets them inherit both. Files of a series often count from different dates; joined bounds then have no one to
+    inherit from.
+    """
+    for variable in variables.values():
+        bounds = variables.get(str(variable.attrs.get("bounds")))
+        if bounds is None or not is_time_units(variable.attrs.get("units")):
+            continue
+        for name in ("units", "calendar"):
+            if name in variable.attrs:
+                bounds.attrs.setdefault(name, variable.attrs[name])
+
+
+def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: dict[str, Any]) -> set[str]:
+    """Names in ``coordinates`` attributes; the attribute moves to the encoding, as xarray does it."""
+    names: set[str] = set()
+    for variable in variables.values():
+        text = variable.attrs.get("coordinates")
+        if isinstance(text, str):
+            listed = text.split()
+            if all(name in variables for name in listed):
+                variable.encoding["coordinates"] = variable.attrs.pop("coordinates")
+                names.update(listed)
+    text = attrs.get("coordinates")
+    if isinstance(text, str) and all(name in variables for name in text.split()):
+        names.update(attrs.pop("coordinates").split())
+    return names
+
+
+def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> set[str]:
+    names = set()
+    for name, variable in variables.items():
+        labels = variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)
+        # bounds of times and the like: dates must be joined as dates (a gap between files has no number that means "none")
+        times = is_time_units(variable.attrs.get("units")) or is_duration(variable.attrs)
+        small = variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
+        if variable.ndim == 0 or labels or (times and small):
+            names.add(name)
+    return names
+
+
+def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes without those that say how stored numbers become values (and ranges in stored numbers)."""
+    dropped = {*PACKING_ATTRIBUTES, "valid_range", "valid_min", "valid_max", "actual_range"}
+    return {name: value for name, value in attrs.items() if name not in dropped}
+
+
+def truthful(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
+    """Attributes without the mark of booleans where numbers have gaps: xarray would take NaN for true."""
+    return {name: value for name, value in attrs.items() if name != "dtype" or value != "bool" or dtype.kind in "iub"}
+
+
+def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZarrArray, dict[str, Any]]:
+    """An array with attributes that hold for all of it: raw as it is, or else decoded, and without those of its packing.
+
+    Raw numbers need one packing, in its own data type (a join with gaps casts packed integers), and attributes that tell
+    of it: some of xarray's calls drop all attributes.
+    """
+    attrs = truthful(attrs, array.dtype)
+    described = any(name in attrs for name in PACKING_ATTRIBUTES)
+    members: Any = array.segments
+    # a concatenation in a store says what its members are without opening them
+    if hasattr(members, "within") and members.dtype == array.dtype and (described or members.packing is None):
+        return array, dict(attrs)
+    stored = [s for s in array.segments if not is_fill(s)]
+    if not stored and np.asarray(attrs.get("scale_factor")).dtype.kind in "iu":
+        # gaps and nothing else: xarray would decode them into the type of the factor, which has no NaN
+        attrs = {**attrs, "scale_factor": np.float64(attrs["scale_factor"])}
+    packed = any(s.packing is not None for s in stored)
+    if (described or not packed) and not array.mixed and not array.decoded and all(s.stored.dtype == array.dtype for s in stored):
+        return array, dict(attrs)
+    return array.decode(), without_packing(attrs) if packed else dict(attrs)

@@ -1,1 +1,0 @@
-"""``intake-virtualzarr demo``: the whole way once, on synthetic files, with every value checked."""

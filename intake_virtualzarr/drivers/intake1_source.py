@@ -1,0 +1,183 @@
+"""Intake 1: the driver ``virtualzarr``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from intake.source.base import DataSource, Schema
+
+from intake_virtualzarr._version import __version__
+from intake_virtualzarr.arrays.repr_html import table_html
+from intake_virtualzarr.catalog.intake_yaml import literal
+from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
+from intake_virtualzarr.drivers.open_entry import check_arguments, plain_url
+from intake_virtualzarr.errors import CatalogError
+
+__all__ = ["VirtualZarrSource"]
+
+
+class VirtualZarrSource(DataSource):  # type: ignore[misc]
+    """A virtual store, an archive file, kerchunk references or an Icechunk repository, as an xarray dataset.
+
+    Parameters
+    ----------
+    urlpath : path or URL
+        What to open.
+    metadata : mapping, optional
+        Further information, for catalogs.
+    **arguments
+        Those of `intake_virtualzarr.drivers.open_entry.open_entry`.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that is not known; nothing is opened yet.
+
+    Examples
+    --------
+    >>> import intake
+    >>> catalog = intake.open_catalog("catalog.yaml")  # doctest: +SKIP
+    >>> catalog.sst(time="2024-01", variables=["sst"]).to_dask()  # doctest: +SKIP
+    """
+
+    name = "virtualzarr"
+    container = "xarray"
+    version = __version__
+    partition_access = False
+
+    _ipython_display_: ClassVar[None] = None
+    """Notebooks show `_repr_html_` instead."""
+
+    def __init__(self, urlpath: Any, metadata: dict[str, Any] | None = None, **arguments: Any) -> None:
+        check_arguments(arguments)
+        super().__init__(storage_options=arguments.get("storage_options"), metadata=metadata)
+        self.metadata: dict[str, Any] = dict(metadata or {})  # a copy: what is found out is added to it
+        self.urlpath = urlpath
+        self.reader = VirtualZarrReader(VirtualZarrData(urlpath), **arguments)
+
+    def to_dask(self) -> Any:
+        """Open lazily, as dask arrays.
+
+        Returns
+        -------
+        xarray.Dataset
+            Opened anew by each call, so that what was appended meanwhile is there.
+        """
+        self._check_parameters()
+        return self.reader.to_dask()
+
+    def read(self) -> Any:
+        """Read everything into memory.
+
+        Returns
+        -------
+        xarray.Dataset
+        """
+        self._check_parameters()
+        return self.reader.read().load()
+
+    def discover(self) -> dict[str, Any]:
+        """Sizes, types and attributes, as they are now."""
+        self._schema = None
+        found: dict[str, Any] = super().discover()
+        return found
+
+    def read_chunked(self) -> Any:
+        """Open lazily, as `to_dask`."""
+        return self.to_dask()
+
+    @property
+    def plain_urlpath(self) -> str:
+        """What is opened, without the doubled slashes of catalog templates."""
+        return plain_url(str(self.urlpath))
+
+    def describe(self) -> dict[str, Any]:
+        """What the catalog says of the entry, or, without a catalog, what the source says of itself."""
+        if self._entry is not None:
+            described: dict[str, Any] = self._entry.describe()
+            return described
+        return {
+            "name": self.name,
+            "container": self.container,
+            "driver": ["virtualzarr"],
+            "description": self.description or "",
+            "metadata": self.metadata,
+            "args": self._arguments(),
+        }
+
+    def _arguments(self) -> dict[str, Any]:
+        args: dict[str, Any] = super()._yaml()["sources"][self.name]["args"]
+        return args
+
+    def _yaml(self) -> dict[str, Any]:
+        """Write the source as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
+        document: dict[str, Any] = super()._yaml()
+        for source in document["sources"].values():
+            source["args"], source["metadata"] = literal(source["args"]), literal(source["metadata"])
+        return document
+
+    def _get_schema(self) -> Schema:
+        dataset = self.to_dask()
+        variables = dataset.data_vars
+        return Schema(
+            dtype={str(name): str(one.dtype) for name, one in variables.items()},
+            shape={str(name): tuple(one.shape) for name, one in variables.items()},
+            npartitions=1,
+            extra_metadata={
+                "dims": dict(dataset.sizes),
+                "data_vars": {str(name): [str(dim) for dim in one.dims] for name, one in variables.items()},
+                "coords": tuple(map(str, dataset.coords)),
+                **dataset.attrs,
+            },
+        )
+
+    def _get_partition(self, i: int) -> Any:
+        return self.read()
+
+    def _close(self) -> None:
+        self._schema = None
+
+    def _check_parameters(self) -> None:
+        """Refuse an entry whose declared parameters go nowhere: Intake drops them, and their values, without a word."""
+        unused = _unused_parameters(self._entry, getattr(self, "_passed_kwargs", ()))
+        if unused:
+            raise CatalogError(
+                f"catalog entry {self.name!r} declares the parameter {unused!r}, but none of its arguments uses it, so its "
+                f'value would be dropped; write e.g. {unused}: "{{{{ {unused} }}}}" under args, or leave the declaration out'
+            )
+
+    def __getstate__(self) -> Any:
+        state = super().__getstate__()
+        state["name"], state["description"] = self.name, self.description
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = {**state, "args": tuple(state["args"])}  # a list, and the source would not equal its original
+        name, description = state.pop("name", self.name), state.pop("description", None)
+        super().__setstate__(state)
+        self.name, self.description = name, description
+
+    def _repr_html_(self) -> str:
+        args = self._arguments()
+        rows = {"description": self.description or "", **args, **{f"metadata: {k}": v for k, v in self.metadata.items()}}
+        return table_html(f"{self.name} (virtualzarr)", rows)
+
+
+def _unused_parameters(entry: Any, passed: Any) -> str | None:
+    """Name a parameter that the entry declares (or that was passed) and no argument takes."""
+    if entry is None or not hasattr(entry, "_open_args"):
+        return None
+    from jinja2 import Environment, meta
+
+    declared = {one.name for one in entry._captured_init_kwargs.get("parameters", ())}
+    declared |= {one.name for one in entry._user_parameters if one.name in passed}
+    used = set(entry._open_args) | meta.find_undeclared_variables(Environment().parse(_texts(entry._open_args)))
+    return min(declared - used, default=None)
+
+
+def _texts(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(_texts(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return "\n".join(_texts(one) for one in value)
+    return value if isinstance(value, str) else ""

@@ -1,1 +1,0 @@
-"""Virtual datasets for other readers: kerchunk references and Icechunk repositories."""

@@ -1,0 +1,112 @@
+"""Which kind of references a path, URL or store holds."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from intake_virtualzarr.arrays.tree import VirtualTree, tree_of_scan
+from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
+from intake_virtualzarr.formats.icechunk_session import container_access, is_session_store, open_store
+from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
+from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
+from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
+from intake_virtualzarr.storage.readers import Access, ReaderPool
+
+__all__ = ["find_references", "is_session_store", "like_a_directory"]
+
+REPOSITORY = ("repo", "refs/branch.main/ref.json")
+"""Objects that every Icechunk repository has, of version 2 and 1 of its specification."""
+ADAPTER = "|icechunk:"
+ENDS = (".parq", ".parquet", ".icechunk")
+"""Ends of names of directories of references."""
+DIRECTORIES = (*ENDS, ".vzarr", ".zarr")
+"""Ends of names of directories, beside those without a dot."""
+
+
+def is_named_as_references(target: Any) -> bool:
+    """Whether the target itself says that it is no hierarchy.
+
+    It is the store of an Icechunk session, ``…|icechunk://version/``, or an URL whose end says so: a bucket that may not be listed
+    answers questions for what is not there like questions that are forbidden, so they are better not asked.
+    """
+    if not isinstance(target, str | os.PathLike):
+        return is_session_store(target)
+    text = os.fspath(target)
+    return ADAPTER in text or ("://" in text and text.rstrip("/").endswith(ENDS))
+
+
+def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
+    """The references in an Icechunk session or repository, or in a directory of kerchunk references in Parquet.
+
+    Parameters
+    ----------
+    target : path, URL or store
+        Where to look: a directory, an URL that does not end like a file, the store of an Icechunk session.
+    access : Access
+        Options for opening.
+    format : {"kerchunk", "icechunk"}, optional
+        What it is known to be.
+
+    Returns
+    -------
+    VirtualTree or None
+        None if nothing is there, or one file: kerchunk references in JSON are a format of files.
+
+    Raises
+    ------
+    FormatError
+        If a directory holds something else.
+    """
+    if is_session_store(target):
+        return _repository(target, None, "", access)
+    if not isinstance(target, str | os.PathLike):
+        return None
+    text = os.fspath(target)
+    if format == "icechunk" or ADAPTER in text or ("://" in text and text.rstrip("/").endswith(".icechunk")):
+        return _repository(*open_store(text, access), access)
+    is_directory = os.path.isdir(text)
+    if not is_directory and not like_a_directory(text):
+        return None
+    keys = keys_of(text, access)
+    document = _zmetadata(keys)
+    if document is not None:
+        return tree_of_scan(scanned_parquet(keys, document), ReaderPool(access))
+    if format is None and any(keys.size(key) is not None for key in REPOSITORY):
+        return _repository(*open_store(text, access), access)
+    if is_directory:
+        raise FormatError(
+            f"{text}: is a directory with neither a Zarr hierarchy (zarr.json), nor kerchunk references in Parquet (.zmetadata), "
+            "nor an Icechunk repository"
+        )
+    return None
+
+
+def _repository(store: Any, url: str | None, group: str, access: Access) -> VirtualTree:
+    """A version of a repository, which may also hold a hierarchy of ours."""
+    documents = documents_of(store)
+    if any((one.get("chunk_key_encoding") or {}).get("name") == "virtual" for one in documents.values()):
+        return tree_of(Hierarchy(StoreKeys(store, access)))
+    return tree_of_scan(scanned_repository(store, url, documents, group), ReaderPool(container_access(store, access)))
+
+
+def like_a_directory(text: str) -> bool:
+    """Whether a URL ends like a directory: without a dot in its last part, or as stores and references do."""
+    tail = text.rstrip("/").rpartition("/")[2]
+    return "://" in text and "::" not in text and ("." not in tail or tail.endswith(DIRECTORIES))
+
+
+def _zmetadata(keys: Keys) -> Any:
+    """The ``.zmetadata`` of references in Parquet, parsed; None if there is none."""
+    raw = keys.get(".zmetadata")
+    if raw is None:
+        return None
+    try:
+        document = json.loads(raw)
+    except ValueError as exc:
+        raise FormatError(f"{keys.url}/.zmetadata: is no JSON: {exc}") from exc
+    if isinstance(document, dict) and "record_size" not in document and "zarr_consolidated_format" in document:
+        raise FormatError(f"{keys.url}: is a Zarr store of version 2, not references; open it with xarray.open_zarr")
+    return document

@@ -1,0 +1,157 @@
+"""kerchunk references in Parquet: ``.zmetadata``, and for each array files of ``record_size`` rows, in C order of the chunks.
+
+Source: `fsspec.implementations.reference.LazyReferenceMapper`, which writes and reads this layout.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
+from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
+from intake_virtualzarr.errors import FormatError, MissingExtraError
+from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.kerchunk_table import inline_source
+from intake_virtualzarr.formats.kerchunk_urls import source_url
+from intake_virtualzarr.formats.zarr_references import scanned_references
+from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
+from intake_virtualzarr.storage.key_value import Keys
+from intake_virtualzarr.storage.readers import ReaderPool
+from intake_virtualzarr.storage.source import Source
+
+__all__ = ["scanned_parquet"]
+
+
+
+def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
+    """The scan of a directory of references; files of rows are read when an array is touched.
+
+    Parameters
+    ----------
+    keys : Keys
+        The directory.
+    document : object
+        Its ``.zmetadata``, parsed.
+
+    Raises
+    ------
+    FormatError
+        If ``.zmetadata`` is not that of references.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("metadata"), Mapping):
+        raise FormatError(f"{keys.url}/.zmetadata: has no 'metadata'")
+    size = document.get("record_size")
+    if type(size) is not int or size < 1:
+        raise FormatError(f"{keys.url}/.zmetadata: record_size is {size!r}, expected a number of rows")
+    documents = {key: json.loads(one) if isinstance(one, str) else one for key, one in document["metadata"].items()}
+
+    readers = ReaderPool(keys.access)
+
+    def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, WholeFiles]:
+        shape = metadata.grid.grid_shape
+        deferred = DeferredReferences(shape, size, RowFiles(keys, path, size, prod(shape)))
+        return deferred.sources, WholeFiles(deferred, deferred.sources, readers)
+
+    return scanned_references(Source(keys.url), "kerchunk", documents, references)
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files of rows of one array."""
+
+    keys: Keys
+    """The directory."""
+    path: str
+    """Path of the array."""
+    size: int
+    """Rows in a file."""
+    count: int
+    """Chunks of the array."""
+
+    def __call__(self, number: int) -> Part:
+        """Read one file. An absent one means that none of its chunks is stored."""
+        rows = min(self.size, self.count - number * self.size)
+        key = f"{self.path}/refs.{number}.parq"
+        raw = self.keys.get(key)
+        if raw is None:
+            return Part((), np.zeros(rows, np.int64), np.zeros(rows, np.uint64), np.zeros(rows, np.uint32))
+        table = _table(raw, f"{self.keys.url}/{key}")
+        if len(table) < rows:
+            raise FormatError(f"{self.keys.url}/{key}: has {len(table)} rows, expected {rows}")
+        return self._part(table.iloc[:rows], f"{self.keys.url}/{key}")
+
+    def _part(self, table: Any, label: str) -> Part:
+        import pandas as pd
+
+        here = len(table)
+        row, names = pd.factorize(table["path"]) if "path" in table else (np.full(here, -1), ())
+        offset, length = (_numbers(table, name, label) for name in ("offset", "size"))
+        sources = [Source(source_url(_text(name), self.keys.url)) for name in names]
+        row, length = row.astype(np.int64), length.copy()
+        length[(row >= 0) & (length == 0)] = WHOLE
+        length[row < 0] = 0
+        row[row < 0] = 0
+        contents = table["raw"].to_numpy(dtype=object) if "raw" in table else np.full(here, None, object)
+        for position in np.flatnonzero(~pd.isna(contents)).tolist():
+            content = _content(contents[position], f"{label}: row {position}")
+            row[position], offset[position], length[position] = len(sources), 0, len(content)
+            sources.append(inline_source(f"{label}#{position}", content))
+        return Part(sources, row, offset.astype(np.uint64), length.astype(np.uint32))
+
+
+def _table(raw: bytes, label: str) -> Any:
+    try:
+        read = _engine()
+    except ImportError as exc:
+        raise MissingExtraError(
+            f"{label}: Parquet references need pyarrow or fastparquet: pip install intake-virtualzarr[kerchunk]"
+        ) from exc
+    try:
+        return read(io.BytesIO(raw))
+    except Exception as exc:  # each engine has errors of its own
+        raise FormatError(f"{label}: is no Parquet file: {exc}") from exc
+
+
+def _engine() -> Callable[[io.BytesIO], Any]:
+    """What makes a table of Parquet; pandas' own function warns of one of the two."""
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        from fastparquet import ParquetFile
+
+        return lambda file: ParquetFile(file).to_pandas()
+    return lambda file: parquet.read_table(file).to_pandas()
+
+
+def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
+    if name not in table:
+        return np.zeros(len(table), np.int64)
+    values: npt.NDArray[Any] = table[name].to_numpy()
+    if values.dtype.kind not in "iu" or (values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**63):
+        raise FormatError(f"{label}: column {name!r} holds {values.dtype} values that are no sizes")
+    if name == "size" and values.size and int(values.max()) >= WHOLE:
+        raise FormatError(f"{label}: a chunk of {int(values.max())} bytes is longer than {WHOLE - 1}")
+    return values.astype(np.int64)
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _content(value: Any, label: str) -> bytes:
+    raw = value.encode() if isinstance(value, str) else bytes(value)
+    if not raw.startswith(b"base64:"):
+        return raw
+    try:
+        return base64.b64decode(raw[7:], validate=True)
+    except ValueError as exc:
+        raise FormatError(f"{label}: is no base64: {exc}") from exc

@@ -1,0 +1,63 @@
+"""From a path or URL to groups of virtual variables, whatever it is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from intake_virtualzarr.arrays.tree import VirtualTree, tree_of_scan
+from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.scan import scan
+from intake_virtualzarr.storage.readers import Access, ReaderPool
+
+__all__ = ["open_tree"]
+
+
+def open_tree(
+    path: Any,
+    *,
+    storage_options: Any = None,
+    format: str | None = None,
+    on_unsupported: str = "skip",
+) -> VirtualTree:
+    """Open an archive file, a hierarchy of ours, kerchunk references or an Icechunk store.
+
+    Parameters
+    ----------
+    path : path, URL or zarr store
+        What to open.
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
+    format : str, optional
+        Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: found by looking.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that have no virtual form.
+    """
+    if on_unsupported not in ("skip", "raise"):
+        raise VirtualZarrError(f"on_unsupported is {on_unsupported!r}, expected 'skip' or 'raise'")
+    access = Access.of(storage_options)
+    tree = _tree(path, access, format)
+    if on_unsupported == "raise":
+        from intake_virtualzarr.datasets.virtual_dataset import raise_left_out
+
+        raise_left_out(tree)
+    return tree
+
+
+def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
+    from intake_virtualzarr.formats.find_references import find_references, is_named_as_references
+    from intake_virtualzarr.hierarchy.reader import find_hierarchy, read_tree, tree_of
+
+    if format == "vzarr":
+        return read_tree(path, access)
+    hierarchy = find_hierarchy(path, access) if format is None and not is_named_as_references(path) else None
+    if hierarchy is not None:
+        return tree_of(hierarchy)
+    references = find_references(path, access, format) if format in (None, "kerchunk", "icechunk") else None
+    if references is not None:
+        return references
+    if not isinstance(path, str | os.PathLike):
+        raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
+    # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets
+    own = ReaderPool(access) if access.rules or access.modifier is not None else None
+    return tree_of_scan(scan(path, format=format, storage_options=access), own)

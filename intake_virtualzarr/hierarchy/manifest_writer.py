@@ -1,0 +1,342 @@
+"""Metadata of virtual arrays: from a plan to documents and manifest pages."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr.arrays.manifest import ChunkManifest
+from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
+from intake_virtualzarr.codecs.cf_packing import Packing
+from intake_virtualzarr.codecs.spec import bytes_codec, pipeline_to_json
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json, stored_shapes_to_json
+from intake_virtualzarr.hierarchy.data_types import attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.hierarchy.documents import VERSION, dump
+from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
+from intake_virtualzarr.hierarchy.paged_manifest import page_shape, refs_document, write_pages
+from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, common_base, row_to_json
+from intake_virtualzarr.hierarchy.write_plan import Concat, Fill, Leaf, Plan, view_grid
+from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.urls import quoted, relative_url
+
+__all__ = ["ArrayHead", "Sink", "write_plan"]
+
+READABLE_REFERENCES = 256
+"""Up to this many references are written as JSON in the array's own document."""
+READABLE_SOURCES = 64
+
+
+class Sink:
+    """Where documents and pages go, and the shared source table that they point into.
+
+    Attributes
+    ----------
+    url : str
+        URL of the root of the hierarchy in its final place.
+    rows : list of Source
+        The shared source table.
+    """
+
+    def __init__(self, put: Any, url: str, rows: Sequence[Source] = ()) -> None:
+        self.put = put
+        self.url = url
+        self.rows: list[Source] = list(rows)
+        self._index = {(row.url, row.content): i for i, row in enumerate(self.rows)}
+        self.counts: dict[str, int] = {}
+
+    def row(self, source: Source) -> int:
+        """The row of a source, added if it is new."""
+        key = (source.url, source.content)
+        row = self._index.setdefault(key, len(self.rows))
+        if row == len(self.rows):
+            self.rows.append(source)
+        else:
+            self.rows[row].check(source)
+        return row
+
+
+class ArrayHead:
+    """What an array's document holds besides its chunks."""
+
+    def __init__(self, dtype: np.dtype[Any], fill_value: Any, dims: Sequence[str] | None, attrs: Mapping[str, Any]) -> None:
+        self.dtype = dtype
+        self.fill_value = fill_value
+        self.dims = dims
+        self.attrs = attrs
+
+        self.is_part = False
+
+    @classmethod
+    def of_part(cls, dtype: np.dtype[Any], fill_value: Any) -> ArrayHead:
+        """The head of an array that is a member of another and no node of the hierarchy."""
+        head = cls(dtype, fill_value, None, {})
+        head.is_part = True
+        return head
+
+    def document(self, shape: Shape, grid: ChunkGrid, codecs: list[Any], transformer: dict[str, Any]) -> dict[str, Any]:
+        """The array's document."""
+        out: dict[str, Any] = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": list(shape),
+            "data_type": data_type_to_json(self.dtype),
+            "chunk_grid": grid_to_json(grid),
+            "chunk_key_encoding": {"name": "virtual"},
+            "fill_value": fill_value_to_json(self.fill_value, self.dtype),
+            "codecs": codecs,
+            "attributes": attributes_to_json(self.attrs, self.dtype),
+        }
+        if self.dims is not None:
+            out["dimension_names"] = list(self.dims)
+        transformer["configuration"]["version"] = VERSION
+        out["storage_transformers"] = [transformer]
+        return out
+
+
+def write_plan(plan: Plan, shape: Shape, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
+    """Write the pages and parts of an array, and return its document (which the caller writes).
+
+    Parameters
+    ----------
+    plan : Leaf, Fill or Concat
+        How the array is composed.
+    shape : tuple of int
+        Shape of the array [elements].
+    head : ArrayHead
+        Data type, fill value, dimension names, attributes.
+    path : str
+        Path of the array in the hierarchy, without a slash in front.
+    sink : Sink
+        Where everything goes.
+    """
+    if isinstance(plan, Fill):
+        return _write_fill(shape, head)
+    if isinstance(plan, Leaf):
+        if plan.is_plain:
+            return _write_manifest(plan.stored, head, path, sink)
+        plan = Concat(0, shape, (plan,)) if shape else _refused_scalar(path)
+    return _write_concat(plan, shape, head, path, sink)
+
+
+def _refused_scalar(path: str) -> Concat:
+    raise HierarchyError(
+        f"{path}: a scalar that is part of a larger array or decoded has no virtual form in the store; load it first"
+    )
+
+
+def _write_fill(shape: Shape, head: ArrayHead) -> dict[str, Any]:
+    grid = ChunkGrid.regular(shape, tuple(max(n, 1) for n in shape))
+    codecs = [bytes_codec(head.dtype).to_json()]
+    return head.document(
+        shape, grid, codecs, {"name": "chunk-manifest", "configuration": {"sources": {"list": []}, "chunks": {}}}
+    )
+
+
+# ---------------------------------------------------------------------- manifests
+
+
+def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
+    manifest = stored.manifest.load()
+    configuration: dict[str, Any] = {}
+    used = np.unique(manifest.source[manifest.length > 0]).tolist()
+    count = manifest.count
+    if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES:
+        configuration.update(_readable(stored, manifest, used, f"{sink.url}/{quoted(path)}/zarr.json"))
+    else:
+        configuration.update(_packed(stored, manifest, used, path, sink, head.is_part))
+    shapes = stored_shapes_to_json(stored.grid)
+    if shapes is not None:
+        configuration["stored_chunk_shapes"] = shapes
+    if stored.alternatives:
+        configuration["codec_alternatives"] = [pipeline_to_json(p) for p in stored.alternatives]
+    sink.counts[path] = count
+    return head.document(
+        stored.shape,
+        stored.grid,
+        pipeline_to_json(stored.codecs),
+        {"name": "chunk-manifest", "configuration": configuration},
+    )
+
+
+def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], where: str) -> dict[str, Any]:
+    outside = [row for row in used if stored.sources[row].content is None]
+    numbers = {row: i for i, row in enumerate(outside)}
+    chunks: dict[str, Any] = {}
+    for coords in zip(*np.nonzero(manifest.length), strict=True) if manifest.shape else [()] * manifest.count:
+        ref = manifest.get([int(c) for c in coords])
+        assert ref is not None
+        source = stored.sources[ref.source]
+        if source.content is not None:
+            entry: dict[str, Any] = {
+                "inline": base64.standard_b64encode(source.content[ref.offset : ref.offset + ref.length]).decode()
+            }
+        else:
+            entry = {"source": numbers[ref.source], "offset": ref.offset, "length": ref.length}
+        if ref.codec:
+            entry["codec"] = ref.codec
+        chunks[".".join(str(int(c)) for c in coords) or "0"] = entry
+    return {"sources": _listed([stored.sources[row] for row in outside], where), "chunks": chunks}
+
+
+def _listed(rows: Sequence[Source], where: str) -> dict[str, Any]:
+    """A source table in the document with URL ``where``."""
+    base = common_base([row.url for row in rows])
+    listed = {"list": [row_to_json(row, base) for row in rows]}
+    return {"base": relative_url(base, where), **listed} if base else listed
+
+
+def _packed(
+    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink, part: bool
+) -> dict[str, Any]:
+    fields = 4 if manifest.codec is not None else 3
+    page = page_shape(manifest.shape)
+    described = refs_document(manifest.shape, page, fields)
+    rows = [stored.sources[row] for row in used]
+    if part and page == manifest.shape and len(used) <= READABLE_SOURCES and all(row.content is None for row in rows):
+        pages = dict(write_pages(_renumbered(manifest, used), page, fields))
+        if sum(map(len, pages.values())) <= IN_PLACE_BYTES:
+            return {"manifest": in_place(described, pages), "sources": _listed(rows, f"{sink.url}/{quoted(path)}/zarr.json")}
+    manifest = _with_inlined(stored, manifest, used, path, sink)
+    refs = f"{path}/manifest/refs"
+    for key, data in write_pages(manifest, page, fields):
+        sink.put(f"{refs}/{key}", data)
+    sink.put(f"{refs}/zarr.json", dump(described))
+    table = {"path": "../" * (path.count("/") + 1) + "sources", "page_size": PAGE_SIZE, "count": len(sink.rows)}
+    return {"manifest": "manifest/refs", "sources": table}
+
+
+def _renumbered(manifest: ChunkManifest, used: list[int]) -> ChunkManifest:
+    """Rows of a table of the used sources only."""
+    kept = manifest.length > 0
+    source = np.zeros(manifest.shape, np.uint32)
+    source[kept] = np.searchsorted(used, manifest.source[kept])
+    return ChunkManifest(source, manifest.offset, manifest.length, manifest.codec)
+
+
+def _with_inlined(
+    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink
+) -> ChunkManifest:
+    """Rows of the shared table in place of the array's own; inlined bytes go to one file of the hierarchy."""
+    mapping = np.zeros(max(used, default=-1) + 1, dtype=np.uint32)
+    shift = np.zeros(mapping.size, dtype=np.uint64)
+    inlined = [row for row in used if stored.sources[row].content is not None]
+    if inlined:
+        blob = b"".join(stored.sources[row].content or b"" for row in inlined)
+        key = f"{path}/manifest/inlined-0.bin"
+        sink.put(key, blob)
+        target = sink.row(Source(f"{sink.url}/{quoted(key)}", size=len(blob)))
+        at = 0
+        for row in inlined:
+            mapping[row], shift[row] = target, at
+            at += len(stored.sources[row].content or b"")
+    for row in used:
+        if stored.sources[row].content is None:
+            mapping[row] = sink.row(stored.sources[row])
+    if not used:
+        return manifest
+    kept = manifest.length > 0
+    source = np.zeros(manifest.shape, np.uint32)
+    source[kept] = mapping[manifest.source[kept]]
+    offset = manifest.offset
+    if inlined:
+        offset = offset.copy()
+        offset[kept] += shift[manifest.source[kept]]
+    return ChunkManifest(source, offset, manifest.length, manifest.codec)
+
+
+# ---------------------------------------------------------------------- concatenations
+
+
+def _write_concat(plan: Concat, shape: Shape, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
+    members = [
+        _write_member(member, plan.axis, head, f"{path}/parts/{i}", i, path, sink)
+        for i, member in enumerate(plan.members)
+    ]
+    configuration: dict[str, Any] = {"axis": plan.axis, "members": members}
+    grid = view_grid(plan, shape)
+    codecs = [bytes_codec(head.dtype).to_json()]
+    uniform = _uniform_codecs(plan, head, grid)
+    if uniform is not None:
+        codecs = uniform
+        configuration["uniform"] = True
+    return head.document(shape, grid, codecs, {"name": "virtual-concatenation", "configuration": configuration})
+
+
+def _write_member(
+    member: Plan, axis: int, head: ArrayHead, part: str, number: int, path: str, sink: Sink
+) -> dict[str, Any]:
+    length = member.shape[axis]
+    if isinstance(member, Fill):
+        return {"length": length}
+    if isinstance(member, Concat):
+        inner = ArrayHead.of_part(head.dtype, head.fill_value)
+        sink.put(f"{part}/zarr.json", dump(write_plan(member, member.shape, inner, part, sink)))
+        return {"array": f"parts/{number}", "length": length}
+    stored = member.stored
+    if stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
+        url = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
+    else:
+        inner = ArrayHead.of_part(stored.dtype, stored.fill_value)
+        sink.put(f"{part}/zarr.json", dump(_write_manifest(stored, inner, part, sink)))
+        url = f"parts/{number}"
+    entry: dict[str, Any] = {"array": url, "length": length}
+    if member.windows is not None:
+        entry["select"] = [_range(window) for window in member.windows]
+    if member.axes is not None:
+        entry["axes"] = list(member.axes)
+    if member.decode is not None:
+        entry["decode"] = packing_to_json(member.decode)
+    return entry
+
+
+def _range(window: Window) -> list[int]:
+    return [window.start, window.start + window.step * window.count, window.step]
+
+
+def packing_to_json(packing: Packing) -> dict[str, Any]:
+    """The ``decode`` entry of a member."""
+    out: dict[str, Any] = {"dtype": data_type_to_json(packing.dtype)}
+    if packing.unsigned is not None:
+        out["unsigned"] = packing.unsigned
+    if packing.mask:
+        out["mask"] = [_number(value) for value in packing.mask]
+    if packing.scale_factor is not None:
+        out["scale_factor"] = packing.scale_factor
+    if packing.add_offset is not None:
+        out["add_offset"] = packing.add_offset
+    return out
+
+
+def _number(value: float) -> Any:
+    if isinstance(value, int):
+        return value if abs(value) <= 2**53 else str(value)
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _uniform_codecs(plan: Concat, head: ArrayHead, grid: ChunkGrid) -> list[Any] | None:
+    """The codecs that all members share, if the view's chunks are the members' whole chunks."""
+    first: StoredArray | None = None
+    for member in plan.members:
+        if not isinstance(member, Leaf) or not member.is_plain:
+            return None
+        stored = member.stored
+        first = first or stored
+        same = stored.codecs == first.codecs and not stored.alternatives and stored.dtype == head.dtype
+        whole = all(axis.is_whole and axis.extent == int(axis.stored.sum()) for axis in stored.grid.axes)
+        if not (same and whole and stored.grid.same_as(first.grid, but=plan.axis)):
+            return None
+        if not same_fill(stored.fill_value, head.fill_value):
+            return None
+    if first is None or prod(grid.grid_shape) == 0:
+        return None
+    return pipeline_to_json(first.codecs)

@@ -1,0 +1,263 @@
+"""The packed ``manifest/refs`` array: its pages, written from columns and read one by one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numcodecs import Blosc
+
+from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr.arrays.manifest import ChunkManifest
+from intake_virtualzarr.codecs.pipeline import compile_pipeline
+from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError, ManifestError
+from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.hierarchy.plain_array import key_parts
+from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, Shards
+from intake_virtualzarr.storage.key_value import ReadKeys
+from intake_virtualzarr.storage.thread_pool import decode_pool, thread_count
+
+__all__ = ["PAGE_REFERENCES", "PagedManifest", "page_shape", "refs_document", "write_pages"]
+
+FIELDS = ("source", "offset", "length", "codec")
+PAGE_REFERENCES = 16_384
+"""References in a full page: some 60 kB, one request."""
+PAGES_KEPT = 64
+"""Pages of one manifest that stay in memory."""
+
+
+def page_shape(grid_shape: Shape) -> Shape:
+    """Shape of a page: whole trailing axes as far as they fit, at most `PAGE_REFERENCES` references."""
+    page = [1] * len(grid_shape)
+    room = PAGE_REFERENCES
+    for axis in reversed(range(len(grid_shape))):
+        page[axis] = max(1, min(grid_shape[axis], room))
+        room //= page[axis]
+    return tuple(page)
+
+
+def refs_document(grid_shape: Shape, page: Shape, fields: int) -> dict[str, Any]:
+    """Metadata of the ``refs`` array, an ordinary Zarr array."""
+    ndim = len(grid_shape) + 1
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [*grid_shape, fields],
+        "data_type": "uint64",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [*page, fields]}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0,
+        "codecs": [
+            {"name": "transpose", "configuration": {"order": [ndim - 1, *range(ndim - 1)]}},
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            {
+                "name": "blosc",
+                "configuration": {"cname": "zstd", "clevel": 5, "shuffle": "shuffle", "typesize": 8, "blocksize": 0},
+            },
+        ],
+        "attributes": {"fields": list(FIELDS[:fields])},
+    }
+
+
+def write_pages(manifest: ChunkManifest, page: Shape, fields: int) -> Iterator[tuple[str, bytes]]:
+    """Keys (below ``refs/``) and bytes of all pages that list a chunk; several are compressed at once."""
+    counts = tuple(-(-n // p) for n, p in zip(manifest.shape, page, strict=True))
+    pool, ahead = decode_pool(), 2 * thread_count()
+    waiting: deque[tuple[Shape, Future[bytes | None]]] = deque()
+
+    def finished() -> Iterator[tuple[str, bytes]]:
+        coords, future = waiting.popleft()
+        data = future.result()
+        if data is not None:
+            yield "/".join(("c", *map(str, coords), "0")), data
+
+    for coords in product(*(range(n) for n in counts)):
+        waiting.append((coords, pool.submit(_page_bytes, manifest, page, fields, coords)))
+        if len(waiting) > ahead:
+            yield from finished()
+    while waiting:
+        yield from finished()
+
+
+def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape) -> bytes | None:
+    """One page, compressed; None if it lists no chunk."""
+    box = tuple(slice(c * p, min((c + 1) * p, n)) for c, p, n in zip(coords, page, manifest.shape, strict=True))
+    part = manifest.region(box)
+    missing = part.length == 0
+    if missing.all():
+        return None
+    block = np.zeros((fields, *page), dtype="<u8")
+    inside: tuple[Any, ...] = tuple(slice(0, n) for n in part.shape)
+    block[(0, *inside)] = part.source
+    block[(1, *inside)] = part.offset
+    block[(2, *inside)] = part.length
+    if fields > 3 and part.codec is not None:
+        block[(3, *inside)] = part.codec
+    if missing.any():  # a chunk that is not stored is all zero
+        block[(slice(None), *inside)] *= ~missing
+    return bytes(Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE).encode(block))
+
+
+class PagedManifest:
+    """A manifest whose pages are fetched when they are needed."""
+
+    def __init__(self, keys: ReadKeys, path: str, grid_shape: Shape, label: str) -> None:
+        self.shape = grid_shape
+        self._keys = keys
+        self._path = path
+        self._label = label
+        self._lock = threading.Lock()
+        self._pages: OrderedDict[Shape, ChunkManifest | None] = OrderedDict()
+        self._layout: tuple[Shape, int, Pipeline] | None = None
+        self._pages_at: ShardKeys | Shards = ShardKeys("", "/")
+        self._loaded: ChunkManifest | None = None
+
+    def __reduce__(self) -> Any:
+        return PagedManifest, (self._keys, self._path, self.shape, self._label)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the pages kept [bytes]."""
+        if self._loaded is not None:
+            return self._loaded.nbytes
+        return sum(page.nbytes for page in self._pages.values() if page is not None)
+
+    def _key(self, *parts: object) -> str:
+        return "/".join(map(str, (self._path, *parts) if self._path else parts))
+
+    def _read_layout(self) -> tuple[Shape, int, Pipeline]:
+        if self._layout is None:
+            key = self._key("zarr.json")
+            raw = self._keys.get(key)
+            if raw is None:
+                raise HierarchyError(f"{self._label}: {self._keys.url}/{key} is absent")
+            with naming(f"{self._label}: {self._keys.url}/{key}"):
+                self._layout = self._parsed_layout(json.loads(raw))
+        return self._layout
+
+    def _parsed_layout(self, document: dict[str, Any]) -> tuple[Shape, int, Pipeline]:
+        shape = tuple(int(n) for n in document["shape"])
+        fields = document.get("attributes", {}).get("fields")
+        if fields not in (list(FIELDS[:3]), list(FIELDS)) or shape[-1] != len(fields):
+            raise HierarchyError(f"{self._label}: refs hold {fields!r} in shape {shape}; expected {list(FIELDS[:3])}")
+        if len(shape) != len(self.shape) + 1 or any(a < b for a, b in zip(shape, self.shape, strict=False)):
+            raise ManifestError(f"{self._label}: refs of shape {shape} for a chunk grid of shape {self.shape}")
+        page = tuple(int(n) for n in document["chunk_grid"]["configuration"]["chunk_shape"])
+        codecs = pipeline_from_json(document["codecs"])
+        self._pages_at = ShardKeys(*key_parts(document, self._path, self._label))
+        sharding = Sharding.of(codecs, f"{self._label}: refs")
+        if sharding is not None:
+            self._pages_at = Shards(self._keys, self._pages_at, page, sharding, self._label)
+            page, codecs = sharding.chunk_shape, sharding.codecs
+        if len(page) != len(shape) or page[-1] != shape[-1] or min(page) < 1:
+            raise HierarchyError(f"{self._label}: pages of {page} split a reference")
+        if document["data_type"] != "uint64":
+            raise HierarchyError(f"{self._label}: refs have data_type {document['data_type']!r}, expected 'uint64'")
+        return page[:-1], len(fields), codecs
+
+    def _page(self, coords: Shape) -> ChunkManifest | None:
+        with self._lock:
+            if coords in self._pages:
+                self._pages.move_to_end(coords)
+                return self._pages[coords]
+        page, fields, codecs = self._read_layout()
+        raw = self._encoded([coords])[0]
+        parsed = None if raw is None else self._parse(raw, page, fields, codecs)
+        with self._lock:
+            self._pages[coords] = parsed
+            while len(self._pages) > PAGES_KEPT:
+                self._pages.popitem(last=False)
+        return parsed
+
+    def _encoded(self, pages: list[Shape]) -> list[bytes | None]:
+        at = self._pages_at
+        if isinstance(at, Shards):
+            return [at.get((*coords, 0)) for coords in pages]
+        keys = [at((*coords, 0)) for coords in pages]
+        return [self._keys.get(keys[0])] if len(keys) == 1 else self._keys.get_many(keys)
+
+    def _parse(self, raw: bytes, page: Shape, fields: int, codecs: Pipeline) -> ChunkManifest:
+        try:
+            block = compile_pipeline(codecs, np.dtype("uint64"))(raw, (*page, fields))
+        except Exception as exc:
+            raise HierarchyError(f"{self._label}: a manifest page is damaged: {exc}") from exc
+        if block.size and int(block[..., 2].max()) > 2**32 - 1:
+            raise HierarchyError(f"{self._label}: a manifest page lists a chunk of 4 GiB or more")
+        return ChunkManifest(
+            block[..., 0].astype(np.uint32),
+            block[..., 1].astype(np.uint64, order="C", copy=True),  # a view would keep the whole block
+            block[..., 2].astype(np.uint32),
+            block[..., 3].astype(np.uint8) if fields > 3 else None,
+        )
+
+    def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
+        """The references of a box of chunks: fetches the pages it touches."""
+        if self._loaded is not None:
+            return self._loaded.region(slices)
+        bounds = [s.indices(n)[:2] for s, n in zip(slices, self.shape, strict=True)]
+        page, fields, _ = self._read_layout()
+        shape = tuple(max(0, stop - start) for start, stop in bounds)
+        spans = [range(a // p, -(-b // p) if b > a else a // p) for (a, b), p in zip(bounds, page, strict=True)]
+        if prod(len(span) for span in spans) == 1:
+            coords = tuple(span[0] for span in spans)
+            found = self._page(coords)
+            if found is None:
+                return ChunkManifest.empty(shape)
+            starts = [c * p for c, p in zip(coords, page, strict=True)]
+            return found.region(tuple(slice(a - s, b - s) for (a, b), s in zip(bounds, starts, strict=True)))
+        return self._assemble(bounds, spans, page, shape, fields)
+
+    def _assemble(
+        self, bounds: Sequence[tuple[int, ...]], spans: Sequence[range], page: Shape, shape: Shape, fields: int
+    ) -> ChunkManifest:
+        columns: tuple[npt.NDArray[Any], ...] = (
+            np.zeros(shape, np.uint32),
+            np.zeros(shape, np.uint64),
+            np.zeros(shape, np.uint32),
+            np.zeros(shape, np.uint8),
+        )
+        self._prefetch(list(product(*spans)))
+        for coords in product(*spans):
+            found = self._page(coords)
+            if found is None:
+                continue
+            outside, inside = [], []
+            for c, p, (a, b) in zip(coords, page, bounds, strict=True):
+                low, high = max(a, c * p), min(b, (c + 1) * p)
+                outside.append(slice(low - a, high - a))
+                inside.append(slice(low - c * p, high - c * p))
+            for column, values in zip(columns, (found.source, found.offset, found.length, found.codec), strict=True):
+                if values is not None:
+                    column[tuple(outside)] = values[tuple(inside)]
+        codec = columns[3] if fields > 3 and columns[3].any() else None
+        return ChunkManifest(columns[0], columns[1], columns[2], codec)
+
+    def _prefetch(self, wanted: list[Shape]) -> None:
+        """Fetch pages at once, as many as the cache keeps."""
+        page, fields, codecs = self._read_layout()
+        with self._lock:
+            missing = [coords for coords in wanted if coords not in self._pages]
+        missing = missing[: PAGES_KEPT - 1]
+        if len(missing) < 2:
+            return
+        for coords, raw in zip(missing, self._encoded(missing), strict=True):
+            parsed = None if raw is None else self._parse(raw, page, fields, codecs)
+            with self._lock:
+                self._pages[coords] = parsed
+
+    def load(self) -> ChunkManifest:
+        """All references, in memory."""
+        if self._loaded is None:
+            self._loaded = self.region(tuple(slice(0, n) for n in self.shape))
+            with self._lock:
+                self._pages.clear()
+        return self._loaded

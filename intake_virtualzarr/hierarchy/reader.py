@@ -1,0 +1,370 @@
+"""Reading a hierarchy: from documents to virtual arrays whose manifests are fetched when they are needed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
+from intake_virtualzarr.arrays.segments import StoredArray
+from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
+from intake_virtualzarr.codecs.cf_packing import Packing
+from intake_virtualzarr.codecs.spec import pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
+from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json, fill_value_from_json
+from intake_virtualzarr.hierarchy.documents import VERSION, dump, group_document, naming
+from intake_virtualzarr.hierarchy.embedded import InPlaceKeys
+from intake_virtualzarr.hierarchy.paged_manifest import PagedManifest
+from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
+from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
+from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
+from intake_virtualzarr.storage.key_value import Keys, keys_of
+from intake_virtualzarr.storage.readers import Access, ReaderPool
+from intake_virtualzarr.storage.source import Source, SourceTable
+from intake_virtualzarr.storage.urls import quoted
+
+__all__ = ["Hierarchy", "find_hierarchy", "read_tree"]
+
+
+def find_hierarchy(target: Any, access: Access) -> Hierarchy | None:
+    """The hierarchy that a path, URL or zarr store holds, or None if it holds none.
+
+    A local path must be a directory. A URL is asked for its ``zarr.json`` unless it ends like a file.
+    """
+    if not isinstance(target, str | os.PathLike):
+        return Hierarchy(keys_of(target, access))
+    text = os.fspath(target)
+    if not os.path.isdir(text):
+        tail = text.rstrip("/").rpartition("/")[2]
+        like_a_file = "." in tail and not tail.endswith((".vzarr", ".zarr")) and not text.startswith("file://")
+        if "://" not in text or like_a_file:
+            return None
+    keys = keys_of(text, access)
+    root = keys.get("zarr.json")
+    return None if root is None else Hierarchy(keys, root=root)
+
+
+def read_tree(target: Any, access: Access) -> VirtualTree:
+    """All groups of the hierarchy in a path, URL or zarr store."""
+    return tree_of(Hierarchy(keys_of(target, access)))
+
+
+def tree_of(hierarchy: Hierarchy) -> VirtualTree:
+    """All groups of a hierarchy."""
+    groups = {}
+    left_out: dict[str, str] = {}
+    for path in hierarchy.groups:
+        variables = {}
+        for name in hierarchy.arrays_of(path):
+            where = f"{path}/{name}".strip("/")
+            document = hierarchy.documents[where]
+            try:
+                with naming(f"{hierarchy.keys.url}/{where}"):
+                    dims = dims_of(document, where)
+                    dtype = data_type_from_json(document["data_type"])
+                    attrs = attributes_from_json(document.get("attributes", {}), dtype)
+                    variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+            except VirtualZarrError as exc:  # refused for this variable; the others open
+                left_out["/" + where] = str(exc)
+        attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
+        groups["/" + path] = VirtualGroup("/" + path, attrs, variables)
+    return VirtualTree(hierarchy.keys.url, groups, left_out)
+
+
+def dims_of(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Dimension names; those that are absent get names from their place."""
+    shape = document["shape"]
+    names = document.get("dimension_names") or [None] * len(shape)
+    if len(names) != len(shape):
+        raise HierarchyError(f"{where}: {len(names)} dimension_names for {len(shape)} axes")
+    return tuple(name if name is not None else f"{where.rpartition('/')[2]}_dim_{i}" for i, name in enumerate(names))
+
+
+class Hierarchy:
+    """The documents of a hierarchy.
+
+    Attributes
+    ----------
+    keys : Keys
+        Where it is kept.
+    documents : dict
+        Metadata by path (``""`` is the root).
+    readers : ReaderPool
+        How sources are opened.
+
+    Raises
+    ------
+    HierarchyError
+        If there is no root document or it is no Zarr v3 group.
+    """
+
+    def __init__(self, keys: Keys, root: bytes | None = None) -> None:
+        self.keys = keys
+        self.readers = ReaderPool(keys.access)
+        raw = keys.get("zarr.json") if root is None else root
+        if raw is None:
+            raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
+        self.documents: dict[str, dict[str, Any]] = {"": self._parsed(raw, "")}
+        top = self.documents[""]
+        if top.get("zarr_format") != 3:
+            raise HierarchyError(f"{keys.url}: zarr_format is {top.get('zarr_format')!r}, expected 3")
+        if top.get("node_type") != "group":
+            raise HierarchyError(f"{keys.url}: the root is {top.get('node_type')!r}, expected a group")
+        consolidated = top.get("consolidated_metadata")
+        if consolidated is not None:
+            self.documents.update(consolidated["metadata"])
+        else:
+            self._walk("")
+
+    def _parsed(self, raw: bytes, path: str) -> dict[str, Any]:
+        try:
+            document = json.loads(raw)
+        except ValueError as exc:
+            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is no JSON: {exc}") from exc
+        if not isinstance(document, dict):
+            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is {type(document).__name__}, expected an object")
+        return document
+
+    def _walk(self, path: str) -> None:
+        for name in self.keys.names(path):
+            where = f"{path}/{name}" if path else name
+            raw = self.keys.get(f"{where}/zarr.json")
+            if raw is None:
+                continue
+            document = self._parsed(raw, where)
+            self.documents[where] = document
+            if document.get("node_type") == "group":
+                self._walk(where)
+
+    @property
+    def groups(self) -> list[str]:
+        """Paths of groups, parents before children."""
+        return sorted(
+            (p for p, d in self.documents.items() if d.get("node_type") == "group"), key=lambda p: (p.count("/"), p != "", p)
+        )
+
+    def arrays_of(self, group: str) -> list[str]:
+        """Names of the arrays of a group, in the order of the documents."""
+        prefix = f"{group}/" if group else ""
+        return [
+            path[len(prefix) :]
+            for path, document in self.documents.items()
+            if document.get("node_type") == "array" and path.startswith(prefix) and "/" not in path[len(prefix) :]
+        ]
+
+    def data(self, path: str) -> Any:
+        """The virtual array of a path, or its values if the hierarchy holds them itself."""
+        document = self.documents[path]
+        if not is_virtual(document):
+            return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
+        return self.array(path, document)
+
+    def array(
+        self,
+        path: str,
+        document: Mapping[str, Any] | None = None,
+        *,
+        in_place: bool = False,
+        above: tuple[str, ...] = (),
+    ) -> VirtualZarrArray:
+        """The virtual array of a path, or of a document that stands in that of the path.
+
+        ``above`` names the arrays that it is a member of, for none may be a member of itself.
+
+        Raises
+        ------
+        HierarchyError
+            If its document is absent, unknown, or contradicts itself.
+        """
+        document = document if document is not None else self.document(path)
+        with naming(f"{self.keys.url}/{path}"):
+            return self._array(path, document, in_place, above)
+
+    def _array(
+        self, path: str, document: Mapping[str, Any], in_place: bool, above: tuple[str, ...]
+    ) -> VirtualZarrArray:
+        if not is_virtual(document):
+            return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
+        name, configuration = transformer_of(document, f"{self.keys.url}/{path}")
+        shape = tuple(int(n) for n in document["shape"])
+        dtype = data_type_from_json(document["data_type"])
+        fill = fill_value_from_json(document["fill_value"], dtype)
+        packing = Packing.from_attrs(attributes_from_json(document.get("attributes", {}), dtype), dtype)
+        if name == "chunk-manifest":
+            stored = self._stored(path, document, configuration, shape, dtype, fill)
+            if in_place:  # it has no URL of its own
+                stored = replace(stored, origin=None)
+            return VirtualZarrArray.from_stored(stored, packing, readers=self.readers)
+        segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing, above)
+        # values of an array without packing attributes are what its members decode to
+        return VirtualZarrArray(
+            shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False
+        )
+
+    def document(self, path: str) -> dict[str, Any]:
+        """The metadata of any array, also one that is private to another.
+
+        Raises
+        ------
+        HierarchyError
+            If it is absent.
+        """
+        if path not in self.documents:
+            raw = self.keys.get(f"{path}/zarr.json")
+            if raw is None:
+                raise HierarchyError(f"{self.keys.url}/{path}/zarr.json is absent; the store is incomplete")
+            return self._parsed(raw, path)
+        return self.documents[path]
+
+    def _stored(
+        self,
+        path: str,
+        document: Mapping[str, Any],
+        configuration: Mapping[str, Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        fill: Any,
+    ) -> StoredArray:
+        label = f"{self.keys.url}/{path}"
+        grid = grid_from_json(document["chunk_grid"], shape, configuration.get("stored_chunk_shapes"), label)
+        sources, manifest = self._manifest(path, configuration, grid.grid_shape, label)
+        return StoredArray(
+            dtype,
+            fill,
+            grid,
+            pipeline_from_json(document["codecs"]),
+            manifest,
+            sources,
+            tuple(pipeline_from_json(p) for p in configuration.get("codec_alternatives", [])),
+            origin=None if self.keys.url.startswith("memory://") else f"{self.keys.url}/{quoted(path)}",
+        )
+
+    def _manifest(
+        self, path: str, configuration: Mapping[str, Any], grid_shape: tuple[int, ...], label: str
+    ) -> tuple[Sequence[Source], Manifest]:
+        table = configuration.get("sources") or {"list": []}
+        here = f"{self.keys.url}/{quoted(path)}/"
+        if "list" in table:
+            rows = rows_from_json(table, here + "zarr.json")
+            sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
+        else:
+            keys, key = self._place(resolve(here, table["path"]))
+            sources = PagedSources(keys, key, int(table["page_size"]), int(table["count"]))
+        if isinstance(configuration.get("manifest"), Mapping):
+            return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
+        if "manifest" in configuration:
+            keys, key = self._place(resolve(here, configuration["manifest"]))
+            return sources, PagedManifest(keys, key, grid_shape, label)
+        if "chunks" not in configuration:
+            raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
+        chunks = configuration["chunks"]
+        pipelines = 1 + len(configuration.get("codec_alternatives", []))
+        return readable_manifest(chunks, sources, grid_shape, pipelines, label)
+
+    def key_of(self, url: str) -> str | None:
+        """The key of a URL in this hierarchy, or None if it lies elsewhere."""
+        prefix = self.keys.url + "/"
+        return unquote(url[len(prefix) :].rstrip("/")) if url.startswith(prefix) else None
+
+    def _place(self, url: str) -> tuple[Keys, str]:
+        """Where a URL is kept: a key of this hierarchy, or of the directory above it."""
+        key = self.key_of(url)
+        return (self.keys, key) if key is not None else parent_keys(url, self.keys.access)
+
+
+def is_virtual(document: Mapping[str, Any]) -> bool:
+    """Whether an array's document says that its chunks lie elsewhere."""
+    encoding = document.get("chunk_key_encoding") or {}
+    return bool(document.get("storage_transformers")) or encoding.get("name") == "virtual"
+
+
+def transformer_of(document: Mapping[str, Any], label: str) -> tuple[str, dict[str, Any]]:
+    """Name and configuration of the one storage transformer of a virtual array.
+
+    Raises
+    ------
+    HierarchyError
+        If there is not exactly one that is known here, in a known version.
+    """
+    transformers = document.get("storage_transformers") or []
+    if document.get("chunk_key_encoding", {}).get("name") != "virtual" or len(transformers) != 1:
+        raise HierarchyError(
+            f"{label}: {len(transformers)} storage transformers and chunk_key_encoding "
+            f"{document.get('chunk_key_encoding')!r}; a virtual array has one and 'virtual'"
+        )
+    name, configuration = transformers[0].get("name"), transformers[0].get("configuration") or {}
+    if name not in ("chunk-manifest", "virtual-concatenation"):
+        raise HierarchyError(
+            f"{label}: storage transformer {name!r} is unknown; known are 'chunk-manifest' and 'virtual-concatenation'"
+        )
+    version = configuration.get("version", VERSION)
+    if version != VERSION:
+        raise HierarchyError(f"{label}: format version {version!r}, this package reads {VERSION!r}; upgrade it")
+    return name, configuration
+
+
+def readable_manifest(
+    chunks: Mapping[str, Any], sources: Sequence[Source], grid_shape: tuple[int, ...], pipelines: int, label: str
+) -> tuple[Sequence[Source], ChunkManifest]:
+    """A manifest in readable form; inlined chunks become sources with content."""
+    rows = list(sources)
+    source = np.zeros(grid_shape, np.uint32)
+    offset = np.zeros(grid_shape, np.uint64)
+    length = np.zeros(grid_shape, np.uint32)
+    codec = np.zeros(grid_shape, np.uint8)
+    for key, entry in chunks.items():
+        with naming(f"{label}: chunk {key!r}"):
+            at = _coords(key, grid_shape, label)
+            if "inline" in entry:
+                content = base64.b64decode(entry["inline"], validate=True)
+                source[at], length[at] = len(rows), len(content)
+                rows.append(Source(f"inline:{label}/{key}", size=len(content), content=content))
+            else:
+                if not 0 <= entry["source"] < len(sources):
+                    raise HierarchyError(f"names source {entry['source']}, there are {len(sources)}")
+                source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
+            if not 0 <= entry.get("codec", 0) < pipelines:
+                raise HierarchyError(f"has codec {entry['codec']}, there are {pipelines} pipelines")
+            codec[at] = entry.get("codec", 0)
+    return SourceTable(tuple(rows)), ChunkManifest(source, offset, length, codec if codec.any() else None)
+
+
+def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...]:
+    at = tuple(int(part) for part in key.split(".")) if grid_shape else ()
+    if len(at) != len(grid_shape) or any(not 0 <= i < n for i, n in zip(at, grid_shape, strict=True)):
+        raise HierarchyError(f"{label}: chunk key {key!r} lies outside chunk grid {grid_shape}")
+    return at
+
+
+def open_elsewhere(url: str, access: Access) -> tuple[Hierarchy, str]:
+    """A hierarchy and a path in it for an array that is named by an absolute URL.
+
+    The array need not lie in a group: the directory above it is taken for one, and nothing but the array is asked for.
+
+    Raises
+    ------
+    HierarchyError
+        If the array is absent.
+    """
+    keys, path = parent_keys(url, access)
+    raw = keys.get(f"{path}/zarr.json")
+    if raw is None:
+        raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
+    hierarchy = Hierarchy(keys, root=dump(group_document({}, {})))
+    hierarchy.documents[path] = hierarchy._parsed(raw, path)
+    return hierarchy, path
+
+
+def parent_keys(url: str, access: Access) -> tuple[Keys, str]:
+    """The keys of the directory that holds what a URL names, and the name."""
+    directory, _, name = url.rstrip("/").rpartition("/")
+    return keys_of(directory, access), unquote(name)

@@ -1,0 +1,169 @@
+"""Source tables on disk: pages of rows, shared by the arrays of a hierarchy, or a list in an array's own document."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.storage.key_value import Keys, StoreKeys
+from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.urls import relative_url
+
+__all__ = ["PagedSources", "common_base", "row_from_json", "row_to_json", "rows_from_json"]
+
+DOTS = re.compile(r"/\.\.?(/|$)")
+"""Segments of a path that resolution removes."""
+PAGE_SIZE = 1024
+"""Rows in a page of the shared table."""
+
+
+def common_base(urls: Sequence[str]) -> str:
+    """The longest common directory of URLs, with a slash at the end; empty if there is none."""
+    if not urls:
+        return ""
+    first, last = min(urls), max(urls)
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    base = first[:shared].rpartition("/")[0] + "/"
+    return base if base.count("/") >= 3 and "?" not in base and "::" not in base else ""
+
+
+def row_to_json(source: Source, base: str) -> dict[str, Any]:
+    """One row; the URL relative to ``base`` where it lies below it."""
+    url = source.url
+    if base and url.startswith(base) and len(url) > len(base):
+        url = url[len(base) :]
+        if ":" in url.split("/", 1)[0]:
+            url = "./" + url
+    row: dict[str, Any] = {"url": url}
+    if source.size is not None:
+        row["size"] = source.size
+    if source.last_modified is not None:
+        row["last_modified"] = _time_text(source.last_modified)
+    if source.etag is not None:
+        row["etag"] = source.etag
+    if source.sha256 is not None:
+        row["sha256"] = source.sha256
+    return row
+
+
+def _time_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def row_from_json(row: Any, base: str) -> Source:
+    """Read a row; ``base`` is absolute.
+
+    Raises
+    ------
+    HierarchyError
+        If it has no URL.
+    """
+    if not isinstance(row, dict) or not isinstance(row.get("url"), str):
+        raise HierarchyError(f"source {row!r} has no url")
+    text = row.get("last_modified")
+    return Source(
+        resolve(base, row["url"]),
+        row.get("size"),
+        row.get("etag"),
+        datetime.fromisoformat(text) if isinstance(text, str) else None,
+        row.get("sha256"),
+    )
+
+
+def resolve(base: str, url: str) -> str:
+    """RFC 3986 resolution, also for schemes that Python's urljoin does not know (s3, gs, …)."""
+    if "://" in url and "::" not in url and DOTS.search(url):
+        scheme, _, rest = url.partition("://")
+        host, _, path = rest.partition("/")
+        return resolve(f"{scheme}://{host}/", f"/{path}")
+    if not base or "::" in url or "://" in url.split("/", 3)[0] + "//":
+        return url
+    scheme, separator, rest = base.partition("://")
+    if not separator or "::" in base:
+        return urljoin(base, url)
+    if "://" in url:
+        return url
+    joined = urljoin("http://" + (rest if not rest.startswith("/") else "localhost" + rest), url)
+    body = joined[len("http://") :]
+    return f"{scheme}://" + (body if not rest.startswith("/") else body.removeprefix("localhost"))
+
+
+def rows_from_json(document: Any, where: str) -> list[Source]:
+    """Read ``{"base": …, "list": […]}`` that stands in the document with URL ``where``."""
+    base = resolve(where, document.get("base") or ".") if document.get("base") else where
+    return [row_from_json(row, base) for row in document["list"]]
+
+
+def held(keys: Keys, source: Source) -> Source:
+    """The source with its bytes, if it lies inside a store that no URL can name (a zarr store in memory, a zip file)."""
+    prefix = keys.url + "/"
+    if not isinstance(keys, StoreKeys) or not source.url.startswith(prefix):
+        return source
+    content = keys.get(unquote(source.url[len(prefix) :]))
+    return source if content is None else replace(source, content=content)
+
+
+def page_document(rows: Sequence[Source], where: str) -> dict[str, Any]:
+    """A page, to be kept at URL ``where``."""
+    base = common_base([row.url for row in rows if row.content is None])
+    seen_from_here = relative_url(base, where) if base else ""
+    return {"base": seen_from_here, "list": [row_to_json(row, base) for row in rows]}
+
+
+class PagedSources(Sequence[Source]):
+    """The shared source table, pages fetched when they are needed."""
+
+    def __init__(self, keys: Keys, path: str, page_size: int, count: int) -> None:
+        self._keys = keys
+        self._path = path
+        self._page_size = page_size
+        self._count = count
+        self._pages: dict[int, tuple[str, list[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        return PagedSources, (self._keys, self._path, self._page_size, self._count)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, row: Any) -> Any:
+        if not 0 <= row < self._count:
+            raise HierarchyError(f"manifest names source {row}, the table has {self._count} rows")
+        number, inside = divmod(int(row), self._page_size)
+        page = self._pages.get(number)
+        if page is None:
+            page = self._read(number)
+        base, rows = page
+        if inside >= len(rows):
+            raise HierarchyError(f"{self._keys.url}/{self._path}/{number}.json has {len(rows)} rows, row {row} is not there")
+        found = rows[inside]
+        if not isinstance(found, Source):  # a read needs few rows of a page
+            found = rows[inside] = held(self._keys, row_from_json(found, base))
+        return found
+
+    def _read(self, number: int) -> tuple[str, list[Any]]:
+        key = f"{self._path}/{number}.json"
+        raw = self._keys.get(key)
+        if raw is None:
+            raise HierarchyError(f"{self._keys.url}/{key} is absent; the store is incomplete")
+        where = f"{self._keys.url}/{key}"
+        with naming(where):
+            document = json.loads(raw)
+            base = resolve(where, document["base"]) if document.get("base") else where
+            page = base, list(document["list"])
+        with self._lock:
+            return self._pages.setdefault(number, page)
+
+    def __iter__(self) -> Iterator[Source]:
+        return (self[row] for row in range(self._count))

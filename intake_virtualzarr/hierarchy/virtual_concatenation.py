@@ -1,0 +1,293 @@
+"""The members of a virtual concatenation, opened when they are touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr.arrays.segments import Segment, Window, covers, same_fill
+from intake_virtualzarr.codecs.cf_packing import Packing
+from intake_virtualzarr.codecs.spec import pipeline_from_json
+from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
+from intake_virtualzarr.hierarchy.data_types import data_type_from_json
+from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.hierarchy.source_table import resolve
+from intake_virtualzarr.storage.urls import quoted
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
+    from intake_virtualzarr.hierarchy.reader import Hierarchy
+
+__all__ = ["MemberSegments", "packing_from_json"]
+
+
+class MemberSegments(Sequence[Segment]):
+    """The segments of a concatenation; a member's documents are fetched when it is first touched.
+
+    Attributes
+    ----------
+    grid : ChunkGrid
+        The chunk grid that the array shows.
+    codecs : tuple of CodecSpec
+        The codec pipeline that the array names.
+    dtype : numpy.dtype
+        Data type of the array.
+    packing : Packing or None
+        CF packing that the attributes of the array name.
+    """
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        path: str,
+        document: Mapping[str, Any],
+        configuration: Mapping[str, Any],
+        shape: Shape,
+        dtype: np.dtype[Any],
+        fill: Any,
+        packing: Packing | None,
+        above: tuple[str, ...] = (),
+    ) -> None:
+        label = f"{hierarchy.keys.url}/{path}"
+        self.packing = packing
+        self._hierarchy = hierarchy
+        self._path = path
+        self._label = label
+        self._url = f"{hierarchy.keys.url}/{quoted(path)}/"
+        self._above = (*above, unquote(self._url.rstrip("/")))
+        self._shape = shape
+        self.dtype = dtype
+        self._fill = fill
+        self.axis = int(configuration["axis"])
+        self._members: list[dict[str, Any]] = configuration["members"]
+        self.uniform = bool(configuration.get("uniform")) and not any(
+            key in member for member in self._members for key in ("select", "axes", "decode")
+        )
+        self.grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
+        self.codecs = pipeline_from_json(document["codecs"])
+        # a member in shards is seen by the chunks within them
+        self._sharded = any(codec.name == "sharding_indexed" for codec in self.codecs)
+        if not 0 <= self.axis < len(shape):
+            raise HierarchyError(f"{label}: concatenation axis {self.axis} for an array of {len(shape)} axes")
+        lengths = [int(member["length"]) for member in self._members]
+        self.edges = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        if int(self.edges[-1]) != shape[self.axis]:
+            raise HierarchyError(
+                f"{label}: members sum to {int(self.edges[-1])} along axis {self.axis}, the array has {shape[self.axis]}"
+            )
+        self._opened: dict[int, tuple[Segment, ...]] = {}
+        self._all: tuple[Segment, ...] | None = None
+
+    # ------------------------------------------------------------------ the sequence
+
+    def _everything(self) -> tuple[Segment, ...]:
+        if self._all is None:
+            self._prefetch(range(len(self._members)))
+            self._all = tuple(s for i in range(len(self._members)) for s in self.member(i))
+        return self._all
+
+    def __len__(self) -> int:
+        return len(self._everything())
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._everything())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._everything()[index]
+
+    def within(self, low: int, high: int) -> tuple[Segment, ...]:
+        """The segments of the members that overlap ``[low, high)`` along the axis."""
+        if high <= low:
+            return ()
+        first = int(np.searchsorted(self.edges, low, side="right")) - 1
+        last = int(np.searchsorted(self.edges, high, side="left"))
+        self._prefetch(range(first, last))
+        return tuple(s for i in range(first, last) for s in self.member(i))
+
+    # ------------------------------------------------------------------ members
+
+    def _prefetch(self, numbers: range) -> None:
+        """Fetch the documents of many members of this hierarchy at once."""
+        paths = []
+        for number in numbers:
+            member = self._members[number]
+            if number in self._opened or not isinstance(member.get("array"), str):
+                continue
+            path = self._hierarchy.key_of(resolve(self._url, member["array"]))
+            if path is not None and path not in self._hierarchy.documents:
+                paths.append(path)
+        if len(paths) < 2:
+            return
+        for path, raw in zip(paths, self._hierarchy.keys.get_many([f"{p}/zarr.json" for p in paths]), strict=True):
+            if raw is not None:
+                self._hierarchy.documents[path] = self._hierarchy._parsed(raw, path)
+
+    def member(self, number: int) -> tuple[Segment, ...]:
+        """The segments of one member, in place."""
+        found = self._opened.get(number)
+        if found is None:
+            with naming(f"{self._label}: member {number}"):
+                found = self._opened[number] = tuple(self._open(number))
+        return found
+
+    def _open(self, number: int) -> list[Segment]:
+        member = self._members[number]
+        start, length = int(self.edges[number]), int(member["length"])
+        if length == 0 or "array" not in member:
+            return []
+        array = self._array(member["array"], number)
+        if not array.decoded:
+            array = array.replace(segments=tuple(replace(s, packing=None) for s in array.segments))
+        self._check(member, array, number, length)
+        segments = list(array.segments)
+        if not covers(array.shape, segments):
+            from intake_virtualzarr.arrays.concatenate import filled
+
+            segments = list(filled(array).segments)
+        if "select" in member:
+            array = array.replace(segments=tuple(segments))
+            for axis, (begin, stop, step) in enumerate(member["select"]):
+                array = array.select(axis, [Window(begin, len(range(begin, stop, step)), step)])
+            segments = list(array.segments)
+        if "decode" in member:
+            if any(s.packing is not None for s in segments):
+                raise HierarchyError(f"{self._label}: member {number} is decoded twice")
+            if self.packing is not None:
+                raise HierarchyError(f"{self._label}: has packing attributes and a decoded member {number}")
+            packing = packing_from_json(member["decode"])
+            segments = [replace(s, packing=packing) for s in segments]
+        elif self.packing is not None:
+            segments = [replace(s, packing=self.packing) for s in segments]
+        if "axes" in member:
+            segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
+        return [s.shifted(self.axis, start) for s in segments]
+
+    def _array(self, named: str | Mapping[str, Any], number: int) -> VirtualZarrArray:
+        from intake_virtualzarr.hierarchy.reader import is_virtual, open_elsewhere
+
+        if not isinstance(named, str):
+            document = named["zarr.json"]
+            if not is_virtual(document):
+                raise HierarchyError(f"{self._label}: member {number} is an ordinary array in place, expected a virtual one")
+            array = self._hierarchy.array(self._path, document, in_place=True, above=self._above)
+        else:
+            absolute = resolve(self._url, named)
+            if unquote(absolute.rstrip("/")) in self._above:
+                raise HierarchyError(f"{self._label}: member {number} is {absolute}: the array is a member of itself")
+            path = self._hierarchy.key_of(absolute)
+            holder = self._hierarchy
+            if path is None:
+                holder, path = open_elsewhere(absolute, self._hierarchy.keys.access)
+            document = holder.document(path)
+            array = holder.array(path, document, above=self._above)
+        if self.uniform:
+            self._keeps_promise(document, array, number)
+        return array
+
+    def _keeps_promise(self, document: Mapping[str, Any], array: VirtualZarrArray, number: int) -> None:
+        """Raise if a member is not what ``uniform`` says of all."""
+        problems = []
+        if pipeline_from_json(document["codecs"]) != self.codecs:
+            problems.append(f"codecs are {document['codecs']!r}")
+        if array.dtype != self.dtype:
+            problems.append(f"data_type is {document['data_type']!r}")
+        if not same_fill(array.fill_value, self._fill):
+            problems.append(f"fill_value is {document['fill_value']!r}")
+        for segment in array.segments:
+            if segment.stored.alternatives:
+                problems.append("it has codec_alternatives")
+            if not segment.stored.grid.is_whole:
+                problems.append("its chunks are seen in part")
+            if not (problems or self._sharded or self._in_place(segment, int(self.edges[number]))):
+                problems.append("its chunks are not at positions of the array's chunks")
+        if problems:
+            raise HierarchyError(
+                f"{self._label}: promises uniform members, but of member {number} {'; '.join(problems)}; "
+                "the member was changed after this array was written"
+            )
+
+    def _in_place(self, segment: Segment, start: int) -> bool:
+        """Whether every chunk of a segment, counted from the member's start, is a chunk of this array's grid."""
+        for axis, (own, theirs) in enumerate(zip(self.grid.axes, segment.stored.grid.axes, strict=True)):
+            first = start + segment.offset[axis] if axis == self.axis else 0
+            if own.edge is not None and own.edge == theirs.edge:
+                if first % own.edge or (theirs.extent % own.edge and first + theirs.extent != own.extent):
+                    return False
+                continue
+            at = int(np.searchsorted(own.starts, first))
+            chunks = slice(at, at + theirs.count)
+            if not (
+                (at < own.count and own.starts[at] == first)
+                and np.array_equal(own.visible[chunks], theirs.visible)
+                and np.array_equal(own.stored[chunks], theirs.stored)
+            ):
+                return False
+        return True
+
+    def _check(self, member: Mapping[str, Any], array: VirtualZarrArray, number: int, length: int) -> None:
+        shape = array.shape
+        if "select" in member:
+            if len(member["select"]) != len(shape):
+                raise HierarchyError(f"{self._label}: member {number} selects on {len(member['select'])} axes of {len(shape)}")
+            for (begin, stop, step), extent in zip(member["select"], shape, strict=True):
+                chosen = range(begin, stop, step)
+                if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
+                    raise HierarchyError(
+                        f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}"
+                    )
+            shape = tuple(len(range(*entry)) for entry in member["select"])
+        wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
+        axes = member.get("axes", list(range(len(shape))))
+        named = [axis for axis in axes if axis is not None]
+        if len(set(named)) != len(named) or not all(0 <= axis < len(shape) for axis in named):
+            raise HierarchyError(f"{self._label}: member {number} of {len(shape)} axes is shown with axes {axes}")
+        seen = tuple(n if axis is None else shape[axis] for axis, n in zip(axes, wanted, strict=False))
+        if len(axes) != len(wanted) or seen != wanted:
+            raise HierarchyError(f"{self._label}: member {number} has shape {seen}, expected {wanted}")
+        if any(n != 1 for axis, n in enumerate(shape) if axis not in named):
+            raise HierarchyError(f"{self._label}: member {number} drops an axis of several elements (axes {axes} of {shape})")
+        if array.dtype != self.dtype and "decode" not in member:
+            raise HierarchyError(
+                f"{self._label}: member {number} has data type {array.dtype}, the array {self.dtype}; expected 'decode'"
+            )
+
+
+def _rearranged(segment: Segment, axes: Sequence[int | None], shape: Shape, along: int, length: int) -> Segment:
+    """Axes of a member as axes of the array."""
+    stored_axes: list[int | None] = []
+    offset: list[int] = []
+    extent: list[int] = []
+    for axis, member_axis in enumerate(axes):
+        if member_axis is None:
+            stored_axes.append(None)
+            offset.append(0)
+            extent.append(length if axis == along else shape[axis])
+        else:
+            stored_axes.append(segment.axes[member_axis])
+            offset.append(segment.offset[member_axis])
+            extent.append(segment.shape[member_axis])
+    return Segment(segment.stored, segment.windows, tuple(stored_axes), tuple(offset), tuple(extent), segment.packing)
+
+
+def packing_from_json(document: Mapping[str, Any]) -> Packing:
+    """Read the ``decode`` entry of a member."""
+    mask = tuple(_number(value) for value in document.get("mask", []))
+    return Packing(
+        data_type_from_json(document["dtype"]),
+        document.get("unsigned"),
+        tuple(v for v in mask if v == v),
+        document.get("scale_factor"),
+        document.get("add_offset"),
+    )
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, str):
+        return float(value.lower()) if value in ("NaN", "Infinity", "-Infinity") else int(value)
+    return value  # type: ignore[no-any-return]

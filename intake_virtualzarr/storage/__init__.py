@@ -1,0 +1,1 @@
+"""Bytes: readers of files, object stores and http; key-value stores, options and credentials, sources, threads."""

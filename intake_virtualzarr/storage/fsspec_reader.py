@@ -1,0 +1,93 @@
+"""Everything that obstore cannot open: ftp, chained URLs such as ``simplecache::``, ``zip://``, memory, … through fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from intake_virtualzarr.errors import MissingExtraError, SourceError
+from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.storage.source import Source
+
+__all__ = ["FsspecReader"]
+
+
+class FsspecReader:
+    """Byte ranges of one file of any fsspec file system."""
+
+    def __init__(self, url: str, access: Access | None = None) -> None:
+        self.url = url
+        self._access = access or Access()
+        self._opened: tuple[Any, str] | None = None
+
+    def _target(self) -> tuple[Any, str]:
+        if self._opened is None:
+            import fsspec  # imported here: reading a store must not need it
+
+            try:
+                self._opened = fsspec.core.url_to_fs(
+                    self._access.signed(self.url), **self._access.options(self.url)
+                )
+            except ImportError as exc:
+                raise MissingExtraError(f"{self.url}: {exc}") from exc
+            except ValueError as exc:
+                raise SourceError(f"{self.url}: {exc}") from exc
+        return self._opened
+
+    @property
+    def access(self) -> Access:
+        """The options it opens files with."""
+        return self._access
+
+    def describe(self) -> Source:
+        """Size, and ETag and modification time where the file system tells them."""
+        fs, path = self._target()
+        try:
+            info = fs.info(path)
+        except Exception as exc:
+            raise self._translated(exc) from exc
+        changed = info.get("LastModified") or info.get("mtime") or info.get("created")
+        if isinstance(changed, int | float):
+            changed = datetime.fromtimestamp(changed, UTC)
+        if not isinstance(changed, datetime) or changed.tzinfo is None:
+            changed = None
+        etag = info.get("ETag")
+        return Source(self.url, info.get("size"), etag if isinstance(etag, str) else None, changed)
+
+    def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
+        """Read ranges."""
+        fs, path = self._target()
+        if expected is not None:
+            expected.check(self.describe())
+        starts = [start for start, _ in ranges]
+        stops = [start + length for start, length in ranges]
+        try:
+            blocks = fs.cat_ranges([path] * len(ranges), starts, stops, on_error="raise")
+        except Exception as exc:
+            raise self._translated(exc) from exc
+        for (start, length), block in zip(ranges, blocks, strict=True):
+            if len(block) != length:
+                raise SourceError(
+                    f"{self.url}: {length} bytes from {start} were asked for, {len(block)} came: truncated?"
+                )
+        return list(blocks)
+
+    def head(self, size: int) -> tuple[Source, Buffer]:
+        """State and first bytes of the file."""
+        seen = self.describe()
+        length = size if seen.size is None else min(size, seen.size)
+        return seen, self.read([(0, length)])[0]
+
+    def _translated(self, exc: Exception) -> SourceError:
+        if isinstance(exc, SourceError):
+            return exc
+        if isinstance(exc, FileNotFoundError):
+            return SourceError(f"{self.url}: not found")
+        if isinstance(exc, PermissionError):
+            return SourceError(f"{self.url}: access denied; check the options given for its prefix")
+        return SourceError(f"{self.url}: {type(exc).__name__}: {exc}")
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,401 @@
+"""Where a hierarchy is kept: a local directory, an object store or web server, or any zarr store, by keys."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from intake_virtualzarr.errors import HierarchyError, SourceError
+from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
+from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
+
+__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "UnwrittenKeys", "keys_of"]
+
+
+class ReadKeys(Protocol):
+    """Bytes by key, to be read. Keys have no leading slash."""
+
+    @property
+    def url(self) -> str:
+        """URL of the root, without a slash at the end; relative URLs in documents resolve against it."""
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes, or a part of them, of a key; None if there is none."""
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several keys, fetched at once where that is faster."""
+
+
+class Keys(ReadKeys, Protocol):
+    """Bytes by key, to be read and written."""
+
+    access: Access
+    """Options for opening sources and other stores."""
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of a key; None if there is none."""
+
+    def set(self, key: str, value: bytes) -> None:
+        """Write a key."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names directly below a prefix."""
+
+    def delete_below(self, prefix: str) -> None:
+        """Remove all keys below a prefix."""
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
+
+    def is_empty(self) -> bool:
+        """Whether there is no key."""
+
+
+class LocalKeys:
+    """A local directory."""
+
+    def __init__(self, path: str | os.PathLike[str], access: Access | None = None) -> None:
+        self.root = Path(path).expanduser().absolute()
+        self.url = self.root.as_uri().rstrip("/")
+        self.access = access or Access()
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes of a file."""
+        try:
+            with open(self.root / key, "rb") as file:
+                if start:
+                    file.seek(start)
+                return file.read() if stop is None else file.read(stop - (start or 0))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as exc:
+            raise SourceError(f"{self.root / key}: {exc.strerror}") from exc
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several files."""
+        return [self.get(key) for key in keys]
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of a file."""
+        try:
+            return os.path.getsize(self.root / key)
+        except OSError:
+            return None
+
+    def set(self, key: str, value: bytes) -> None:
+        """Write a file; readers see the old one or the new one, never a part."""
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(value)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names of files and directories."""
+        directory = self.root / prefix
+        if directory.is_dir():
+            yield from sorted(name for name in os.listdir(directory) if not name.startswith("."))
+
+    def delete_below(self, prefix: str) -> None:
+        """Remove a directory."""
+        shutil.rmtree(self.root / prefix, ignore_errors=True)
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all files below a directory."""
+        return sum(path.stat().st_size for path in (self.root / prefix).rglob("*") if path.is_file())
+
+    def is_empty(self) -> bool:
+        """Whether the directory is absent or has no entry."""
+        return not self.root.is_dir() or not any(self.root.iterdir())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class ObjectKeys:
+    """A prefix of an object store, or a directory of a web server (read only)."""
+
+    def __init__(self, url: str, access: Access | None = None) -> None:
+        from intake_virtualzarr.storage.obstore_reader import make_store
+
+        self.url = url.rstrip("/")
+        self.access = access or Access()
+        self._store, self._prefix = make_store(self.access.signed(self.url), self.access.options(self.url))
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes of an object."""
+        return run(self._get(key, start, stop))
+
+    async def _get(self, key: str, start: int | None, stop: int | None) -> bytes | None:
+        import obstore
+
+        options: dict[str, Any] = {}
+        if start is not None or stop is not None:
+            options["range"] = (start or 0, stop) if stop is not None else {"offset": start or 0}
+        try:
+            answer = await obstore.get_async(self._store, self._path(key), options=options)  # type: ignore[arg-type]
+            return bytes(await answer.bytes_async())
+        except FileNotFoundError:
+            return None
+        except Exception as exc:
+            raise self._translated(key, exc) from exc
+
+    def _translated(self, key: str, exc: Exception) -> SourceError:
+        from intake_virtualzarr.storage.obstore_reader import ObjectReader
+
+        return ObjectReader(f"{self.url}/{key}", self.access)._translated(exc)
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several objects, all requests at once."""
+        import asyncio
+
+        async def fetch() -> list[bytes | None]:
+            gate = asyncio.Semaphore(64)
+
+            async def one(key: str) -> bytes | None:
+                async with gate:
+                    return await self._get(key, None, None)
+
+            return list(await asyncio.gather(*(one(key) for key in keys)))
+
+        return run(fetch())
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of an object."""
+        import obstore
+
+        try:
+            return int(obstore.head(self._store, self._path(key))["size"])
+        except FileNotFoundError:
+            return None
+        except Exception as exc:
+            raise self._translated(key, exc) from exc
+
+    def set(self, key: str, value: bytes) -> None:
+        """Write an object."""
+        import obstore
+
+        if self.url.startswith("http"):
+            raise HierarchyError(f"{self.url}: a web server cannot be written to; write to a directory or an object store")
+        # without it, a browser offers a page of a bucket for download instead of showing it
+        kind = mimetypes.guess_type(key)[0]
+        try:
+            obstore.put(self._store, self._path(key), value, attributes={"Content-Type": kind} if kind else None)
+        except Exception as exc:
+            raise self._translated(key, exc) from exc
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names directly below a prefix."""
+        import obstore
+
+        try:
+            found = obstore.list_with_delimiter(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
+        except Exception as exc:
+            raise self._translated(prefix, exc) from exc
+        for entry in [*found["common_prefixes"], *(o["path"] for o in found["objects"])]:
+            yield str(entry).rstrip("/").rpartition("/")[2]
+
+    def delete_below(self, prefix: str) -> None:
+        """Remove all objects below a prefix."""
+        import obstore
+
+        for batch in self._listed(prefix):
+            try:
+                obstore.delete(self._store, [entry["path"] for entry in batch])
+            except Exception as exc:
+                raise self._translated(prefix, exc) from exc
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all objects below a prefix."""
+        return sum(int(entry["size"]) for batch in self._listed(prefix) for entry in batch)
+
+    def is_empty(self) -> bool:
+        """Whether no object has the prefix."""
+        return all(not len(batch) for batch in self._listed(""))
+
+    def _listed(self, prefix: str) -> Iterator[Sequence[Any]]:
+        """All objects below a prefix, in batches."""
+        import obstore
+
+        try:
+            yield from obstore.list(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
+        except Exception as exc:
+            raise self._translated(prefix, exc) from exc
+
+
+class StoreKeys:
+    """Any zarr store."""
+
+    def __init__(self, store: Any, access: Access | None = None) -> None:
+        self.store = store
+        self.access = access or Access()
+        self.url = _store_url(store)
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes of a key."""
+        return run(self._get(key, start, stop))
+
+    async def _get(self, key: str, start: int | None, stop: int | None) -> bytes | None:
+        from zarr.abc.store import OffsetByteRequest, RangeByteRequest
+        from zarr.core.buffer import default_buffer_prototype
+
+        part: Any = None
+        if stop is not None:
+            part = RangeByteRequest(start or 0, stop)
+        elif start:
+            part = OffsetByteRequest(start)
+        await self.store._ensure_open()
+        value = await self.store.get(key, default_buffer_prototype(), part)
+        return None if value is None else bytes(value.to_bytes())
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several keys."""
+        import asyncio
+
+        async def fetch() -> list[bytes | None]:
+            return list(await asyncio.gather(*(self._get(key, None, None) for key in keys)))
+
+        return run(fetch())
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of a key."""
+        try:
+            return int(run(self.store.getsize(key)))
+        except FileNotFoundError:
+            return None
+
+    def set(self, key: str, value: bytes) -> None:
+        """Write a key."""
+        from zarr.core.buffer import cpu
+
+        async def write() -> None:
+            await self.store._ensure_open()
+            await self.store.set(key, cpu.Buffer.from_bytes(value))
+
+        run(write())
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names directly below a prefix."""
+
+        async def collect() -> list[str]:
+            await self.store._ensure_open()
+            return sorted([name async for name in self.store.list_dir(prefix)])
+
+        yield from (name.rstrip("/").rpartition("/")[2] for name in run(collect()))
+
+    def delete_below(self, prefix: str) -> None:
+        """Remove all keys below a prefix."""
+        run(self.store.delete_dir(prefix))
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
+
+        async def total() -> int:
+            await self.store._ensure_open()
+            return int(await self.store.getsize_prefix(prefix))
+
+        return run(total())
+
+    def is_empty(self) -> bool:
+        """Whether there is no key."""
+
+        async def look() -> bool:
+            await self.store._ensure_open()
+            return bool(await self.store.is_empty(""))
+
+        return run(look())
+
+
+class UnwrittenKeys:
+    """The keys of something that stays as it is: a change is gone through to its end, and nothing is written."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self.url = keys.url
+        self.access = keys.access
+
+    def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
+        """The bytes of a key."""
+        return self._keys.get(key, start, stop)
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The bytes of several keys."""
+        return self._keys.get_many(keys)
+
+    def size(self, key: str) -> int | None:
+        """Number of bytes of a key."""
+        return self._keys.size(key)
+
+    def set(self, key: str, value: bytes) -> None:
+        """Do nothing."""
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Names directly below a prefix."""
+        return self._keys.names(prefix)
+
+    def delete_below(self, prefix: str) -> None:
+        """Do nothing."""
+
+    def nbytes_below(self, prefix: str) -> int:
+        """Bytes of all keys below a prefix."""
+        return self._keys.nbytes_below(prefix)
+
+    def is_empty(self) -> bool:
+        """Whether there is no key."""
+        return self._keys.is_empty()
+
+
+def _store_url(store: Any) -> str:
+    from zarr.storage import LocalStore
+
+    if isinstance(store, LocalStore):
+        return Path(store.root).absolute().as_uri()
+    inner = getattr(store, "store", None)
+    for attribute in ("url", "path"):
+        value = getattr(store, attribute, None) or getattr(inner, attribute, None)
+        if isinstance(value, str) and is_url(value):
+            return value.rstrip("/")
+    return f"memory://{type(store).__name__}-{id(store):x}"
+
+
+def keys_of(target: Any, access: Access | None = None) -> Keys:
+    """The keys of a path, URL or zarr store."""
+    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | UnwrittenKeys):
+        return target
+    if not isinstance(target, str | os.PathLike):
+        from zarr.abc.store import Store
+        from zarr.storage import LocalStore
+
+        if isinstance(target, LocalStore):
+            return LocalKeys(target.root, access)
+        if isinstance(target, Store):
+            return StoreKeys(target, access)
+        raise HierarchyError(f"{type(target).__name__} is no path, URL or zarr store")
+    url = absolute_url(target)
+    if is_local(url):
+        return LocalKeys(local_path(url), access)
+    if url.split("://", 1)[0] in OBJECT_SCHEMES and "::" not in url:
+        return ObjectKeys(url, access)
+    from zarr.storage import FsspecStore
+
+    options = (access or Access()).options(url)
+    return StoreKeys(FsspecStore.from_url(url, storage_options=options, read_only=False), access)

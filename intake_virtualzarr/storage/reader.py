@@ -1,0 +1,42 @@
+"""What the rest of the package asks of a reader: byte ranges of one file, and how the file looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from intake_virtualzarr.storage.source import Source
+
+__all__ = ["Buffer", "ByteRange", "SourceReader"]
+
+type ByteRange = tuple[int, int]
+"""First byte and number of bytes."""
+type Buffer = bytes | bytearray | memoryview
+
+
+@runtime_checkable
+class SourceReader(Protocol):
+    """Byte ranges of one file. Safe to use from several threads."""
+
+    url: str
+    """Absolute URL, without credentials."""
+
+    def describe(self) -> Source:
+        """How the file looks now: size, ETag, modification time."""
+
+    def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
+        """Read ranges, in the order given; ``expected`` is compared with the state of the file that is seen.
+
+        Raises
+        ------
+        SourceError
+            If the file is absent or forbidden, answers without a range, or ends before a range does.
+        SourceChangedError
+            If the file is not as ``expected``.
+        """
+
+    def head(self, size: int) -> tuple[Source, Buffer]:
+        """State and first bytes of the file, fewer than ``size`` if it is shorter."""
+
+    def close(self) -> None:
+        """Release the file or connection."""

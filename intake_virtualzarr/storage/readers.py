@@ -1,0 +1,73 @@
+"""Readers of bytes: local files, object stores and http, and fsspec for everything else."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from intake_virtualzarr.storage.local_reader import LocalReader
+from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.reader import Buffer, ByteRange, SourceReader
+from intake_virtualzarr.storage.urls import absolute_url, is_local
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.storage.fsspec_reader import FsspecReader
+    from intake_virtualzarr.storage.obstore_reader import ObjectReader
+
+__all__ = ["Access", "Buffer", "ByteRange", "ReaderPool", "SourceReader", "open_reader"]
+
+type AnyReader = LocalReader | ObjectReader | FsspecReader
+
+OBJECT_SCHEMES = frozenset({"http", "https", "s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl"})
+
+
+def open_reader(url: str, access: Access | None = None) -> AnyReader:
+    """The reader of a path or URL.
+
+    Local files are read by system calls, http(s), S3, Google Cloud Storage and Azure through obstore, everything else
+    (also chained URLs) through fsspec.
+    """
+    url = absolute_url(url)
+    if is_local(url):
+        return LocalReader(url)
+    parts = urlsplit(url)
+    plain = not parts.query or parts.scheme in ("http", "https")
+    if parts.scheme in OBJECT_SCHEMES and "::" not in url and plain and not parts.fragment:
+        from intake_virtualzarr.storage.obstore_reader import ObjectReader
+
+        return ObjectReader(url, access)
+    from intake_virtualzarr.storage.fsspec_reader import FsspecReader
+
+    return FsspecReader(url, access)
+
+
+OPEN_READERS = 128
+"""Readers that a pool keeps, each with a descriptor if its file is local; systems allow a process 256 or 1024 of them."""
+
+
+class ReaderPool:
+    """Readers by URL, the least recently used closed when there are too many."""
+
+    def __init__(self, access: Access | None = None, limit: int = OPEN_READERS) -> None:
+        self.access = access or Access()
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._readers: OrderedDict[str, AnyReader] = OrderedDict()
+
+    def get(self, url: str) -> AnyReader:
+        """The reader of a URL."""
+        with self._lock:
+            reader = self._readers.get(url)
+            if reader is not None:
+                self._readers.move_to_end(url)
+                return reader
+            reader = self._readers[url] = open_reader(url, self.access)
+            while len(self._readers) > self._limit:
+                # not closed here: another thread may be reading; its descriptor closes with the last reference
+                self._readers.popitem(last=False)
+            return reader
+
+    def __reduce__(self) -> tuple[type[ReaderPool], tuple[Access, int]]:
+        return ReaderPool, (self.access, self._limit)

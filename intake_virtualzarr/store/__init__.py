@@ -1,0 +1,1 @@
+"""Our arrays for zarr-python: the store, storage transformers, and a fast codec pipeline."""

@@ -1,0 +1,269 @@
+"""The fast codec pipeline for zarr-python: a request for many chunks becomes one read of the virtual array behind them.
+
+zarr-python's own pipeline fetches and decodes chunk by chunk, in several coroutines each, ten at once. This one is handed
+the whole request, so remote ranges are merged and chunks are decoded on our threads. It serves arrays of a
+`VirtualZarrStore` only; all others get the pipeline that was configured before. See
+``docs/design/0003-codec-pipeline.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.abc.codec import CodecPipeline, GetResult
+from zarr.registry import get_pipeline_class, register_pipeline
+
+from intake_virtualzarr.arrays.segments import Window
+
+if TYPE_CHECKING:
+    from zarr.abc.codec import Codec
+    from zarr.abc.store import Store
+
+    from intake_virtualzarr.arrays.array import VirtualZarrArray
+    from intake_virtualzarr.arrays.chunk_cache import ChunkCache
+    from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+
+__all__ = ["ENVIRONMENT", "VirtualPipeline", "use_fast_pipeline"]
+
+ENVIRONMENT = "INTAKE_VIRTUALZARR_PIPELINE"
+"""Environment variable; ``0`` leaves zarr-python's own pipeline in place."""
+SETTING = "codec_pipeline.path"
+SCATTERED_BYTES = 64 * 1024 * 1024
+"""Decoded bytes of the chunks of a request that is no box of elements, read at once."""
+
+type Item = tuple[Any, Any, Any, Any, bool]
+"""Byte getter, chunk spec, selection in the chunk, selection in the result, whether the chunk is needed whole."""
+
+
+@runtime_checkable
+class ServesArrays(Protocol):
+    """A store that knows the array behind a chunk key."""
+
+    def array_behind(self, key: str) -> tuple[VirtualZarrArray, ChunkGrid, Shape, ChunkCache | None, str] | None:
+        """Array, the chunk grid that is shown, chunk coordinates, cache, and the name for messages."""
+
+
+class VirtualPipeline(CodecPipeline):
+    """Codec pipeline of arrays in a store that `ServesArrays`.
+
+    Everything that is no plain read is handed to ``plain``, the pipeline that zarr-python would have used.
+    """
+
+    def __init__(self, plain: Any) -> None:
+        self.plain = plain
+
+    @classmethod
+    def from_array_metadata_and_store(cls, array_metadata: Any, store: Store) -> Self:
+        """The pipeline of an array, chosen by its store."""
+        other = _Configured.other
+        if not isinstance(store, ServesArrays) or array_metadata.zarr_format != 3:
+            # raises NotImplementedError where the other pipeline has no such choice; zarr then asks `from_codecs`
+            return other.from_array_metadata_and_store(array_metadata, store)  # type: ignore[no-any-return]
+        from zarr.core.array import create_codec_pipeline
+
+        with zarr.config.set({SETTING: _Configured.path}):
+            return cls(create_codec_pipeline(array_metadata))
+
+    @classmethod
+    def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
+        """The pipeline of an array in any other store: the one that was configured before."""
+        return _Configured.other.from_codecs(codecs)  # type: ignore[no-any-return]
+
+    def evolve_from_array_spec(self, array_spec: Any) -> Self:
+        """As `plain`."""
+        return type(self)(self.plain.evolve_from_array_spec(array_spec))
+
+    @property
+    def supports_partial_decode(self) -> bool:
+        """As `plain`."""
+        return bool(self.plain.supports_partial_decode)
+
+    @property
+    def supports_partial_encode(self) -> bool:
+        """As `plain`."""
+        return bool(self.plain.supports_partial_encode)
+
+    def __iter__(self) -> Any:
+        return iter(self.plain)
+
+    def validate(self, **kwargs: Any) -> None:
+        """As `plain`."""
+        self.plain.validate(**kwargs)
+
+    def compute_encoded_size(self, byte_length: int, array_spec: Any) -> int:
+        """As `plain`."""
+        return int(self.plain.compute_encoded_size(byte_length, array_spec))
+
+    async def decode(self, chunk_bytes_and_specs: Any) -> Any:
+        """As `plain`."""
+        return await self.plain.decode(chunk_bytes_and_specs)
+
+    async def encode(self, chunk_arrays_and_specs: Any) -> Any:
+        """As `plain`."""
+        return await self.plain.encode(chunk_arrays_and_specs)
+
+    async def write(self, batch_info: Any, value: Any, drop_axes: tuple[int, ...] = ()) -> None:
+        """As `plain` (which finds that the store is read-only)."""
+        await self.plain.write(batch_info, value, drop_axes)
+
+    async def read(
+        self, batch_info: Iterable[Item], out: Any, drop_axes: tuple[int, ...] = ()
+    ) -> tuple[GetResult, ...]:
+        """Read the chunks of a request into ``out``."""
+        batch = list(batch_info)
+        if not batch:
+            return ()
+        values = out.as_ndarray_like()
+        store = getattr(batch[0][0], "store", None)
+        found = store.array_behind(batch[0][0].path) if isinstance(store, ServesArrays) else None
+        if (
+            found is None
+            or not isinstance(values, np.ndarray)
+            or values.dtype != found[0].dtype
+            or batch[0][1].config.read_missing_chunks is False
+        ):
+            return await self.plain.read(batch, out, drop_axes)  # type: ignore[no-any-return]
+        array, grid, first, cache, name = found
+        box = None if drop_axes else _box(batch, grid, first, store, values.shape)
+        if box is not None:
+            await asyncio.to_thread(array.read, box.windows, name, cache, values[box.insert])
+        else:
+            await asyncio.to_thread(_read_scattered, batch, store, values, drop_axes)
+        return (GetResult(status="present"),) * len(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Regularly spaced elements along each axis."""
+
+    windows: tuple[Window, ...]
+    insert: tuple[Any, ...]
+    """Index that gives the result the axes that integers have dropped."""
+
+
+def _box(batch: Sequence[Item], grid: ChunkGrid, first: Shape, store: Any, shape: Shape) -> _Box | None:
+    """The request as one box, read off its first and last chunk; None if it is none.
+
+    zarr-python's indexers give the chunks of a box in C order, so these two know the bounds; that the size of the result is
+    that of the box is checked.
+    """
+    end = store.array_behind(batch[-1][0].path)
+    if end is None:
+        return None
+    begin_selection, end_selection = batch[0][2], batch[-1][2]
+    if not isinstance(begin_selection, tuple) or not len(begin_selection) == len(end_selection) == grid.ndim:
+        return None
+    windows: list[Window] = []
+    insert: list[Any] = []
+    kept: list[int] = []
+    chunks = 1
+    for axis, (a, b, chunk_a, chunk_b) in enumerate(
+        zip(begin_selection, end_selection, first, end[2], strict=True)
+    ):
+        start, stop = int(grid.axes[axis].starts[chunk_a]), int(grid.axes[axis].starts[chunk_b])
+        if isinstance(a, slice) and isinstance(b, slice):
+            step = a.step or 1
+            span_a = range(*a.indices(int(grid.axes[axis].stored[chunk_a])))
+            span_b = range(*b.indices(int(grid.axes[axis].stored[chunk_b])))
+            if step < 1 or (b.step or 1) != step or not span_a or not span_b:
+                return None
+            low, high = start + span_a[0], stop + span_b[-1]
+            windows.append(Window(low, (high - low) // step + 1, step))
+            insert.append(slice(None))
+            kept.append(windows[-1].count)
+        elif isinstance(a, int | np.integer) and isinstance(b, int | np.integer) and chunk_a == chunk_b and a == b:
+            windows.append(Window(start + int(a), 1))
+            insert.append(np.newaxis)
+            continue
+        else:
+            return None
+        chunks *= chunk_b - chunk_a + 1
+    unit = all(window.step == 1 for window in windows)
+    if tuple(kept) != shape or (chunks != len(batch) if unit else chunks < len(batch)):
+        return None
+    return _Box(tuple(windows), tuple(insert) if insert else (...,))
+
+
+def _read_scattered(batch: Sequence[Item], store: Any, out: npt.NDArray[Any], drop_axes: tuple[int, ...]) -> None:
+    """Read whole chunks, many by one request, and take listed elements of each."""
+    array, grid, _, cache, name = store.array_behind(batch[0][0].path)
+    most = max(1, SCATTERED_BYTES // max(1, array.dtype.itemsize * prod(batch[0][1].shape)))
+    for start in range(0, len(batch), most):
+        part = batch[start : start + most]
+        boxes = [
+            [Window(b.start, b.stop - b.start) for b in grid.box(store.array_behind(getter.path)[2])]
+            for getter, *_ in part
+        ]
+        for (_, spec, inside, outside, _), chunk in zip(part, array.read_many(boxes, name, cache), strict=True):
+            values = chunk
+            if values.shape != tuple(spec.shape):  # zarr-python counts elements of the whole last chunk
+                values = np.full(tuple(spec.shape), array.fill_value, dtype=array.dtype)
+                values[tuple(slice(0, n) for n in chunk.shape)] = chunk
+            picked = values[inside]
+            out[outside] = picked.squeeze(axis=drop_axes) if drop_axes else picked
+
+
+register_pipeline(VirtualPipeline)
+
+
+class _Configured:
+    """The pipeline that zarr-python was configured with before ours."""
+
+    path: str = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+    other: Any = None
+
+
+OURS = f"{VirtualPipeline.__module__}.{VirtualPipeline.__qualname__}"
+
+
+class _Undo:
+    """Context manager that returns to the setting that was there."""
+
+    def __init__(self, before: str) -> None:
+        self._before = before
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        zarr.config.set({SETTING: self._before})
+
+
+def use_fast_pipeline(active: bool = True) -> _Undo:
+    """Read arrays of a `VirtualZarrStore` through the fast pipeline (or, with False, no longer).
+
+    Opening a `VirtualZarrStore` does this unless the environment variable ``INTAKE_VIRTUALZARR_PIPELINE`` is ``0``.
+    zarr-python chooses pipelines by one setting of the process; ours then chooses by store, and every array that is not in
+    a `VirtualZarrStore` gets the pipeline that was configured before.
+
+    Parameters
+    ----------
+    active : bool
+        Whether arrays that are opened from now on are read by it.
+
+    Returns
+    -------
+    context manager
+        ``with use_fast_pipeline(False): …`` returns to the setting before at its end.
+    """
+    before = str(zarr.config.get(SETTING))
+    if active and before != OURS:
+        _Configured.path, _Configured.other = before, get_pipeline_class()
+        zarr.config.set({SETTING: OURS})
+    elif not active and before == OURS:
+        zarr.config.set({SETTING: _Configured.path})
+    return _Undo(before)
+
+
+def activate() -> None:
+    """What opening a store does."""
+    if os.environ.get(ENVIRONMENT) != "0":
+        use_fast_pipeline()

@@ -1,0 +1,387 @@
+"""VirtualZarrStore: a read-only zarr-python store that presents virtual arrays as plain Zarr."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_cache import ChunkCache
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.errors import HierarchyError, UnsupportedError
+from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.hierarchy.data_types import ATTRIBUTE_TYPES, attributes_to_json
+from intake_virtualzarr.storage.local_reader import LocalReader
+from intake_virtualzarr.storage.range_batcher import RangeBatcher
+from intake_virtualzarr.storage.readers import Access, ReaderPool
+from intake_virtualzarr.store.codec_pipeline import activate
+from intake_virtualzarr.store.transformers import StorageTransformer, Stored, ViewSettings, plain_document, present
+
+__all__ = ["VirtualZarrStore", "open_virtual_store"]
+
+
+class VirtualZarrStore(Store):
+    """A hierarchy of virtual arrays, or one archive file, as a plain Zarr v3 store.
+
+    Parameters
+    ----------
+    target : path, URL, zarr store or VirtualTree
+        What to present. A zarr store of any kind may hold the hierarchy.
+    storage_options : mapping or Access, optional
+        Options for opening the hierarchy and its sources, by URL prefix.
+    cache_bytes : int
+        Size of the cache of decoded chunks [bytes].
+
+    Raises
+    ------
+    HierarchyError
+        If there is no hierarchy.
+
+    Notes
+    -----
+    Arrays are shown in one of two modes. *Passthrough*: stored bytes are served untouched, with the codecs of the files.
+    *Decoded*: where chunks are seen in part, codecs differ or CF packing differs, values are assembled and served
+    uncompressed. Chunk grids are rectilinear where needed if ``zarr.config["array.rectilinear_chunks"]`` is on, else regular.
+    """
+
+    supports_writes = False
+    supports_deletes = False
+    supports_listing = True
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        storage_options: Any = None,
+        cache_bytes: int = 128 * 1024 * 1024,
+        read_only: bool = True,
+    ) -> None:
+        if not read_only:
+            raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
+        super().__init__(read_only=True)
+        self._target = target
+        self._access = Access.of(storage_options)
+        self._cache = ChunkCache(cache_bytes)
+        self._tree: VirtualTree = (
+            target if isinstance(target, VirtualTree) else open_tree(target, storage_options=self._access)
+        )
+        self._arrays: dict[str, VirtualZarrArray] = {}
+        self._views: dict[str, StorageTransformer] = {}
+        self._documents: dict[str, bytes] = {}
+        self._build(_settings(self._cache))
+        self._readers = next((a.readers for a in self._arrays.values()), None) or ReaderPool(self._access)
+        self._batcher = RangeBatcher(self._readers)
+        self._is_open = True
+        activate()
+
+    def _build(self, settings: ViewSettings) -> None:
+        members: dict[str, Any] = {}
+        root: dict[str, Any] = {}
+        left_out: dict[str, str] = {}
+        for group in self._tree.groups.values():
+            path = group.path.strip("/")
+            attributes = attributes_to_json(group.attrs)
+            attributes.pop(ATTRIBUTE_TYPES, None)
+            document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+            if path:
+                members[path] = document
+            else:
+                root = document
+            for name, variable in group.variables.items():
+                where = f"{path}/{name}" if path else name
+                data = variable.data if isinstance(variable.data, VirtualZarrArray) else _inline(variable.data)
+                try:
+                    view = present(data, settings, where)
+                    members[where] = plain_document(data, variable.dims, variable.attrs, view)
+                except UnsupportedError as exc:  # refused for this variable; the others are shown
+                    left_out[f"/{where}"] = str(exc)
+                    continue
+                self._arrays[where], self._views[where] = data, view
+        if left_out:
+            self._tree = replace(self._tree, left_out={**self._tree.left_out, **left_out})
+        self._documents = {f"{path}/zarr.json": _dump(document) for path, document in members.items()}
+        root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
+        self._documents["zarr.json"] = _dump(root)
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def tree(self) -> VirtualTree:
+        """The groups that are presented."""
+        return self._tree
+
+    @property
+    def documents(self) -> dict[str, bytes]:
+        """Plain Zarr metadata by key."""
+        return dict(self._documents)
+
+    @property
+    def views(self) -> dict[str, StorageTransformer]:
+        """How each array is shown, by path."""
+        return dict(self._views)
+
+    def mode(self, path: str) -> str:
+        """How an array is shown: ``"passthrough"`` (also of a uniform concatenation) or ``"decoded"``."""
+        return "decoded" if self._views[path.strip("/")].name == "decoded" else "passthrough"
+
+    def __eq__(self, value: object) -> bool:
+        return isinstance(value, VirtualZarrStore) and self._tree.url == value._tree.url and self._access == value._access
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"VirtualZarrStore({self._tree.url!r}, {len(self._arrays)} arrays)"
+
+    def __reduce__(self) -> Any:
+        return _reopen, (self._target, self._access, self._cache.limit)
+
+    def with_read_only(self, read_only: bool = False) -> VirtualZarrStore:
+        """The same store."""
+        if not read_only:
+            raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
+        return _reopen(self._target, self._access, self._cache.limit)
+
+    # ------------------------------------------------------------------ reading
+
+    def _refuse_left_out(self, key: str) -> None:
+        """Raise with the reason if a key belongs to an array that could not be presented: it is not absent."""
+        for path, reason in self._tree.left_out.items():
+            if key == f"{path.strip('/')}/zarr.json" or key.startswith(f"{path.strip('/')}/c"):
+                raise HierarchyError(f"{path}: {reason}")
+
+    def _chunk(self, key: str) -> tuple[str, tuple[int, ...]] | None:
+        """Array path and chunk coordinates of a chunk key."""
+        path, coords = _split_key(key)
+        view = self._views.get(path)
+        if view is None or coords is None:
+            return None
+        grid = view.grid.grid_shape
+        if len(coords) != len(grid) or any(not 0 <= c < n for c, n in zip(coords, grid, strict=True)):
+            return None
+        return path, coords
+
+    def array_behind(self, key: str) -> tuple[VirtualZarrArray, ChunkGrid, Shape, ChunkCache | None, str] | None:
+        """What `VirtualPipeline` needs for a chunk key; None if it is no key of a chunk."""
+        at = self._chunk(key)
+        if at is None:
+            self._refuse_left_out(key)
+            return None
+        view = self._views[at[0]]
+        # a whole chunk of stored bytes is rarely asked for twice; one that is cropped is
+        cache = self._cache if view.name == "decoded" else None
+        return self._arrays[at[0]], view.grid, at[1], cache, at[0]
+
+    @property
+    def _supports_sync_io(self) -> bool:
+        """Whether all is near enough that waiting in the calling thread costs nothing."""
+        for array in self._arrays.values():
+            for segment in list(array.segments[:1]) if not hasattr(array.segments, "within") else []:
+                sources = segment.stored.sources
+                if len(sources):
+                    first = sources[0]
+                    if first.content is None and not isinstance(self._readers.get(first.url), LocalReader):
+                        return False
+        return True
+
+    def get_sync(
+        self, key: str, *, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key in the calling thread."""
+        prototype = prototype or default_buffer_prototype()
+        document = self._documents.get(key)
+        if document is not None:
+            return prototype.buffer.from_bytes(_cut(document, byte_range))
+        at = self._chunk(key)
+        if at is None:
+            self._refuse_left_out(key)
+            return None
+        found = self._views[at[0]].chunk(at[1])
+        if isinstance(found, Stored):
+            found = self._read_stored(found, at)
+        return None if found is None else prototype.buffer.from_bytes(_cut(found, byte_range))
+
+    def _read_stored(self, stored: Stored, at: tuple[str, tuple[int, ...]]) -> bytes:
+        source, ref = stored.source, stored.ref
+        if source.content is not None:
+            return source.content[ref.offset : ref.offset + ref.length]
+        with _Naming(at):
+            return bytes(self._readers.get(source.url).read([(ref.offset, ref.length)], source)[0])
+
+    def set_sync(self, key: str, value: Any) -> None:
+        """Refused: the store is read-only."""
+        self._check_writable()
+
+    def delete_sync(self, key: str) -> None:
+        """Refused: the store is read-only."""
+        self._check_writable()
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a key."""
+        prototype = prototype or default_buffer_prototype()
+        document = self._documents.get(key)
+        if document is not None:
+            return prototype.buffer.from_bytes(_cut(document, byte_range))
+        at = self._chunk(key)
+        if at is None:
+            self._refuse_left_out(key)
+            return None
+        # looking a chunk up may fetch a manifest page, decoding may take long: neither belongs into the event loop
+        found = await asyncio.to_thread(self._views[at[0]].chunk, at[1])
+        if isinstance(found, Stored):
+            if found.source.content is not None or isinstance(self._readers.get(found.source.url), LocalReader):
+                found = self._read_stored(found, at)
+            else:
+                with _Naming(at):
+                    found = await self._batcher.read(found.source, found.ref.offset, found.ref.length)
+        return None if found is None else prototype.buffer.from_bytes(_cut(found, byte_range))
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Read parts of keys."""
+        return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
+
+    async def exists(self, key: str) -> bool:
+        """Whether a key is there (for a chunk of a decoded array: whether it lies in the grid)."""
+        if key in self._documents:
+            return True
+        at = self._chunk(key)
+        if at is None:
+            return False
+        view = self._views[at[0]]
+        return view.name == "decoded" or await asyncio.to_thread(view.chunk, at[1]) is not None
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Refused: the store is read-only."""
+        self._check_writable()
+
+    async def delete(self, key: str) -> None:
+        """Refused: the store is read-only."""
+        self._check_writable()
+
+    # ------------------------------------------------------------------ listing
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys: documents, then the chunks of every grid."""
+        for key in self._documents:
+            yield key
+        for path, view in self._views.items():
+            for coords in product(*(range(n) for n in view.grid.grid_shape)):
+                yield "/".join((path, "c", *map(str, coords)))
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys that start with a prefix."""
+        async for key in self.list():
+            if key.startswith(prefix):
+                yield key
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """Names directly below a prefix."""
+        base = prefix.strip("/")
+        base = f"{base}/" if base else ""
+        names = dict.fromkeys(
+            key[len(base) :].split("/", 1)[0] for key in self._documents if key.startswith(base) and key != base
+        )
+        for name in names:
+            yield name
+        if base.rstrip("/") in self._views:
+            yield "c"
+
+
+def _split_key(key: str) -> tuple[str, tuple[int, ...] | None]:
+    parts = key.split("/")
+    tail = len(parts)
+    while tail and parts[tail - 1].isdigit():
+        tail -= 1
+    if tail == 0 or parts[tail - 1] != "c":
+        return "", None
+    return "/".join(parts[: tail - 1]), tuple(int(p) for p in parts[tail:])
+
+
+class _Naming:
+    """Adds array and chunk to the errors of sources."""
+
+    def __init__(self, at: tuple[str, tuple[int, ...]]) -> None:
+        self._at = at
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
+        if exc is not None:
+            exc.add_note(f"while reading chunk {self._at[1]} of {self._at[0]!r}")
+
+
+def _cut(value: bytes, part: ByteRequest | None) -> bytes:
+    if part is None:
+        return value
+    if isinstance(part, RangeByteRequest):
+        return value[part.start : part.end]
+    if isinstance(part, OffsetByteRequest):
+        return value[part.offset :]
+    assert isinstance(part, SuffixByteRequest)
+    return value[-part.suffix :] if part.suffix else b""
+
+
+def _dump(document: Any) -> bytes:
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def _inline(values: Any) -> VirtualZarrArray:
+    from intake_virtualzarr.arrays.inline import inline_array
+
+    return inline_array(values)
+
+
+def _settings(cache: ChunkCache) -> ViewSettings:
+    import zarr
+
+    # codecs that other packages register (entry points) count as known, ours that need conversion do not
+    known = frozenset(zarr.config.get("codecs", {})) | {"transpose"}
+    return ViewSettings(bool(zarr.config.get("array.rectilinear_chunks", False)), cache, known)
+
+
+def _reopen(target: Any, access: Access, cache_bytes: int) -> VirtualZarrStore:
+    return VirtualZarrStore(target, storage_options=access, cache_bytes=cache_bytes)
+
+
+def open_virtual_store(
+    path: str | os.PathLike[str] | Any,
+    *,
+    storage_options: Any = None,
+    on_unsupported: str = "skip",
+    format: str | None = None,
+) -> VirtualZarrStore:
+    """Open one archive file as a plain Zarr store, read-only, with raw (undecoded) values.
+
+    Parameters
+    ----------
+    path : path or URL
+        An archive file (or a hierarchy, kerchunk references, …).
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that have no virtual form.
+    format : str, optional
+        Name of the format; default: found by looking.
+    """
+    from intake_virtualzarr.datasets.virtual_dataset import raise_left_out, warn_left_out
+
+    tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
+    store = VirtualZarrStore(tree, storage_options=storage_options)
+    if on_unsupported == "raise":  # Zarr lacks more types than NumPy
+        raise_left_out(store.tree)
+    for group in store.tree.groups:
+        warn_left_out(store.tree, group, frozenset())
+    return store

@@ -1,0 +1,234 @@
+"""Storage transformers: what turns a virtual array into chunks under plain Zarr metadata.
+
+A transformer is chosen for each array: the first registered one that accepts it. *Passthrough* serves stored bytes untouched,
+*decoded* reads values, crops and assembles them, and serves them uncompressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_cache import ChunkCache
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Shape
+from intake_virtualzarr.arrays.manifest import ChunkRef
+from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
+from intake_virtualzarr.codecs.spec import Pipeline, bytes_codec, pipeline_to_json
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json
+from intake_virtualzarr.hierarchy.data_types import ATTRIBUTE_TYPES, attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.storage.source import Source
+
+__all__ = ["Decoded", "Passthrough", "StorageTransformer", "Stored", "present", "register_transformer", "transformers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Stored bytes of one chunk: where they are."""
+
+    source: Source
+    ref: ChunkRef
+
+
+class StorageTransformer(Protocol):
+    """One array, as plain Zarr."""
+
+    name: str
+    """Name in the registry."""
+    grid: ChunkGrid
+    """The chunk grid that is shown."""
+    codecs: Pipeline
+    """The codec pipeline that is shown."""
+
+    def chunk(self, coords: Shape) -> Stored | bytes | None:
+        """One chunk: where its bytes lie, or the bytes, or None if it is not stored."""
+
+
+class Passthrough:
+    """Stored bytes untouched: every chunk is whole and all have one codec pipeline."""
+
+    name = "passthrough"
+
+    def __init__(self, array: VirtualZarrArray, stored: StoredArray) -> None:
+        self.grid = stored.grid
+        self.codecs = stored.codecs
+        self._stored = stored
+
+    @classmethod
+    def accept(cls, array: VirtualZarrArray, settings: ViewSettings) -> Passthrough | None:
+        """For an array that is the whole of one stored array."""
+        if getattr(array.segments, "grid", None) is not None or len(array.segments) != 1:
+            return None
+        segment = array.segments[0]
+        stored = segment.stored
+        if not segment.is_whole or segment.shape != array.shape or stored.dtype != array.dtype:
+            return None
+        if (array.decoded and segment.packing is not None) or stored.alternatives or not stored.grid.is_whole:
+            return None
+        if not same_fill(stored.fill_value, array.fill_value) or not _plain(stored.grid, stored.codecs, settings):
+            return None
+        return cls(array, stored)
+
+    def chunk(self, coords: Shape) -> Stored | None:
+        """Where the bytes of a chunk lie."""
+        stored = self._stored
+        ref = stored.manifest.region(tuple(slice(c, c + 1) for c in coords)).get((0,) * len(coords))
+        return None if ref is None else Stored(stored.sources[ref.source], ref)
+
+
+class UniformConcatenation:
+    """Stored bytes of the members of a concatenation that promises uniform members."""
+
+    name = "virtual-concatenation"
+
+    def __init__(self, array: VirtualZarrArray, members: Any) -> None:
+        self.grid: ChunkGrid = members.grid
+        self.codecs: Pipeline = members.codecs
+        self._members = members
+
+    @classmethod
+    def accept(cls, array: VirtualZarrArray, settings: ViewSettings) -> UniformConcatenation | None:
+        """For a concatenation with ``uniform: true``."""
+        members = array.segments
+        if not getattr(members, "uniform", False) or not _plain(members.grid, members.codecs, settings):  # type: ignore[attr-defined]
+            return None
+        if any(codec.name == "sharding_indexed" for codec in members.codecs):  # type: ignore[attr-defined]
+            return None  # members are seen by the chunks within shards
+        return cls(array, members)
+
+    def chunk(self, coords: Shape) -> Stored | None:
+        """Where the bytes of a chunk lie: the member by position, then the chunk in it."""
+        axis = self._members.axis
+        start = int(self.grid.axes[axis].starts[coords[axis]])
+        found = self._members.within(start, start + 1)
+        if not found:
+            return None
+        segment = found[0]
+        stored: StoredArray = segment.stored
+        inner = list(coords)
+        inner[axis] = stored.grid.axes[axis].chunk_of(start - segment.offset[axis])
+        ref = stored.manifest.region(tuple(slice(c, c + 1) for c in inner)).get((0,) * len(inner))
+        return None if ref is None else Stored(stored.sources[ref.source], ref)
+
+
+class Decoded:
+    """Values read, cropped and assembled; served as little-endian bytes."""
+
+    name = "decoded"
+
+    def __init__(self, array: VirtualZarrArray, settings: ViewSettings, path: str) -> None:
+        self._array = array
+        self._cache = settings.cache
+        self._path = path
+        self.grid = _view_grid(array, settings)
+        self.codecs: Pipeline = (bytes_codec(_little(array.dtype)),)
+
+    def chunk(self, coords: Shape) -> bytes:
+        """The bytes of a chunk, padded to its full shape where the grid is regular."""
+        array = self._array
+        box = self.grid.box(coords)
+        values = array.read([Window(b.start, b.stop - b.start) for b in box], self._path, self._cache)
+        shape = self.grid.stored_shape(coords)
+        if values.shape != shape:
+            whole = np.full(shape, array.fill_value, dtype=array.dtype)
+            whole[tuple(slice(0, n) for n in values.shape)] = values
+            values = whole
+        if array.dtype.kind == "O":
+            from numcodecs import VLenUTF8
+
+            return bytes(VLenUTF8().encode(values.ravel()))
+        return values.astype(_little(array.dtype), copy=False).tobytes()
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How arrays are to be shown."""
+
+    rectilinear: bool
+    """Whether the reader understands rectilinear chunk grids."""
+    cache: ChunkCache
+    """Decoded chunks."""
+    known: frozenset[str]
+    """Names of codecs that the reader knows."""
+
+
+type Factory = Callable[[VirtualZarrArray, ViewSettings], StorageTransformer | None]
+
+_REGISTRY: dict[str, Factory] = {
+    "chunk-manifest": Passthrough.accept,
+    "virtual-concatenation": UniformConcatenation.accept,
+}
+
+
+def register_transformer(name: str, factory: Factory) -> None:
+    """Add a transformer: a function of an array and settings that returns one, or None if the array is not for it."""
+    _REGISTRY[name] = factory
+
+
+def transformers() -> Mapping[str, Factory]:
+    """Registered transformers by name, in the order in which they are asked."""
+    return dict(_REGISTRY)
+
+
+def present(array: VirtualZarrArray, settings: ViewSettings, path: str) -> StorageTransformer:
+    """The transformer of an array: the first that accepts it, else `Decoded`."""
+    for factory in _REGISTRY.values():
+        found = factory(array, settings)
+        if found is not None:
+            return found
+    return Decoded(array, settings, path)
+
+
+def plain_document(
+    array: VirtualZarrArray, dims: tuple[str, ...], attrs: Mapping[str, Any], view: StorageTransformer
+) -> dict[str, Any]:
+    """Plain Zarr v3 metadata of an array."""
+    attributes = attributes_to_json(attrs, array.dtype)
+    attributes.pop(ATTRIBUTE_TYPES, None)
+    if not _fill_is_readable(attributes.get("_FillValue"), array.dtype):
+        attributes.pop("_FillValue", None)
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": list(array.shape),
+        "data_type": data_type_to_json(_little(array.dtype)),
+        "chunk_grid": grid_to_json(view.grid),
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": fill_value_to_json(array.fill_value, array.dtype),
+        "codecs": pipeline_to_json(view.codecs),
+        "attributes": attributes,
+        "dimension_names": list(dims),
+    }
+
+
+def _fill_is_readable(fill: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether xarray's Zarr engine opens an array with this ``_FillValue``; others make it refuse the whole group."""
+    if dtype.kind in "iu":
+        return isinstance(fill, int | float)
+    return isinstance(fill, str) if dtype.kind in "fO" else dtype.kind == "b"
+
+
+def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype.newbyteorder("<") if dtype.kind not in "OSV" else dtype
+
+
+def _plain(grid: ChunkGrid, codecs: Pipeline, settings: ViewSettings) -> bool:
+    if not all(codec.name in settings.known for codec in codecs):
+        return False
+    return grid.is_regular or (settings.rectilinear and all(axis.count for axis in grid.axes))
+
+
+def _view_grid(array: VirtualZarrArray, settings: ViewSettings) -> ChunkGrid:
+    axes = []
+    for edges in array.chunks:
+        visible = np.asarray(edges, dtype=np.int64)
+        visible = visible[visible > 0]
+        axis = AxisGrid.varying(visible) if visible.size else AxisGrid.regular(0, 1)
+        if not axis.is_regular and not settings.rectilinear:
+            values, counts = np.unique(visible, return_counts=True)
+            axis = AxisGrid.regular(axis.extent, int(values[np.argmax(counts * values)]))
+        axes.append(axis)
+    return ChunkGrid(tuple(axes))
