@@ -13,9 +13,9 @@ import xarray as xr
 from bench import Row, main, medians, times
 from data import STEPS, small_files
 
-from intake_virtualzarr.arrays.tree import tree_of_scan
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.formats.scan_batches import Merged, scan_merged
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 
 
 def with_virtualizarr(urls: list[str], client: Any) -> xr.Dataset:
@@ -108,9 +108,7 @@ def rows(quick: bool) -> list[Row]:
                 rate >= 30 * rates["VirtualiZarr"],
             )
         )
-        no_compare = medians(
-            {"ours": lambda: scan_merged(paths, "time", compare=False, client=client, progress=False)}, 3
-        )["ours"]
+        no_compare = medians({"ours": lambda: scan_merged(paths, "time", compare=False, client=client, progress=False)}, 3)["ours"]
         out.append(
             Row(
                 "the same, static variables not compared (as VirtualiZarr's compat='override')",

@@ -31,9 +31,7 @@ def made(name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def field(
-    name: str, shape: tuple[int, int, int], chunks: tuple[int, int, int], *, packed: bool, start: int = 0
-) -> Path:
+def field(name: str, shape: tuple[int, int, int], chunks: tuple[int, int, int], *, packed: bool, start: int = 0) -> Path:
     """One variable ``v``, deflated and shuffled: packed int16 or float32, as noisy as measured fields are."""
 
     def make(path: Path) -> None:
@@ -100,9 +98,7 @@ def small_files(count: int) -> list[Path]:
                 variable[:] = np.arange(STEPS if name == "time" else nc.dimensions[name].size)
             for name in ("sst", "anom", "err"):
                 chunks = (1, 30, 40) if name != "err" else (STEPS, 60, 120)
-                variable = nc.createVariable(
-                    name, "i2", ("time", "lat", "lon"), zlib=True, chunksizes=chunks, fill_value=-999
-                )
+                variable = nc.createVariable(name, "i2", ("time", "lat", "lon"), zlib=True, chunksizes=chunks, fill_value=-999)
                 variable.units, variable.long_name = "K", f"{name} of the sea surface"
                 variable.scale_factor, variable.add_offset = 0.01, 273.15
                 variable.set_auto_maskandscale(False)

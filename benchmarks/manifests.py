@@ -139,9 +139,7 @@ def icechunk_write(folder: Path, files: int, chunks: int) -> dict[str, Any]:
 
     path = folder / "icechunk"
     config = icechunk.RepositoryConfig.default()
-    config.set_virtual_chunk_container(
-        icechunk.VirtualChunkContainer("https://example.org/", icechunk.http_store(opts={}))
-    )
+    config.set_virtual_chunk_container(icechunk.VirtualChunkContainer("https://example.org/", icechunk.http_store(opts={})))
     repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)), config=config)
     session = repository.writable_session("main")
     zarr.create_array(session.store, name="v", shape=(files, chunks * 10), chunks=(1, 10), dtype="i2")
@@ -231,9 +229,7 @@ def peak(folder: Path, quick: bool) -> list[Row]:
     files, chunks = (100, 100) if quick else (10_000, 1000)
     target = folder / "c.vzarr"
     dataset(np.concatenate(arrays(files, chunks), axis=0)).vzarr.to_zarr(str(target), mode="w")
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(target)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", PEAK, str(target)], capture_output=True, text=True, check=True)
     grown = float(done.stdout)
     return [
         Row(

@@ -1,6 +1,6 @@
 """Full reads of one file: through xarray with our engine, and through zarr-python, beside h5netcdf and the other stores.
 
-    python benchmarks/read_full.py [--quick]
+python benchmarks/read_full.py [--quick]
 """
 
 from __future__ import annotations

@@ -31,11 +31,7 @@ def arrays(files: int, chunks: int, base: str = "https://example.org/data") -> l
         offsets = (4096 + np.cumsum(lengths, axis=1) - lengths).astype("u8")
         source = Source(f"{base}/{number:06}.nc", 10**8, f'"{number:x}"', when)
         manifest = ChunkManifest.from_columns((1, chunks), offsets, lengths)
-        out.append(
-            VirtualZarrArray.from_stored(
-                StoredArray(dtype, np.int16(0), grid, codecs, manifest, SourceTable((source,)))
-            )
-        )
+        out.append(VirtualZarrArray.from_stored(StoredArray(dtype, np.int16(0), grid, codecs, manifest, SourceTable((source,)))))
     return out
 
 

@@ -99,9 +99,7 @@ class VirtualZarrExtension(PropertiesExtension, ExtensionManagementMixin[pystac.
         return SCHEMA_URI
 
     @classmethod
-    def ext(
-        cls, obj: pystac.Asset | pystac.ItemAssetDefinition, add_if_missing: bool = False
-    ) -> VirtualZarrExtension:
+    def ext(cls, obj: pystac.Asset | pystac.ItemAssetDefinition, add_if_missing: bool = False) -> VirtualZarrExtension:
         """Give typed access to the fields of an asset or an item asset definition.
 
         Parameters

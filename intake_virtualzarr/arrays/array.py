@@ -1,6 +1,6 @@
 """VirtualZarrArray: an array that is a list of segments, for xarray to wrap.
 
-Nothing here reads values except `VirtualZarrArray.__array__`. NumPy's functions on these arrays are in `array_functions`.
+Nothing here reads values except `VirtualZarrArray.__array__`. NumPy's functions on these arrays are in `numpy_functions`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
-from intake_virtualzarr.arrays.chunk_grid import Shape
 from intake_virtualzarr.arrays.chunk_selection import AxisRequest, overlap, request_length
 from intake_virtualzarr.arrays.fill_value import as_scalar, family, fill_segment, is_exact, is_fill, is_nan
 from intake_virtualzarr.arrays.indexing import normalize_key, runs_of
+from intake_virtualzarr.arrays.numpy_protocol import FUNCTIONS, array_namespace, dispatch, dispatch_ufunc
 from intake_virtualzarr.arrays.read import Box, read_boxes, read_segments
+from intake_virtualzarr.arrays.repr_html import array_html
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, check_segments, covers
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError
@@ -44,18 +46,6 @@ class _TypeOnly:
         return self._function
 
 
-def _dispatch(array: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    from intake_virtualzarr.arrays.numpy_functions import dispatch
-
-    return dispatch(function, types, args, kwargs)
-
-
-def _dispatch_ufunc(array: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-    from intake_virtualzarr.arrays.numpy_functions import dispatch_ufunc
-
-    return dispatch_ufunc(ufunc, method, inputs, kwargs)
-
-
 class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     """Segments of stored arrays that together are one array.
 
@@ -81,8 +71,8 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ("__weakref__", "decoded", "dtype", "fill_value", "mixed", "readers", "segments", "shape")
     # above ndarray, so that ``ndarray == virtual`` comes here
     __array_priority__: ClassVar[float] = 1000.0
-    __array_function__: ClassVar[Any] = _TypeOnly(_dispatch)
-    __array_ufunc__: ClassVar[Any] = _TypeOnly(_dispatch_ufunc)
+    __array_function__: ClassVar[Any] = _TypeOnly(dispatch)
+    __array_ufunc__: ClassVar[Any] = _TypeOnly(dispatch_ufunc)
 
     def __init__(
         self,
@@ -114,9 +104,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         cls, stored: StoredArray, packing: Packing | None = None, readers: ReaderPool | None = None
     ) -> VirtualZarrArray:
         """The whole of one stored array."""
-        return cls(
-            stored.shape, stored.dtype, stored.fill_value, [Segment.whole(stored, packing)], readers=readers, check=False
-        )
+        return cls(stored.shape, stored.dtype, stored.fill_value, [Segment.whole(stored, packing)], readers=readers, check=False)
 
     @classmethod
     def full(
@@ -227,7 +215,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     # ------------------------------------------------------------------ values
 
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
         if copy is False:
             raise ValueError("a virtual array has no memory to share: its values must be read (copy=False was asked)")
         values = self.read(tuple(Window(0, extent) for extent in self.shape))
@@ -238,8 +226,8 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         requests: Sequence[AxisRequest],
         name: str = "array",
         cache: ChunkCache | None = None,
-        out: npt.NDArray[Any] | None = None,
-    ) -> npt.NDArray[Any]:
+        out: AnyArray | None = None,
+    ) -> AnyArray:
         """Read elements into memory.
 
         Parameters
@@ -280,15 +268,14 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def read_many(
         self, requests: Sequence[Sequence[AxisRequest]], name: str = "array", cache: ChunkCache | None = None
-    ) -> list[npt.NDArray[Any]]:
+    ) -> list[AnyArray]:
         """Read several boxes at once, so that near chunks of different boxes are fetched by one request.
 
         Parameters and errors as `read`, with the requests of each box.
         """
         self._check_readable()
         boxes = [
-            Box(self._touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype))
-            for one in requests
+            Box(self._touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype)) for one in requests
         ]
         read_boxes(boxes, self.fill_value, self.readers, decoded=self.decoded, name=name, cache=cache)
         return [box.out for box in boxes]
@@ -337,9 +324,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------ NumPy and xarray
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from intake_virtualzarr.arrays.numpy_functions import namespace
-
-        return namespace
+        return array_namespace()
 
     def __getitem__(self, key: object) -> Any:
         normal = normalize_key(key, self.shape)
@@ -435,7 +420,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         self._check_one_cast(to)
         return self.replace(dtype=to, fill_value=as_scalar(self.fill_value, to))
 
-    def _check_one_cast(self, to: np.dtype[Any]) -> None:
+    def _check_one_cast(self, to: DType) -> None:
         """Values are cast once, when they are read: raise if a cast to the present type has already lost something."""
         for segment in self.segments:
             packing = segment.packing if self.decoded else None
@@ -448,16 +433,12 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:
         """Remove axes of one element."""
-        from intake_virtualzarr.arrays.numpy_functions import squeeze
-
-        out: VirtualZarrArray = squeeze(self, axis)
+        out: VirtualZarrArray = FUNCTIONS[np.squeeze](self, axis)
         return out
 
     def reshape(self, *shape: Any, **kwargs: Any) -> VirtualZarrArray:
         """Only reshapes that add or drop axes of one element have a virtual form."""
-        from intake_virtualzarr.arrays.numpy_functions import reshape
-
-        out: VirtualZarrArray = reshape(self, shape[0] if len(shape) == 1 else shape)
+        out: VirtualZarrArray = FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape)
         return out
 
     def __eq__(self, other: object) -> Any:
@@ -480,9 +461,9 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __dask_tokenize__(self) -> Any:
         from dask.base import normalize_token
 
-        return normalize_token(
-            ("VirtualZarrArray", self.shape, str(self.dtype), repr(self.fill_value), self.decoded)
-        ), tuple((id(s.stored.manifest), s.windows, s.axes, s.offset) for s in self.segments)
+        return normalize_token(("VirtualZarrArray", self.shape, str(self.dtype), repr(self.fill_value), self.decoded)), tuple(
+            (id(s.stored.manifest), s.windows, s.axes, s.offset) for s in self.segments
+        )
 
     def __reduce__(self) -> Any:
         values = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
@@ -513,12 +494,10 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         return (text + f"chunks {_grid_text(self)}>")[:max_width]
 
     def _repr_html_(self) -> str:
-        from intake_virtualzarr.arrays.repr_html import array_html
-
         return array_html(self)
 
 
-def _rebuild(values: dict[str, Any]) -> VirtualZarrArray:
+def _rebuild(values: JsonObject) -> VirtualZarrArray:
     return VirtualZarrArray(**values, check=False)
 
 
@@ -555,7 +534,7 @@ def pool_of(arrays: Iterable[VirtualZarrArray]) -> ReaderPool:
     pools = {id(a.readers): a.readers for a in arrays}
     if len(pools) == 1:
         return next(iter(pools.values()))
-    rules: dict[str, Any] = {}
+    rules: JsonObject = {}
     modifier = None
     for pool in pools.values():
         rules.update(pool.access.rules)

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-import numpy.typing as npt
+from intake_virtualzarr._typing import AnyArray
 
 __all__ = ["ChunkCache"]
 
@@ -26,10 +26,10 @@ class ChunkCache:
         self.limit = limit
         self.hits = 0
         self._size = 0
-        self._chunks: OrderedDict[_Key, tuple[Any, npt.NDArray[Any]]] = OrderedDict()
+        self._chunks: OrderedDict[_Key, tuple[Any, AnyArray]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, owner: Any, number: int) -> npt.NDArray[Any] | None:
+    def get(self, owner: Any, number: int) -> AnyArray | None:
         """A decoded chunk, or None."""
         key = (id(owner), number)
         with self._lock:
@@ -40,7 +40,7 @@ class ChunkCache:
             self.hits += 1
             return found[1]
 
-    def put(self, owner: Any, number: int, chunk: npt.NDArray[Any]) -> None:
+    def put(self, owner: Any, number: int, chunk: AnyArray) -> None:
         """Keep a decoded chunk (the owner is kept, too, so that its id stays its own)."""
         if chunk.nbytes > self.limit:
             return

@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import ChunkGridError
 
-__all__ = ["AxisGrid", "ChunkGrid", "Edges", "Shape", "concatenate_axes"]
+__all__ = ["AxisGrid", "ChunkGrid", "Edges", "concatenate_axes"]
 
-type Shape = tuple[int, ...]
 type Edges = npt.NDArray[np.int64]
 
 
@@ -56,9 +56,7 @@ class AxisGrid:
         if self.visible_edges is None or self.stored_edges is None:
             raise ChunkGridError("an axis needs either one edge or the edges of all chunks")
         if self.visible_edges.shape != self.stored_edges.shape or self.visible_edges.ndim != 1:
-            raise ChunkGridError(
-                f"{self.visible_edges.size} visible chunk edges for {self.stored_edges.size} stored ones"
-            )
+            raise ChunkGridError(f"{self.visible_edges.size} visible chunk edges for {self.stored_edges.size} stored ones")
         if self.visible_edges.size and int(self.visible_edges.min()) < 1:
             raise ChunkGridError(f"chunk edge {int(self.visible_edges.min())} is below 1")
         if np.any(self.stored_edges < self.visible_edges):
@@ -67,9 +65,7 @@ class AxisGrid:
                 f"chunk {bad} shows {int(self.visible_edges[bad])} elements but stores {int(self.stored_edges[bad])}"
             )
         if int(self.visible_edges.sum()) != self.extent:
-            raise ChunkGridError(
-                f"chunk edges sum to {int(self.visible_edges.sum())}, the axis has {self.extent} elements"
-            )
+            raise ChunkGridError(f"chunk edges sum to {int(self.visible_edges.sum())}, the axis has {self.extent} elements")
 
     @classmethod
     def regular(cls, extent: int, edge: int) -> Self:
@@ -263,16 +259,11 @@ class ChunkGrid:
 
     def stored_shape(self, coords: Sequence[int]) -> Shape:
         """Stored shape of one chunk."""
-        return tuple(
-            axis.edge if axis.edge is not None else int(axis.stored[i])
-            for axis, i in zip(self.axes, coords, strict=True)
-        )
+        return tuple(axis.edge if axis.edge is not None else int(axis.stored[i]) for axis, i in zip(self.axes, coords, strict=True))
 
     def box(self, coords: Sequence[int]) -> tuple[slice, ...]:
         """The elements that one chunk shows."""
-        return tuple(
-            slice(int(axis.starts[i]), int(axis.starts[i + 1])) for axis, i in zip(self.axes, coords, strict=True)
-        )
+        return tuple(slice(int(axis.starts[i]), int(axis.starts[i + 1])) for axis, i in zip(self.axes, coords, strict=True))
 
     def same_as(self, other: ChunkGrid, *, but: int | None = None) -> bool:
         """Whether both grids agree on every axis (``but`` is not looked at)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.segments import Segment, Window
 
@@ -124,7 +124,7 @@ def pick(segment: Segment, axis: int, request: AxisRequest) -> tuple[int | None,
     return stored_axis, _listed_picks(segment.stored.grid.axes[stored_axis], indices, outside)
 
 
-def assign(out: npt.NDArray[Any], where: tuple[Selector, ...], values: npt.NDArray[Any]) -> None:
+def assign(out: AnyArray, where: tuple[Selector, ...], values: AnyArray) -> None:
     """``out[where] = values``, each selector along its own axis."""
     if all(isinstance(w, slice) for w in where):
         out[where] = values
@@ -133,7 +133,7 @@ def assign(out: npt.NDArray[Any], where: tuple[Selector, ...], values: npt.NDArr
     out[np.ix_(*listed)] = values
 
 
-def take(values: npt.NDArray[Any], inside: tuple[Selector, ...]) -> npt.NDArray[Any]:
+def take(values: AnyArray, inside: tuple[Selector, ...]) -> AnyArray:
     """``values[inside]``, each selector along its own axis."""
     slices = tuple(s if isinstance(s, slice) else slice(None) for s in inside)
     values = values[slices]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import DType, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray, pool_of
-from intake_virtualzarr.arrays.chunk_grid import Shape
 from intake_virtualzarr.arrays.fill_value import family, fill_segment, is_fill, is_nan
+from intake_virtualzarr.arrays.inline import inline_array
 from intake_virtualzarr.arrays.segments import Segment, covers, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError
@@ -80,9 +81,7 @@ def _same_other_axes(items: Sequence[VirtualZarrArray], axis: int) -> None:
     first = items[0].shape
     for i, item in enumerate(items):
         if item.shape != first and item.shape[:axis] + item.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
-            raise ValueError(
-                f"cannot concatenate along axis {axis}: array 0 has shape {first}, array {i} has shape {item.shape}"
-            )
+            raise ValueError(f"cannot concatenate along axis {axis}: array 0 has shape {first}, array {i} has shape {item.shape}")
 
 
 def _harmonized(items: list[VirtualZarrArray]) -> list[VirtualZarrArray]:
@@ -142,7 +141,7 @@ def _packed_fill(segment: Segment, packing: Packing) -> Segment:
     return replace(segment, packing=packing) if plain else segment
 
 
-def common_dtype(dtypes: Iterable[np.dtype[Any]]) -> np.dtype[Any]:
+def common_dtype(dtypes: Iterable[DType]) -> DType:
     try:
         result = np.result_type(*dtypes)
     except TypeError as exc:
@@ -211,10 +210,7 @@ def as_virtual(values: Any) -> VirtualZarrArray:
     UnsupportedError
         For dates and other types that have no plain bytes.
     """
-    from intake_virtualzarr.arrays.inline import inline_array
-
     return inline_array(np.asarray(values))
-
 
 
 def axis_number(axis: int, ndim: int) -> int:

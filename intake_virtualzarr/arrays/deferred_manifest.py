@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.storage.source import Source

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import DType, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
 from intake_virtualzarr.codecs.spec import bytes_codec
@@ -17,7 +18,7 @@ from intake_virtualzarr.storage.source import SourceTable
 __all__ = ["as_scalar", "family", "fill_segment", "is_exact", "is_fill", "is_nan"]
 
 
-def as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
+def as_scalar(value: Any, dtype: DType) -> Any:
     if type(value) is dtype.type and dtype.kind in "iufcb":
         return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -37,12 +38,12 @@ def as_scalar(value: Any, dtype: np.dtype[Any]) -> Any:
         return np.asarray(value).astype(dtype)[()]
 
 
-def family(dtype: np.dtype[Any]) -> str:
+def family(dtype: DType) -> str:
     """Data types that can be cast to each other: numbers, bytes of fixed length, text."""
     return dtype.kind if dtype.kind in "SV" else "text" if dtype.kind in "OU" else "number"
 
 
-def is_exact(dtype: np.dtype[Any], to: np.dtype[Any]) -> bool:
+def is_exact(dtype: DType, to: DType) -> bool:
     """Whether a cast changes no value (NumPy calls that of 64-bit integers to float64 safe)."""
     return np.can_cast(dtype, to, "safe") and not (dtype.kind in "iu" and dtype.itemsize == 8 and to.kind in "fc")
 
@@ -52,7 +53,7 @@ def is_nan(value: Any) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def fill_segment(shape: Shape, dtype: np.dtype[Any], value: Any, chunk_shape: Sequence[int] | None = None) -> Segment:
+def fill_segment(shape: Shape, dtype: DType, value: Any, chunk_shape: Sequence[int] | None = None) -> Segment:
     """A segment that reads as one value: a stored array of which no chunk is stored."""
     grid = ChunkGrid.regular(shape, tuple(chunk_shape) if chunk_shape is not None else tuple(max(n, 1) for n in shape))
     native = dtype.newbyteorder("=") if dtype.names is None else dtype

@@ -6,8 +6,8 @@ import hashlib
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, DType
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
@@ -19,7 +19,7 @@ from intake_virtualzarr.storage.source import Source, SourceTable
 __all__ = ["inline_array", "inline_stored"]
 
 
-def inline_stored(values: npt.NDArray[Any], fill_value: Any = None) -> StoredArray:
+def inline_stored(values: AnyArray, fill_value: Any = None) -> StoredArray:
     """A stored array of one chunk that holds its own bytes.
 
     Raises
@@ -33,7 +33,7 @@ def inline_stored(values: npt.NDArray[Any], fill_value: Any = None) -> StoredArr
     fill: Any
     if native.dtype.kind in "OUT":
         content, codec, fill = _strings(native), CodecSpec.of("vlen-utf8"), ""
-        dtype: np.dtype[Any] = np.dtype(object)
+        dtype: DType = np.dtype(object)
     else:
         content, codec, dtype = np.ascontiguousarray(native).tobytes(), bytes_codec(native.dtype), native.dtype
         fill = fill_value if fill_value is not None else np.zeros((), dtype)[()]
@@ -46,7 +46,7 @@ def inline_stored(values: npt.NDArray[Any], fill_value: Any = None) -> StoredArr
     return StoredArray(dtype, fill, grid, (codec,), manifest, table)
 
 
-def _strings(values: npt.NDArray[Any]) -> bytes:
+def _strings(values: AnyArray) -> bytes:
     from numcodecs import VLenUTF8
 
     flat = values.astype(object).ravel()
@@ -55,6 +55,6 @@ def _strings(values: npt.NDArray[Any]) -> bytes:
     return bytes(VLenUTF8().encode(flat))
 
 
-def inline_array(values: npt.NDArray[Any], fill_value: Any = None) -> VirtualZarrArray:
+def inline_array(values: AnyArray, fill_value: Any = None) -> VirtualZarrArray:
     """An array in memory as a virtual array."""
     return VirtualZarrArray.from_stored(inline_stored(values, fill_value))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.errors import ManifestError
 
 __all__ = ["ChunkManifest", "ChunkRef", "Manifest", "concatenate_manifests"]
@@ -71,9 +71,7 @@ class ChunkManifest:
             if column.dtype != dtype:
                 raise ManifestError(f"manifest column {name!r} has dtype {column.dtype}, expected {np.dtype(dtype)}")
             if column.shape != self.length.shape:
-                raise ManifestError(
-                    f"manifest column {name!r} has shape {column.shape}, 'length' has {self.length.shape}"
-                )
+                raise ManifestError(f"manifest column {name!r} has shape {column.shape}, 'length' has {self.length.shape}")
 
     @classmethod
     def empty(cls, grid_shape: Sequence[int]) -> ChunkManifest:
@@ -190,7 +188,7 @@ class ChunkManifest:
         return ChunkManifest(source, self.offset, self.length, codec)
 
 
-def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> npt.NDArray[Any]:
+def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> AnyArray:
     column = np.asarray(values).astype(dtype, copy=False)
     if column.shape != shape:
         if column.size == int(np.prod(shape, dtype=np.int64)) and column.ndim != 0:
@@ -242,7 +240,7 @@ def concatenate_manifests(
 
 
 def _renumbered(
-    numbers: npt.NDArray[Any],
+    numbers: AnyArray,
     mappings: Sequence[Sequence[int]],
     extents: Sequence[int],
     axis: int,

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.chunk_grid import Shape
 from intake_virtualzarr.arrays.concatenate import axis_number, concatenate, filled, join, stack
 from intake_virtualzarr.arrays.fill_value import as_scalar
 from intake_virtualzarr.arrays.indexing import runs_of
+from intake_virtualzarr.arrays.numpy_protocol import FUNCTIONS, provide
 from intake_virtualzarr.arrays.outer_mask import OuterMask, masks_by_axis
 from intake_virtualzarr.arrays.segments import Segment, Window, covers, same_fill
 from intake_virtualzarr.errors import UnsupportedError
 
-__all__ = ["dispatch", "dispatch_ufunc", "namespace", "where"]
+__all__ = ["namespace", "where"]
 
 COMPARE_LIMIT = 256 * 1024 * 1024
 """Comparisons and the null tests of xarray read values up to this size [bytes]."""
@@ -27,31 +28,17 @@ LOGIC = frozenset(
 )
 """What xarray does with results of comparisons and null tests; the latter are virtual arrays of False for integers."""
 
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-
 
 def _implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def add(implementation: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
-            _FUNCTIONS[function] = implementation
+            FUNCTIONS[function] = implementation
         return implementation
 
     return add
 
 
-def dispatch(function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    """``VirtualZarrArray.__array_function__``."""
-    implementation = _FUNCTIONS.get(function)
-    if implementation is None:
-        name = getattr(function, "__name__", repr(function))
-        raise UnsupportedError(
-            f"numpy.{name} has no virtual form: it needs values. Load the array first (.load(), numpy.asarray), "
-            "or make it lazy with .chunk()"
-        )
-    return implementation(*args, **kwargs)
-
-
-def dispatch_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: JsonObject) -> Any:
     """``VirtualZarrArray.__array_ufunc__``: equality, and logic on its results, read values; everything else is refused."""
     logic = ufunc in LOGIC and all(np.result_type(x) == np.dtype(bool) for x in inputs)
     if (logic or ufunc in (np.equal, np.not_equal)) and method == "__call__" and not kwargs.get("out"):
@@ -111,6 +98,8 @@ class _Namespace:
 
 namespace = _Namespace()
 """What ``VirtualZarrArray.__array_namespace__`` returns."""
+
+provide(ufunc=_ufunc, namespace=namespace)
 
 
 _implements(np.concatenate)(concatenate)
@@ -217,9 +206,7 @@ def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> Vir
 
 
 @_implements(np.take)
-def _take(
-    a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise"
-) -> VirtualZarrArray:
+def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> VirtualZarrArray:
     if axis is None:
         raise UnsupportedError("numpy.take of a flattened array has no virtual form; give an axis")
     if mode != "raise" or out is not None:
@@ -327,9 +314,7 @@ def _single_value(array: VirtualZarrArray) -> Any:
     return array.fill_value
 
 
-def _masked(
-    array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any
-) -> VirtualZarrArray:
+def _masked(array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any) -> VirtualZarrArray:
     if not same_fill(array.fill_value, other) and not covers(array.shape, array.segments):
         array = filled(array)
     segments: Sequence[Segment] = array.segments
@@ -377,7 +362,7 @@ def _empty_like(a: VirtualZarrArray, dtype: Any = None, shape: Any = None, **kwa
 
 
 @_implements(np.result_type)
-def _result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+def _result_type(*arrays_and_dtypes: Any) -> DType:
     return np.result_type(*(a.dtype if isinstance(a, VirtualZarrArray) else a for a in arrays_and_dtypes))
 
 

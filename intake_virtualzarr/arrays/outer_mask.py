@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Shape
+from intake_virtualzarr.arrays.numpy_protocol import array_namespace
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["AxisIndexer", "OuterMask", "masks_by_axis"]
@@ -21,7 +22,7 @@ type AxisMasks = tuple[npt.NDArray[np.bool_] | None, ...]
 class AxisIndexer:
     """Listed elements along one axis of an outer indexer; compares with -1, xarray's mark for "missing"."""
 
-    values: npt.NDArray[Any]
+    values: AnyArray
     """Shape ``(1, …, n, …, 1)``."""
 
     def __eq__(self, other: object) -> Any:
@@ -74,11 +75,9 @@ class OuterMask:
         return self
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from intake_virtualzarr.arrays.numpy_functions import namespace
+        return array_namespace()
 
-        return namespace
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
         full = np.ones(self.shape, dtype=bool)
         for axis, mask in enumerate(self.keep):
             full &= mask.reshape(tuple(-1 if n == axis else 1 for n in range(self.ndim)))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_selection import AxisRequest, assign, take
 from intake_virtualzarr.arrays.manifest import ChunkManifest
@@ -45,7 +46,7 @@ REMOTE_IN_FLIGHT = 16
 def read_segments(
     segments: Iterable[Segment],
     requests: Sequence[AxisRequest],
-    out: npt.NDArray[Any],
+    out: AnyArray,
     fill_value: Any,
     readers: ReaderPool,
     *,
@@ -81,7 +82,7 @@ def read_segments(
     CodecError
         If a listed chunk cannot be decoded.
     """
-    if cache is None and _read_only_chunk(segments, requests, out, readers, decoded=decoded):
+    if cache is None and try_read_single_local_chunk(segments, requests, out, readers, decoded=decoded):
         return
     boxes = [Box(segments, requests, out)]
     read_boxes(boxes, fill_value, readers, decoded=decoded, name=name, cache=cache)
@@ -95,7 +96,7 @@ class Box:
     """Where the values lie."""
     requests: Sequence[AxisRequest]
     """Elements along each axis."""
-    out: npt.NDArray[Any]
+    out: AnyArray
     """Shape of the requests."""
 
 
@@ -110,21 +111,17 @@ def read_boxes(
 ) -> None:
     """Fill several boxes of one array, with requests shared among them. Parameters and errors as `read_segments`."""
     read = _Read(readers, decoded, name, cache)
-    lists = [
-        chunks
-        for box in boxes
-        for chunks in plan_read(box.segments, box.requests, box.out, fill_value, decoded=decoded)
-    ]
+    lists = [chunks for box in boxes for chunks in plan_read(box.segments, box.requests, box.out, fill_value, decoded=decoded)]
     if cache is not None:
         for chunks in lists:
             read.use_cache(chunks)
     read.run([chunks for chunks in lists if len(chunks)])
 
 
-def _read_only_chunk(
+def try_read_single_local_chunk(
     segments: Iterable[Segment],
     requests: Sequence[AxisRequest],
-    out: npt.NDArray[Any],
+    out: AnyArray,
     readers: ReaderPool,
     *,
     decoded: bool,
@@ -317,9 +314,7 @@ class _Read:
         shape = stored.grid.chunk_shape
         own = compile_pipeline(stored.codecs, stored.dtype)
         indices, codecs = batch.chosen.tolist(), chunks.codec[batch.chosen].tolist()
-        for index, codec, block, placements in zip(
-            indices, codecs, blocks, chunks.placements(batch.chosen), strict=True
-        ):
+        for index, codec, block, placements in zip(indices, codecs, blocks, chunks.placements(batch.chosen), strict=True):
             try:
                 decode = own if codec == 0 else compile_pipeline(stored.alternatives[codec - 1], stored.dtype)
                 edges = shape if shape is not None else stored.grid.stored_shape(chunks.coords(index))
@@ -347,9 +342,7 @@ class _Read:
             self.cache.put(chunks.stored, number, chunk)
         self._place_all(chunk, placements, chunks.out)
 
-    def _decode_into(
-        self, decode: Decoder, block: Buffer, shape: tuple[int, ...], placement: Placement, out: npt.NDArray[Any]
-    ) -> None:
+    def _decode_into(self, decode: Decoder, block: Buffer, shape: tuple[int, ...], placement: Placement, out: AnyArray) -> None:
         """Decode straight into the result: one segment, axes as they are stored, slices only."""
         segment = placement.share.segment
         packing = segment.packing if self.decoded else None
@@ -368,7 +361,7 @@ class _Read:
         else:
             target[...] = packing.decode(values)
 
-    def _place_all(self, chunk: npt.NDArray[Any], placements: Sequence[Placement], out: npt.NDArray[Any]) -> None:
+    def _place_all(self, chunk: AnyArray, placements: Sequence[Placement], out: AnyArray) -> None:
         for placement in placements:
             segment = placement.share.segment
             values = take(chunk, placement.inside)
@@ -397,7 +390,7 @@ def _text(coords: tuple[int, ...]) -> str:
     return "(" + ", ".join(map(str, coords)) + ")"
 
 
-def _arrange(values: npt.NDArray[Any], axes: tuple[int | None, ...]) -> npt.NDArray[Any]:
+def _arrange(values: AnyArray, axes: tuple[int | None, ...]) -> AnyArray:
     """Drop, permute and insert axes: from the order of the stored array to that of the larger one."""
     kept = [axis for axis in axes if axis is not None]
     dropped = tuple(axis for axis in range(values.ndim) if axis not in kept)

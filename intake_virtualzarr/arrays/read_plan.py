@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.arrays.chunk_selection import AxisPick, AxisRequest, Selector, assign, pick
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
 
-__all__ = ["ChunkList", "Placement", "Share", "plan_read"]
+__all__ = ["ChunkList", "Placement", "SegmentSelection", "plan_read"]
 
 type Column = npt.NDArray[np.int64]
 
@@ -23,7 +23,7 @@ type Column = npt.NDArray[np.int64]
 class Placement:
     """Where elements of a decoded chunk go."""
 
-    share: Share
+    share: SegmentSelection
     inside: tuple[Selector, ...]
     """Elements of the chunk, per axis of the stored array."""
     outside: tuple[Selector, ...]
@@ -32,7 +32,7 @@ class Placement:
     """Whether ``inside`` is all of the chunk."""
 
 
-class Share:
+class SegmentSelection:
     """What one segment contributes to a request: a box of chunks, per axis of the stored array a list of picks."""
 
     __slots__ = ("_insides", "_outer", "_outsides", "_wholes", "chunks", "plain", "segment", "shape")
@@ -70,7 +70,7 @@ class Share:
         dense = all(s.stop - s.start == len(c) for s, c in zip(spans, self.chunks, strict=True))
         inner = None if dense else np.ix_(*(np.asarray(c) - s.start for s, c in zip(spans, self.chunks, strict=True)))
 
-        def flat(column: npt.NDArray[Any]) -> Column:
+        def flat(column: AnyArray) -> Column:
             return (column if inner is None else column[inner]).reshape(-1).astype(np.int64)
 
         numbers = np.zeros((1,) * stored.ndim, dtype=np.int64)
@@ -93,9 +93,7 @@ class Share:
             """What is picked on each axis, chunk by chunk."""
             return zip(*([own[i] for i in places] for own, places in zip(picks, at, strict=True)), strict=True)
 
-        for inside, outside, wholes in zip(
-            column(self._insides), column(self._outsides), column(self._wholes), strict=True
-        ):
+        for inside, outside, wholes in zip(column(self._insides), column(self._outsides), column(self._wholes), strict=True):
             if not self.plain:
                 outside = tuple(
                     self._outer[axis] if stored_axis is None else outside[stored_axis]
@@ -106,9 +104,7 @@ class Share:
 
 def _whole(picks: list[AxisPick], grid: Any) -> list[bool]:
     edges = [grid.edge] * len(picks) if grid.edge is not None else grid.stored[[p.chunk for p in picks]].tolist()
-    return [
-        isinstance(p.inside, slice) and p.inside == slice(0, edge) for p, edge in zip(picks, edges, strict=True)
-    ]
+    return [isinstance(p.inside, slice) and p.inside == slice(0, edge) for p, edge in zip(picks, edges, strict=True)]
 
 
 class ChunkList:
@@ -128,7 +124,7 @@ class ChunkList:
 
     __slots__ = ("_users", "_where", "codec", "length", "number", "offset", "out", "shares", "source", "stored")
 
-    def __init__(self, shares: Sequence[Share], out: npt.NDArray[Any], *, decoded: bool) -> None:
+    def __init__(self, shares: Sequence[SegmentSelection], out: AnyArray, *, decoded: bool) -> None:
         self.stored: StoredArray = shares[0].segment.stored
         self.shares = shares
         self.out = out
@@ -180,11 +176,7 @@ class ChunkList:
             return
         for index in chosen.tolist():
             users = self._users[:, self._where[index] : self._where[index + 1]]
-            yield [
-                placement
-                for share, place in users.T.tolist()
-                for placement in self.shares[share].placements(np.array([place]))
-            ]
+            yield [placement for share, place in users.T.tolist() for placement in self.shares[share].placements(np.array([place]))]
 
     def coords(self, index: int) -> Shape:
         """Chunk coordinates of one chunk."""
@@ -194,13 +186,13 @@ class ChunkList:
 def plan_read(
     segments: Iterable[Segment],
     requests: Sequence[AxisRequest],
-    out: npt.NDArray[Any],
+    out: AnyArray,
     fill_value: Any,
     *,
     decoded: bool,
 ) -> list[ChunkList]:
     """Chunks that a request needs; what no segment covers and chunks that are not stored are filled at once."""
-    by_stored: dict[int, list[Share]] = {}
+    by_stored: dict[int, list[SegmentSelection]] = {}
     covered = 0
     for segment in segments:
         axes = []
@@ -211,23 +203,21 @@ def plan_read(
             axes.append(picked)
         else:
             covered += _volume(axes, out.shape)
-            by_stored.setdefault(id(segment.stored), []).append(Share(segment, axes))
+            by_stored.setdefault(id(segment.stored), []).append(SegmentSelection(segment, axes))
     if covered < out.size:
         out[...] = fill_value
     return [ChunkList(shares, out, decoded=decoded) for shares in by_stored.values()]
 
 
 def _volume(axes: list[tuple[int | None, list[AxisPick]]], shape: Shape) -> int:
-    return prod(
-        sum(_selected(p.outside, extent) for p in picks) for (_, picks), extent in zip(axes, shape, strict=True)
-    )
+    return prod(sum(_selected(p.outside, extent) for p in picks) for (_, picks), extent in zip(axes, shape, strict=True))
 
 
 def _selected(selector: Selector, extent: int) -> int:
     return len(range(*selector.indices(extent))) if isinstance(selector, slice) else int(selector.size)
 
 
-def _fill(share: Share, where: npt.NDArray[np.intp], out: npt.NDArray[Any], *, decoded: bool) -> None:
+def _fill(share: SegmentSelection, where: npt.NDArray[np.intp], out: AnyArray, *, decoded: bool) -> None:
     stored, packing = share.segment.stored, share.segment.packing
     fill: Any = stored.fill_value
     if decoded and packing is not None:

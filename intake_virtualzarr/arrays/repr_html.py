@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr._typing import Attrs, DType, Shape
+from intake_virtualzarr.arrays.segments import Segment
 
 __all__ = ["array_html", "size_text", "table_html"]
 
@@ -24,12 +24,35 @@ STYLE = (
 )
 
 
-def array_html(array: VirtualZarrArray) -> str:
+class ShownArray(Protocol):
+    """What is shown of a virtual array."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> DType: ...
+    @property
+    def fill_value(self) -> Any: ...
+    @property
+    def segments(self) -> Sequence[Segment]: ...
+    @property
+    def decoded(self) -> bool: ...
+    @property
+    def mixed(self) -> bool: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]: ...
+    @property
+    def references(self) -> int: ...
+
+
+def array_html(array: ShownArray) -> str:
     """Describe an array: shape, data type, chunks, segments, sources. Nothing is read.
 
     Parameters
     ----------
-    array : VirtualZarrArray
+    array : ShownArray
 
     Returns
     -------
@@ -48,7 +71,7 @@ def array_html(array: VirtualZarrArray) -> str:
     return table_html("VirtualZarrArray", rows)
 
 
-def table_html(caption: str, rows: Mapping[str, Any]) -> str:
+def table_html(caption: str, rows: Attrs) -> str:
     """Make a table of two columns; rows that may hold secrets show that they are set, and no more."""
     body = "".join(
         f"<tr><th>{escape(str(name))}</th><td>{_cell('…' if name.lower().endswith(SECRETS) and value else value)}</td></tr>"
@@ -91,29 +114,29 @@ def _edges_text(edges: tuple[int, ...]) -> str:
     return f"{min(edges)} to {max(edges)}"
 
 
-def _segment_text(array: VirtualZarrArray) -> str:
+def _segment_text(array: ShownArray) -> str:
     kind = " (decoded, each by its own packing)" if array.decoded else " (their packing differs)" if array.mixed else ""
     return f"{_segment_count(array)}{kind}"
 
 
-def _segment_count(array: VirtualZarrArray) -> int:
+def _segment_count(array: ShownArray) -> int:
     # members of a concatenation on disk are opened when they are touched, len() included
     edges = getattr(array.segments, "edges", None)
     return len(array.segments) if edges is None else len(edges) - 1
 
 
-def _references(array: VirtualZarrArray) -> str:
+def _references(array: ShownArray) -> str:
     return "not counted yet" if _is_deferred(array) else str(array.references)
 
 
-def _is_deferred(array: VirtualZarrArray) -> bool:
+def _is_deferred(array: ShownArray) -> bool:
     """Whether counting would read references, or ask files, that nothing has asked for yet."""
     if not isinstance(array.segments, tuple):
         return True
     return any(getattr(segment.stored.manifest, "deferred", False) for segment in array.segments)
 
 
-def _sources(array: VirtualZarrArray) -> tuple[str, ...]:
+def _sources(array: ShownArray) -> tuple[str, ...]:
     """URLs of the first sources, from few segments, so that arrays of many files are shown as fast as others."""
     if _is_deferred(array):
         return ("not opened yet",)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import DType, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import Pipeline
@@ -31,7 +32,7 @@ def same_fill(a: Any, b: Any) -> bool:
 class StoredArray:
     """A chunked array as it lies in source files: grid, codecs, manifest."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type of the decoded values, native byte order."""
     fill_value: Any
     """Value of chunks that are not stored (Zarr's fill value; not CF's ``_FillValue``)."""
@@ -50,9 +51,7 @@ class StoredArray:
 
     def __post_init__(self) -> None:
         if tuple(self.manifest.shape) != self.grid.grid_shape:
-            raise ManifestError(
-                f"manifest of shape {tuple(self.manifest.shape)} for a chunk grid of shape {self.grid.grid_shape}"
-            )
+            raise ManifestError(f"manifest of shape {tuple(self.manifest.shape)} for a chunk grid of shape {self.grid.grid_shape}")
         if not self.dtype.isnative and self.dtype.names is None:
             raise ManifestError(f"data type {self.dtype} of decoded values is not in native byte order")
 
@@ -221,10 +220,7 @@ def _check_overlap(segments: Sequence[Segment], ndim: int) -> None:
             continue
         active = [other for other in active if other.stop[axis] > segment.offset[axis]]
         for other in active:
-            if all(
-                a < d and c < b
-                for a, b, c, d in zip(segment.offset, segment.stop, other.offset, other.stop, strict=True)
-            ):
+            if all(a < d and c < b for a, b, c, d in zip(segment.offset, segment.stop, other.offset, other.stop, strict=True)):
                 raise ManifestError(
                     f"segments at {segment.offset} of shape {segment.shape} and at {other.offset} of shape {other.shape} overlap"
                 )

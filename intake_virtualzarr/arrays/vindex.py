@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import Window
 
@@ -23,7 +24,7 @@ AT_ONCE = 64 * 1024 * 1024
 type Key = Sequence[slice | npt.NDArray[np.integer[Any]]]
 
 
-def read_points(array: VirtualZarrArray, key: Key, name: str = "array") -> npt.NDArray[Any]:
+def read_points(array: VirtualZarrArray, key: Key, name: str = "array") -> AnyArray:
     """Read elements at points along some axes, and slices along the others.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.errors import SourceError, UnsupportedError
 from intake_virtualzarr.storage.readers import ReaderPool

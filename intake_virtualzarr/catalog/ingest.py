@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.catalog.publish import Contents, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.catalog.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.datasets.to_zarr import write_dataset
@@ -63,7 +64,7 @@ def ingest(
     title: str | None = None,
     description: str | None = None,
     license: str = "other",
-    providers: Iterable[dict[str, Any]] = (),
+    providers: Iterable[JsonObject] = (),
     keywords: Iterable[str] = (),
     base_href: str | None = None,
     preview_href: str | None = None,
@@ -161,7 +162,7 @@ def write_and_publish(
     target: Target,
     name: str,
     kind: str,
-    about: Mapping[str, Any],
+    about: Attrs,
     reading: Access,
     *,
     overwrite: bool,

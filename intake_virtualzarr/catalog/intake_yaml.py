@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.storage.atomic_write import write_if_changed
@@ -32,14 +33,14 @@ class CatalogEntry:
     """Path or URL of the store; a relative one starts from the directory of the catalog file."""
     description: str = ""
     """One line."""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Attrs = field(default_factory=dict)
     """What else there is to say; values that YAML can hold."""
-    args: Mapping[str, Any] = field(default_factory=dict)
+    args: Attrs = field(default_factory=dict)
     """Further arguments of the driver, e.g. ``group``."""
     driver: str = "virtualzarr"
     """Name of the Intake driver."""
 
-    def source(self) -> dict[str, Any]:
+    def source(self) -> JsonObject:
         """Return the entry as it stands in the file.
 
         Notes
@@ -49,12 +50,12 @@ class CatalogEntry:
         no template uses, without a word, while undeclared ones reach the driver.
         """
         args = {"urlpath": _urlpath(self.store_href), **literal(dict(self.args))}
-        source: dict[str, Any] = {"description": self.description} if self.description else {}
+        source: JsonObject = {"description": self.description} if self.description else {}
         source |= {"driver": self.driver, "args": args}
         return {**source, "metadata": literal(dict(self.metadata))} if self.metadata else source
 
 
-def catalog_yaml(entries: Mapping[str, CatalogEntry], metadata: Mapping[str, Any] | None = None) -> str:
+def catalog_yaml(entries: Mapping[str, CatalogEntry], metadata: Attrs | None = None) -> str:
     """Write a catalog of several entries.
 
     Parameters
@@ -78,9 +79,9 @@ def merged_catalog(
     name: str,
     store_href: str,
     description: str = "",
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Attrs | None = None,
     *,
-    args: Mapping[str, Any] | None = None,
+    args: Attrs | None = None,
     where: str = "catalog.yaml",
 ) -> str:
     """Add an entry to the text of a catalog, or bring it up to date; other entries stay as they are.
@@ -124,7 +125,7 @@ def write_catalog(
     name: str,
     store_href: str,
     description: str = "",
-    metadata: Mapping[str, Any] | None = None,
+    metadata: Attrs | None = None,
     **args: Any,
 ) -> bool:
     """Add an entry to a catalog file, see `merged_catalog`.
@@ -144,7 +145,7 @@ def existing_text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _parsed(text: str | None, where: str) -> dict[str, Any]:
+def _parsed(text: str | None, where: str) -> JsonObject:
     try:
         document = yaml.safe_load(text) if text is not None else None
     except yaml.YAMLError as exc:
@@ -184,5 +185,5 @@ def literal(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else literal(str(value))
 
 
-def _dump(document: Mapping[str, Any]) -> str:
+def _dump(document: Attrs) -> str:
     return str(yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=100))

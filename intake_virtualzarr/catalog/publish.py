@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.catalog.intake_yaml import existing_text, merged_catalog
 from intake_virtualzarr.catalog.preview import page_href, write_page
@@ -74,9 +75,7 @@ def document_name(kind: str, name: str) -> str:
     return "collection.json" if kind == "collection" else f"{name}.json"
 
 
-def publish_store(
-    target: Target, name: str, kind: str, contents: Contents, about: Mapping[str, Any], reading: Access
-) -> list[str]:
+def publish_store(target: Target, name: str, kind: str, contents: Contents, about: Attrs, reading: Access) -> list[str]:
     """Write what describes a store, or bring it up to date.
 
     Parameters
@@ -106,7 +105,7 @@ def publish_store(
 
 
 def _publish(
-    opened: xr.Dataset, target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Mapping[str, Any]
+    opened: xr.Dataset, target: Target, directory: Path, name: str, kind: str, contents: Contents, about: Attrs
 ) -> list[str]:
     own_page = page_href(f"{name}.vzarr")
     # an update is given the link that is there, absolute where the directory's place is known
@@ -191,7 +190,7 @@ class Target:
         """URL of a store."""
         return f"{self.url}/{name}.vzarr"
 
-    def document(self, name: str) -> dict[str, Any] | None:
+    def document(self, name: str) -> JsonObject | None:
         """A JSON object of the directory; ``None`` if there is none of that name.
 
         Raises
@@ -241,7 +240,7 @@ class Target:
             self.keys.set(name, (directory / name).read_bytes())
 
 
-def store_asset(document: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+def store_asset(document: Attrs, name: str) -> JsonObject | None:
     """The asset of a STAC object that is a store of this name."""
     for asset in (document.get("assets") or {}).values():
         if str(asset.get("href", "")).rstrip("/").rpartition("/")[2] == f"{name}.vzarr":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.catalog.preview import page_href
 from intake_virtualzarr.catalog.publish import Target, catalog_text, document_name, store_asset
 from intake_virtualzarr.datasets.check_sources import tree_sources
@@ -37,15 +37,15 @@ class PublishedStore:
     """Name of the entry."""
     kind: str
     """``"collection"`` or ``"item"``."""
-    document: dict[str, Any]
+    document: JsonObject
     """The STAC object."""
-    asset: dict[str, Any]
+    asset: JsonObject
     """The store in it."""
     dataset: xr.Dataset
     """The store, virtual."""
     files: dict[str, Source]
     """Its source files by URL."""
-    items: tuple[tuple[dict[str, Any], SourceItem], ...]
+    items: tuple[tuple[JsonObject, SourceItem], ...]
     """The items that were recorded, and their sources."""
 
     @property
@@ -70,7 +70,7 @@ class PublishedStore:
         return tuple(self.asset.get("vzarr:concat_dims") or ())
 
     @property
-    def given(self) -> dict[str, Any]:
+    def given(self) -> JsonObject:
         """What people said of the store."""
         fields = given_fields(self.document, self.dataset, self.name)
         own_page = page_href(f"{self.name}.vzarr").removeprefix("./")
@@ -106,7 +106,7 @@ class PublishedStore:
             raise HierarchyError(f"{self.url}: has no dimension {guess!r} to append along; there are {known}")
         return guess
 
-    def is_behind(self, found: Sequence[SourceItem]) -> bool:
+    def documents_are_stale(self, found: Sequence[SourceItem]) -> bool:
         """Whether the documents do not say what the store holds, of which ``found`` is a part."""
         if any(one.item_id is not None and absolute_url(one.href) not in self.listed for one in found):
             return True
@@ -169,7 +169,7 @@ def _only_name(target: Target) -> str:
     return names[0]
 
 
-def _recorded(target: Target, document: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], SourceItem], ...]:
+def _recorded(target: Target, document: Attrs) -> tuple[tuple[JsonObject, SourceItem], ...]:
     asset = document.get("assets", {}).get("source-items")
     if asset is None:
         return ()

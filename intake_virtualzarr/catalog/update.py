@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.catalog.ingest import write_and_publish
 from intake_virtualzarr.catalog.publish import Contents, Target, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
@@ -23,7 +24,7 @@ from intake_virtualzarr.stac.listing import listing_of
 from intake_virtualzarr.stac.order import order_sources
 from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.storage.key_value import UnwrittenKeys, keys_of
+from intake_virtualzarr.storage.key_value import DryRunStore, keys_of
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import absolute_url
@@ -174,7 +175,7 @@ def update(
         return _publish_alone(plan)
     cube = join_sources(later, time_dim=opening["time_dim"], **joining)
     try:  # whether it fits is found out before anything is written, so that a dry run tells it, too
-        append_dataset(UnwrittenKeys(keys_of(published.url, reading)), "", cube.dataset, str(dim))
+        append_dataset(DryRunStore(keys_of(published.url, reading)), "", cube.dataset, str(dim))
     except (EncodingMismatchError, HierarchyError) as exc:
         if conflicts == "rewrite":
             return _rewrite(plan, opening, joining, fuse)
@@ -208,7 +209,7 @@ class _Plan:
         """The report of an action."""
         unlike = sum(one.state in ("changed", "touched", "unreadable") for one in self.differences)
         length = self.published.length(self.dim)
-        given: dict[str, Any] = {"before": length, "after": length, "appended": (), "references": 0, "written": ()}
+        given: JsonObject = {"before": length, "after": length, "appended": (), "references": 0, "written": ()}
         return UpdateReport(
             directory=self.published.target.url,
             name=self.published.name,
@@ -226,7 +227,7 @@ class _Plan:
 # ---------------------------------------------------------------------- what is found
 
 
-def _sorted_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _sorted_options(options: Attrs) -> tuple[JsonObject, JsonObject, JsonObject]:
     unknown = set(options) - {*FINDING, *OPENING, *JOINING}
     if unknown:
         known = ", ".join(sorted({*FINDING, *OPENING, *JOINING}))
@@ -235,7 +236,7 @@ def _sorted_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     return finding, opening, joining
 
 
-def _found(items: Any, modifier: Any, finding: Mapping[str, Any]) -> tuple[SourceItem, ...]:
+def _found(items: Any, modifier: Any, finding: Attrs) -> tuple[SourceItem, ...]:
     try:
         return find_sources(items, modifier=modifier, **finding)
     except NothingFoundError:  # no later items: nothing is new
@@ -323,7 +324,7 @@ def _refusal(plan: _Plan) -> str:
 
 def _append(plan: _Plan, cube: Cube) -> UpdateReport:
     published, dim = plan.published, str(plan.dim)
-    fields: dict[str, Any] = {
+    fields: JsonObject = {
         "after": published.length(dim) + int(cube.dataset.sizes[dim]),
         "appended": cube.items,
         "references": cube.dataset.vzarr.references,
@@ -342,7 +343,7 @@ def _append(plan: _Plan, cube: Cube) -> UpdateReport:
 def _publish_alone(plan: _Plan) -> UpdateReport:
     """Bring the catalog up to date with the store: an update was interrupted, or items say more than before."""
     published = plan.published
-    behind = published.is_behind([found for found, _ in plan.pairs])
+    behind = published.documents_are_stale([found for found, _ in plan.pairs])
     if not behind and not any(one.state == "touched" for one in plan.differences):
         return plan.report("nothing")
     if plan.dry_run:
@@ -381,7 +382,7 @@ def _described(url: str, access: Access) -> Source:
         reader.close()
 
 
-def _rewrite(plan: _Plan, opening: dict[str, Any], joining: dict[str, Any], fuse: bool) -> UpdateReport:
+def _rewrite(plan: _Plan, opening: JsonObject, joining: JsonObject, fuse: bool) -> UpdateReport:
     """Scan what is known and what was found, and replace the store."""
     published = plan.published
     left_out = {id(one.source) for one in plan.differences if one.state == "missing"} | {id(known) for _, known in plan.pairs}
@@ -389,7 +390,7 @@ def _rewrite(plan: _Plan, opening: dict[str, Any], joining: dict[str, Any], fuse
     sources = order_sources([*kept, *plan.found], "first", key=lambda one: one.href)
     opened, skipped = open_sources(sources, **opening)
     cube = join_sources(opened, time_dim=opening["time_dim"], **joining)
-    fields: dict[str, Any] = {
+    fields: JsonObject = {
         "after": int(cube.dataset.sizes.get(plan.dim, 0)),
         "appended": tuple(one for one in cube.items if absolute_url(one.href) not in published.files),
         "references": cube.dataset.vzarr.references,

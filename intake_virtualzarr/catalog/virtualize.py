@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr.arrays.tree import tree_of_scan
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.open_mfdataset import join_datasets, opened_dataset, skipped_scans
 from intake_virtualzarr.datasets.virtual_dataset import name_set
 from intake_virtualzarr.errors import IngestError, JoinError
 from intake_virtualzarr.formats.scan_batches import scan_paths
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.stac.find_sources import find_sources
 from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
@@ -299,9 +300,7 @@ def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
     return [str(name) for name in one.data_vars if name in other.data_vars and dim in one[name].dims]
 
 
-def _joined(
-    datasets: list[xr.Dataset], combine: str | None, concat_dim: str, options: dict[str, Any]
-) -> xr.Dataset:
+def _joined(datasets: list[xr.Dataset], combine: str | None, concat_dim: str, options: JsonObject) -> xr.Dataset:
     if len(datasets) == 1:
         return join_datasets(datasets, **options)
     if combine is None:
@@ -338,9 +337,7 @@ def _promoted(dataset: xr.Dataset, dim: str) -> xr.Dataset:
     return _expanded(dataset.drop_vars(dim), dim, np.asarray(scalar)[()], dict(scalar.attrs), encoding)
 
 
-def _expanded(
-    dataset: xr.Dataset, dim: str, moment: Any, attrs: dict[str, Any], encoding: dict[str, Any] | None = None
-) -> xr.Dataset:
+def _expanded(dataset: xr.Dataset, dim: str, moment: Any, attrs: JsonObject, encoding: JsonObject | None = None) -> xr.Dataset:
     static = {
         name
         for variable in dataset.variables.values()

@@ -95,6 +95,4 @@ def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:
         return
     last, first = there.indexes[dim][-1], more.indexes[dim][0]
     if not first > last:
-        raise HierarchyError(
-            f"{store}: {dim!r} ends at {last}, and the new files begin at {first}; append only what comes after"
-        )
+        raise HierarchyError(f"{store}: {dim!r} ends at {last}, and the new files begin at {first}; append only what comes after")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = [
@@ -43,7 +44,7 @@ def add_storage_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
+def storage_options(options: argparse.Namespace) -> JsonObject | None:
     """Read ``--storage-options``.
 
     Raises
@@ -67,9 +68,7 @@ def storage_options(options: argparse.Namespace) -> dict[str, Any] | None:
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what to scan; `find_items` reads it."""
-    parser.add_argument(
-        "sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files"
-    )
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="STAC API (with --collection), STAC documents, or data files")
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +96,7 @@ def _bbox(text: str) -> list[float]:
     return values
 
 
-def search_options(options: argparse.Namespace) -> dict[str, Any]:
+def search_options(options: argparse.Namespace) -> JsonObject:
     """Return the keyword arguments that select items."""
     names = ("asset", "datetime", "bbox", "duplicates")
     return {name: value for name in names if (value := getattr(options, name)) is not None}

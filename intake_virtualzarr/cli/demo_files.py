@@ -6,12 +6,12 @@ import datetime as dt
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from intake_virtualzarr._typing import AnyArray, JsonObject
 from intake_virtualzarr.errors import MissingExtraError
 
 __all__ = ["DAYS", "FIRST_DAY", "ODD_CHUNKS_DAY", "ODD_SCALE_DAY", "day_dataset", "day_name", "write_files"]
@@ -56,14 +56,14 @@ _LAT = {"standard_name": "latitude", "units": "degrees_north", "axis": "Y"}
 _LON = {"standard_name": "longitude", "units": "degrees_east", "axis": "X"}
 
 
-def _temperature(day: int, lat: npt.NDArray[Any], lon: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _temperature(day: int, lat: AnyArray, lon: AnyArray) -> npt.NDArray[np.float64]:
     random = np.random.default_rng(20240101 + day)
     wave = 2.0 * np.sin(np.radians(3 * lon - 12 * day)) * np.cos(np.radians(2 * lat))
     front = 1.5 * np.tanh((lat + 20 * np.sin(np.radians(2 * lon + 5 * day))) / 8)
     return 29.0 * np.cos(np.radians(lat)) ** 2 - 1.0 + wave + front + random.normal(0.0, 0.8, SHAPE)  # type: ignore[no-any-return]
 
 
-def _land(lat: npt.NDArray[Any], lon: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _land(lat: AnyArray, lon: AnyArray) -> npt.NDArray[np.bool_]:
     """Three round continents and an ice cap."""
     land = np.broadcast_to(lat < -75, SHAPE).copy()
     for centre, middle, radius in ((15, 20, 28), (45, 100, 30), (0, 290, 24)):
@@ -100,7 +100,7 @@ def write_files(directory: Path, step: Callable[[int], None] = lambda _: None) -
     return paths
 
 
-def _encoding(day: int) -> dict[str, dict[str, Any]]:
+def _encoding(day: int) -> dict[str, JsonObject]:
     packing = {"dtype": "int16", "_FillValue": FILL, "add_offset": np.float32(15.0)}
     scale = np.float32(ODD_SCALE if day == ODD_SCALE_DAY else SCALE)
     storage = {

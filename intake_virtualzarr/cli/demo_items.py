@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.demo_files import DAYS, FIRST_DAY
 
 __all__ = ["COLLECTION", "write_stac"]
@@ -41,7 +41,7 @@ def write_stac(paths: list[Path], directory: Path) -> tuple[Path, Path]:
     return collection, _write(directory / "items.json", feature_collection)
 
 
-def _write(path: Path, document: dict[str, Any]) -> Path:
+def _write(path: Path, document: JsonObject) -> Path:
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -50,7 +50,7 @@ def _moment(day: int, hour: int) -> str:
     return f"{FIRST_DAY + dt.timedelta(day)}T{hour:02}:00:00Z"
 
 
-def _collection(links: list[dict[str, Any]]) -> dict[str, Any]:
+def _collection(links: list[JsonObject]) -> JsonObject:
     return {
         "type": "Collection",
         "stac_version": "1.1.0",
@@ -66,7 +66,7 @@ def _collection(links: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _item(day: int, path: Path) -> dict[str, Any]:
+def _item(day: int, path: Path) -> JsonObject:
     asset = {
         "href": path.absolute().as_uri(),
         "type": "application/x-netcdf",

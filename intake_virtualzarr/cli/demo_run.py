@@ -15,6 +15,7 @@ from typing import Any
 import intake
 import xarray as xr
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.arrays.repr_html import size_text
 from intake_virtualzarr.catalog.ingest import IngestReport, ingest
 from intake_virtualzarr.cli.demo_api import find_rustac, stac_api
@@ -57,7 +58,7 @@ class DemoReport:
     catalog: str
     """The Intake catalog file."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return the fields as plain values."""
         return asdict(self)
 
@@ -116,9 +117,7 @@ def _prepare(directory: Path) -> None:
         raise VirtualZarrError(f"{directory}: is a file; give the demo a directory")
     if directory.exists() and any(directory.iterdir()):
         if not (directory / MARKER).exists():
-            raise VirtualZarrError(
-                f"{directory}: is not empty and was not made by the demo; give an empty or a new directory"
-            )
+            raise VirtualZarrError(f"{directory}: is not empty and was not made by the demo; give an empty or a new directory")
         for name in ("data", "stac", "catalog"):
             shutil.rmtree(directory / name, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.arguments import (
     Subparsers,
     add_json,
@@ -32,9 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from intake_virtualzarr.drivers.resolve import stores_of
 
     access = storage_options(options)
-    reports = [
-        _report(name, url, arguments.get("format"), access) for name, url, arguments in stores_of(options.target, access)
-    ]
+    reports = [_report(name, url, arguments.get("format"), access) for name, url, arguments in stores_of(options.target, access)]
     if options.json:
         print_json(reports)
         return 0
@@ -43,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(name: str, url: str, format_: str | None, access: Any) -> dict[str, Any]:
+def _report(name: str, url: str, format_: str | None, access: Any) -> JsonObject:
     from intake_virtualzarr.datasets.check_sources import tree_sources
     from intake_virtualzarr.formats.open import open_tree
     from intake_virtualzarr.store.store import VirtualZarrStore
@@ -68,7 +67,7 @@ def _report(name: str, url: str, format_: str | None, access: Any) -> dict[str, 
     }
 
 
-def _variable(variable: Any, mode: str) -> dict[str, Any]:
+def _variable(variable: Any, mode: str) -> JsonObject:
     from intake_virtualzarr.arrays.array import VirtualZarrArray
 
     about = {
@@ -86,7 +85,7 @@ def _variable(variable: Any, mode: str) -> dict[str, Any]:
     }
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: JsonObject) -> None:
     from intake_virtualzarr.arrays.repr_html import size_text
 
     print_text(f"{report['name']}: {report['url']}" if report["name"] else report["url"])

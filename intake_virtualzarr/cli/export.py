@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.arguments import (
     Subparsers,
     add_json,
@@ -43,9 +44,7 @@ def run(options: argparse.Namespace) -> int:
     _check_place(options)
     data: Any
     if options.group is not None:
-        data = open_virtual_dataset(
-            options.store, group=options.group, drop_variables=options.drop, storage_options=access
-        )
+        data = open_virtual_dataset(options.store, group=options.group, drop_variables=options.drop, storage_options=access)
     else:
         data = open_virtual_datatree(options.store, drop_variables=options.drop, storage_options=access)
     plain = plain_store(data, {"kerchunk": "kerchunk", "icechunk": "Icechunk"}[options.format])
@@ -83,13 +82,11 @@ def _check_place(options: argparse.Namespace) -> None:
         raise HierarchyError(f"{options.out}: is there already; choose another place, or --overwrite")
 
 
-def _written(data: Any, options: argparse.Namespace, access: Any) -> dict[str, Any]:
+def _written(data: Any, options: argparse.Namespace, access: Any) -> JsonObject:
     if options.format == "kerchunk":
         data.vzarr.to_kerchunk(options.out)
         return {}
     from intake_virtualzarr.datasets.icechunk_repository import commit_references
 
-    committed = commit_references(
-        data, options.out, message=options.message, overwrite=options.overwrite, storage_options=access
-    )
+    committed = commit_references(data, options.out, message=options.message, overwrite=options.overwrite, storage_options=access)
     return {"snapshot": committed.snapshot, "prefixes": list(committed.prefixes)}

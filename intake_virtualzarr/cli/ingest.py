@@ -22,9 +22,7 @@ __all__ = ["add_parser", "run"]
 
 def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
-    parser = subparsers.add_parser(
-        "ingest", help="scan the files of a search, join them, and publish them as one virtual store"
-    )
+    parser = subparsers.add_parser("ingest", help="scan the files of a search, join them, and publish them as one virtual store")
     add_sources(parser)
     parser.add_argument("--to", required=True, metavar="DIR", help="directory or URL of the catalog that is written")
     parser.add_argument("--name", required=True, help="name of the entry, and id of the STAC object")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.arguments import (
     Subparsers,
     add_json,
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     with progress_bar("scanning", len(paths), None) as step:
         results = scan_many(paths, format=options.format, storage_options=access, progress=step)
     failed = False
-    reports: list[dict[str, Any]] = []
+    reports: list[JsonObject] = []
     for path, result in zip(paths, results, strict=True):
         if isinstance(result, Exception):
             print(f"error: {result}", file=sys.stderr)
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _report(scanned: ScannedFile) -> dict[str, Any]:
+def _report(scanned: ScannedFile) -> JsonObject:
     return {
         "format": scanned.format,
         "size": scanned.source.size,
@@ -71,7 +72,7 @@ def _report(scanned: ScannedFile) -> dict[str, Any]:
     }
 
 
-def _array(array: ScannedArray) -> dict[str, Any]:
+def _array(array: ScannedArray) -> JsonObject:
     stored = array.segments[0].stored if array.segments else None
     return {
         "dims": list(array.dims),

@@ -39,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
         fields = ("item_id", "collection", "asset_key", "href", "media_type", "size")
         times = [one.time and one.time.isoformat() for one in sources]
         print_json(
-            [
-                {**{name: getattr(one, name) for name in fields}, "datetime": time}
-                for one, time in zip(sources, times, strict=True)
-            ]
+            [{**{name: getattr(one, name) for name in fields}, "datetime": time} for one, time in zip(sources, times, strict=True)]
         )
         return 0
     rows = [(one.label, one.time or "", "" if one.size is None else size_text(one.size), one.href) for one in sources]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.arguments import (
     Subparsers,
     add_json,
@@ -115,7 +116,7 @@ def _print(report: UpdateReport) -> None:
         print_text("would write:" if would else "wrote:", *(f"  {name}" for name in report.written))
 
 
-def _plain(report: UpdateReport) -> dict[str, Any]:
+def _plain(report: UpdateReport) -> JsonObject:
     names = ("directory", "name", "action", "dim", "before", "after", "found", "unchanged", "references", "written", "dry_run")
     sources = [
         {

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numcodecs
 import numpy as np
-import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, Attrs, DType
 from intake_virtualzarr.codecs.registry import ArrayDecoder, register_array
 from intake_virtualzarr.errors import CodecError
 
 __all__: list[str] = []
 
 
-def _native(text: Any, otherwise: np.dtype[Any]) -> np.dtype[Any]:
+def _native(text: Any, otherwise: DType) -> DType:
     try:
         return np.dtype(text if text is not None else otherwise).newbyteorder("=")
     except TypeError as exc:
         raise CodecError(f"data type {text!r} of a codec is unknown") from exc
 
 
-def _number(configuration: Mapping[str, Any], name: str, codec: str) -> Any:
+def _number(configuration: Attrs, name: str, codec: str) -> Any:
     value = configuration.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CodecError(f"codec {codec!r}: {name} is {value!r}, expected a number")
     return value
 
 
-def _step(codec: Any, dtype: np.dtype[Any], decoded: np.dtype[Any], encoded: np.dtype[Any]) -> ArrayDecoder:
+def _step(codec: Any, dtype: DType, decoded: DType, encoded: DType) -> ArrayDecoder:
     if decoded != dtype:
         raise CodecError(f"codec {codec.codec_id!r} decodes to {decoded}, the array has {dtype}")
 
-    def undo(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def undo(values: AnyArray) -> AnyArray:
         flat = np.ascontiguousarray(values).reshape(-1)
         return np.asarray(codec.decode(flat)).reshape(values.shape).astype(dtype, copy=False)
 
@@ -41,7 +40,7 @@ def _step(codec: Any, dtype: np.dtype[Any], decoded: np.dtype[Any], encoded: np.
 
 
 @register_array("numcodecs.fixedscaleoffset")
-def _fixed_scale_offset(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder:
+def _fixed_scale_offset(configuration: Attrs, dtype: DType) -> ArrayDecoder:
     decoded = _native(configuration.get("dtype"), dtype)
     encoded = _native(configuration.get("astype"), decoded)
     offset, scale = (_number(configuration, name, "fixedscaleoffset") for name in ("offset", "scale"))
@@ -50,14 +49,14 @@ def _fixed_scale_offset(configuration: Mapping[str, Any], dtype: np.dtype[Any]) 
 
 
 @register_array("numcodecs.delta")
-def _delta(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder:
+def _delta(configuration: Attrs, dtype: DType) -> ArrayDecoder:
     decoded = _native(configuration.get("dtype"), dtype)
     encoded = _native(configuration.get("astype"), decoded)
     return _step(numcodecs.Delta(dtype=decoded, astype=encoded), dtype, decoded, encoded)
 
 
 @register_array("numcodecs.quantize")
-def _quantize(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder:
+def _quantize(configuration: Attrs, dtype: DType) -> ArrayDecoder:
     decoded = _native(configuration.get("dtype"), dtype)
     encoded = _native(configuration.get("astype"), decoded)
     codec = numcodecs.Quantize(digits=_number(configuration, "digits", "quantize"), dtype=decoded, astype=encoded)
@@ -65,11 +64,11 @@ def _quantize(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDe
 
 
 @register_array("numcodecs.bitround")
-def _bitround(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder:
+def _bitround(configuration: Attrs, dtype: DType) -> ArrayDecoder:
     return lambda values: values, dtype  # the rounded bits are gone; decoding does nothing
 
 
 @register_array("numcodecs.astype")
-def _astype(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder:
+def _astype(configuration: Attrs, dtype: DType) -> ArrayDecoder:
     decoded, encoded = _native(configuration.get("decode_dtype"), dtype), _native(configuration.get("encode_dtype"), dtype)
     return _step(numcodecs.AsType(encode_dtype=encoded, decode_dtype=decoded), dtype, decoded, encoded)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
 from intake_virtualzarr.errors import CodecError
 
@@ -15,10 +12,10 @@ __all__: list[str] = []
 
 
 @register_layout("bytes")
-def _bytes(configuration: Mapping[str, Any]) -> LayoutDecoder:
+def _bytes(configuration: Attrs) -> LayoutDecoder:
     big = configuration.get("endian") == "big"
 
-    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
         dtype = chunk.dtype.newbyteorder(">") if big else chunk.dtype.newbyteorder("<")
         size = memoryview(data).nbytes
         if size != chunk.nbytes:
@@ -30,12 +27,12 @@ def _bytes(configuration: Mapping[str, Any]) -> LayoutDecoder:
 
 
 @register_layout("vlen-utf8")
-def _vlen_utf8(configuration: Mapping[str, Any]) -> LayoutDecoder:
+def _vlen_utf8(configuration: Attrs) -> LayoutDecoder:
     from numcodecs import VLenUTF8
 
     codec = VLenUTF8()
 
-    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
         values = np.asarray(codec.decode(bytes(data)), dtype=object)
         if values.size != int(np.prod(chunk.shape, dtype=np.int64)):
             raise CodecError(f"chunk holds {values.size} strings, expected {chunk.shape}")
@@ -45,12 +42,12 @@ def _vlen_utf8(configuration: Mapping[str, Any]) -> LayoutDecoder:
 
 
 @register_layout("numcodecs.json2")
-def _json(configuration: Mapping[str, Any]) -> LayoutDecoder:
+def _json(configuration: Attrs) -> LayoutDecoder:
     from numcodecs import JSON
 
     codec = JSON(**configuration)
 
-    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
         if chunk.dtype.kind != "O":
             raise CodecError(f"JSON holds text here, the array has {chunk.dtype}")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numcodecs import blosc
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Attrs, Shape
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 
@@ -34,7 +34,7 @@ _fast = _libdeflate()
 
 
 @register_bytes("numcodecs.zlib")
-def _zlib(_configuration: Mapping[str, Any]) -> BytesDecoder:
+def _zlib(_configuration: Attrs) -> BytesDecoder:
     return _inflate
 
 
@@ -53,7 +53,7 @@ def _inflate(data: Buffer, chunk: ChunkSpec) -> Buffer:
 
 @register_bytes("gzip")
 @register_bytes("numcodecs.gzip")
-def _gzip(_configuration: Mapping[str, Any]) -> BytesDecoder:
+def _gzip(_configuration: Attrs) -> BytesDecoder:
     import gzip
 
     def decode(data: Buffer, _chunk: ChunkSpec) -> Buffer:
@@ -67,7 +67,7 @@ def _gzip(_configuration: Mapping[str, Any]) -> BytesDecoder:
 
 @register_bytes("hdf5.shuffle")
 @register_bytes("numcodecs.shuffle")
-def _shuffle(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _shuffle(configuration: Attrs) -> BytesDecoder:
     size = int(configuration.get("elementsize", 4))
     if size < 1:
         raise CodecError(f"shuffle with elements of {size} bytes")
@@ -105,9 +105,7 @@ def weave(planes: npt.NDArray[np.uint8], out: npt.NDArray[np.uint8]) -> None:
             out[start : start + step, ..., k] = planes[k, start : start + step]
 
 
-def unshuffle_into(
-    data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any], *, big: bool
-) -> None:
+def unshuffle_into(data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: AnyArray, *, big: bool) -> None:
     """Undo the byte shuffle of numbers straight into the place where they belong.
 
     Parameters
@@ -131,9 +129,7 @@ def unshuffle_into(
     size = target.dtype.itemsize
     raw = np.frombuffer(data, dtype=np.uint8)
     if raw.size != prod(shape) * size:
-        raise CodecError(
-            f"chunk decodes to {raw.size} bytes, expected {prod(shape) * size} for {shape} {target.dtype}"
-        )
+        raise CodecError(f"chunk decodes to {raw.size} bytes, expected {prod(shape) * size} for {shape} {target.dtype}")
     if raw.size <= WOVEN_BY_BLOSC and big is not np.little_endian and raw.size:
         values = np.frombuffer(_through_blosc(raw, size), target.dtype).reshape(shape)
         target[...] = values if inside is None else values[inside]
@@ -183,7 +179,7 @@ _FRAME = struct.Struct("<4B5i")
 
 
 @register_bytes("numcodecs.fletcher32")
-def _fletcher32(_configuration: Mapping[str, Any]) -> BytesDecoder:
+def _fletcher32(_configuration: Attrs) -> BytesDecoder:
     codec = numcodecs.Fletcher32()
 
     def decode(data: Buffer, _chunk: ChunkSpec) -> Buffer:
@@ -199,7 +195,7 @@ DAMAGE = (RuntimeError, ValueError, OSError, IndexError, SystemError, MemoryErro
 """What numcodecs raises for damaged chunks; the last four come from sizes in their headers that are not true."""
 
 
-def _blosc(_configuration: Mapping[str, Any]) -> BytesDecoder:
+def _blosc(_configuration: Attrs) -> BytesDecoder:
     inner = _from_numcodecs(lambda _: numcodecs.Blosc())({})
 
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
@@ -213,8 +209,8 @@ def _blosc(_configuration: Mapping[str, Any]) -> BytesDecoder:
     return decode
 
 
-def _from_numcodecs(make: Callable[[Mapping[str, Any]], Any]) -> Callable[[Mapping[str, Any]], BytesDecoder]:
-    def factory(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _from_numcodecs(make: Callable[[Attrs], Any]) -> Callable[[Attrs], BytesDecoder]:
+    def factory(configuration: Attrs) -> BytesDecoder:
         codec = make(configuration)
         # numcodecs' compressors keep state between calls in some releases; one lock a pipeline is cheap beside them
         lock = threading.Lock()
@@ -235,6 +231,8 @@ register_bytes("zstd")(_from_numcodecs(lambda _: numcodecs.Zstd()))
 register_bytes("numcodecs.zstd")(_from_numcodecs(lambda _: numcodecs.Zstd()))
 register_bytes("blosc")(_blosc)
 register_bytes("numcodecs.blosc")(_blosc)
+
+
 def _checksum(name: str, codec: type[Any], **fixed: Any) -> None:
     """A checksum of numcodecs, stored before or after the bytes; compared and removed."""
     register_bytes(name)(_from_numcodecs(lambda c: codec(**{**fixed, **c})))

@@ -6,12 +6,13 @@ The rules and the order of steps are those of CF conventions 8.1 and 2.5.1, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from intake_virtualzarr._typing import AnyArray, Attrs, DType
 
 __all__ = ["PACKING_ATTRIBUTES", "Packing", "is_duration", "is_time_units"]
 
@@ -24,7 +25,7 @@ def is_time_units(units: object) -> bool:
     return isinstance(units, str) and " since " in units
 
 
-def is_duration(attrs: Mapping[str, Any]) -> bool:
+def is_duration(attrs: Attrs) -> bool:
     """Whether numbers are durations: xarray writes the data type to decode them into beside their ``units``."""
     return str(attrs.get("dtype", "")).startswith("timedelta64") and isinstance(attrs.get("units"), str)
 
@@ -33,7 +34,7 @@ def is_duration(attrs: Mapping[str, Any]) -> bool:
 class Packing:
     """How stored values become values: reinterpret, mask, cast, scale, shift."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type in which the arithmetic is done, and of the result."""
     unsigned: bool | None = None
     """True: signed integers are read as unsigned; False: unsigned as signed; None: neither."""
@@ -45,7 +46,7 @@ class Packing:
     """Added after the factor, or None for no addition."""
 
     @classmethod
-    def from_attrs(cls, attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> Packing | None:
+    def from_attrs(cls, attrs: Attrs, dtype: DType) -> Packing | None:
         """Read the packing attributes of a numeric variable.
 
         Parameters
@@ -87,13 +88,13 @@ class Packing:
             None if offset is None else float(offset),
         )
 
-    def decode(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def decode(self, stored: AnyArray) -> AnyArray:
         """Decode stored values; the result is a new array."""
         out = np.empty(stored.shape, dtype=self.dtype)
         self.decode_into(stored, out)
         return out
 
-    def decode_into(self, stored: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    def decode_into(self, stored: AnyArray, out: AnyArray) -> None:
         """Decode stored values into an array of this packing's data type and the same shape."""
         values = stored
         if self.unsigned is not None and values.dtype.kind in "iu":
@@ -126,7 +127,7 @@ def _number(value: object) -> np.generic | None:
     return number
 
 
-def _unsigned(attr: object, dtype: np.dtype[Any]) -> bool | None:
+def _unsigned(attr: object, dtype: DType) -> bool | None:
     # xarray: "true" on signed integers reads them as unsigned, "false" on unsigned ones as signed (OPeNDAP); else no effect.
     text = str(attr)
     if dtype.kind == "i" and text == "true":
@@ -136,7 +137,7 @@ def _unsigned(attr: object, dtype: np.dtype[Any]) -> bool | None:
     return None
 
 
-def _markers(attrs: Mapping[str, Any], dtype: np.dtype[Any], raw: np.dtype[Any]) -> list[Any]:
+def _markers(attrs: Attrs, dtype: DType, raw: DType) -> list[Any]:
     """Missing-value markers; NaN does not count (xarray drops it: NaN is missing without a marker).
 
     ``_FillValue`` is given in the stored data type and follows ``_Unsigned``; ``missing_value`` is compared as it is given.
@@ -152,14 +153,14 @@ def _listed(value: Any) -> list[Any]:
     return [v for v in values if np.asarray(v).dtype.kind in "iuf" and not np.isnan(v)]
 
 
-def _reinterpreted(value: Any, dtype: np.dtype[Any], raw: np.dtype[Any]) -> Any:
+def _reinterpreted(value: Any, dtype: DType, raw: DType) -> Any:
     whole, info = int(value), np.iinfo(dtype)
     if whole != value or not info.min <= whole <= info.max:
         return value
     return int(np.array(whole, dtype).view(raw))
 
 
-def _as_stored(value: Any, raw: np.dtype[Any]) -> int | float | None:
+def _as_stored(value: Any, raw: DType) -> int | float | None:
     """A missing-value marker as a number of the data type ``raw``; None if no stored value can equal it."""
     if raw.kind == "f":
         number = float(value)
@@ -172,7 +173,7 @@ def _as_stored(value: Any, raw: np.dtype[Any]) -> int | float | None:
     return whole if info.min <= whole <= info.max else None
 
 
-def _packed_dtype(raw: np.dtype[Any], scale: np.generic | None, offset: np.generic | None) -> np.dtype[Any]:
+def _packed_dtype(raw: DType, scale: np.generic | None, offset: np.generic | None) -> DType:
     """The choice of ``xarray.coding.variables._choose_float_dtype`` with scale_factor or add_offset present.
 
     Except that a scale factor that is an integer gives float64: xarray decodes into its type, which may hold neither NaN nor
@@ -188,7 +189,7 @@ def _packed_dtype(raw: np.dtype[Any], scale: np.generic | None, offset: np.gener
     return scale.dtype if scale.dtype.kind == "f" else np.dtype("f8")
 
 
-def _masked_dtype(raw: np.dtype[Any]) -> np.dtype[Any]:
+def _masked_dtype(raw: DType) -> DType:
     """The choice of ``xarray.core.dtypes.maybe_promote``: small integers fit float32 exactly."""
     if raw.kind == "f":
         return raw

@@ -7,13 +7,13 @@ C-Blosc2 documentation, "Blosc2 Contiguous Frame Format" and "B2ND Metalayer".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.hdf5_szip_zfp import imagecodecs_for
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
@@ -29,7 +29,7 @@ ZEROS, NANS = 1, 2
 
 
 @register_bytes("hdf5.blosc2")
-def _blosc2(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _blosc2(configuration: Attrs) -> BytesDecoder:
     codecs = imagecodecs_for("blosc2")
 
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from struct import error as StructError
 from struct import unpack_from
-from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import FormatError
 
 __all__ = ["Datatype", "Member", "parse_datatype"]
@@ -134,7 +134,7 @@ def _parse(buf: bytes, pos: int, depth: int) -> tuple[Datatype, int]:
 
 type _Bits = tuple[int, int, int, int, int, int]
 """Version, three bytes of class bits, size, depth."""
-type _Read = tuple[dict[str, Any], int]
+type _Read = tuple[JsonObject, int]
 
 
 def _check_bits(kind: str, offset: int, precision: int, size: int) -> None:
@@ -173,7 +173,7 @@ def _string(buf: bytes, pos: int, bits: _Bits) -> _Read:
     return _text(bits[1]), pos
 
 
-def _text(flags: int) -> dict[str, Any]:
+def _text(flags: int) -> JsonObject:
     padding = flags & 15
     if padding >= len(PADDINGS):
         raise FormatError(f"string padding {padding} is unknown")

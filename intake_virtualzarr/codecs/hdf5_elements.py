@@ -6,7 +6,7 @@ h5py shows it: integers of odd precision, space-padded strings, padded or mixed-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, Attrs, DType
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype, parse_datatype
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
 from intake_virtualzarr.codecs.spec import CodecSpec
@@ -33,7 +34,7 @@ MAX_SIZE = 2**31 - 1
 class Storage:
     """How elements of a datatype are stored, and what they are shown as."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type of the values, native byte order; of the base type for array datatypes."""
     codec: CodecSpec
     """Array-to-bytes codec."""
@@ -64,7 +65,7 @@ def storage_of(datatype: Datatype) -> Storage:
     return Storage(dtype, codec, datatype.size, inner)
 
 
-def _is_big(dtype: np.dtype[Any]) -> bool:
+def _is_big(dtype: DType) -> bool:
     if dtype.names is not None:
         return False  # compounds that NumPy reads as they lie are little-endian throughout
     return dtype.base.byteorder == ">"
@@ -74,7 +75,7 @@ def _order(datatype: Datatype) -> str:
     return ">" if datatype.big else "<"
 
 
-def _as_it_lies(datatype: Datatype) -> np.dtype[Any] | None:
+def _as_it_lies(datatype: Datatype) -> DType | None:
     """The dtype with which NumPy reads the bytes as they are; None if they must be converted."""
     kind, size = datatype.kind, datatype.size
     if kind in ("integer", "bitfield"):
@@ -100,8 +101,8 @@ def _as_it_lies(datatype: Datatype) -> np.dtype[Any] | None:
     return None
 
 
-def _struct_as_it_lies(datatype: Datatype) -> np.dtype[Any] | None:
-    fields: list[tuple[str, np.dtype[Any]]] = []
+def _struct_as_it_lies(datatype: Datatype) -> DType | None:
+    fields: list[tuple[str, DType]] = []
     at = 0
     for member in datatype.members:
         assert member.type is not None
@@ -143,7 +144,7 @@ def _is_complex(datatype: Datatype) -> bool:
     return names == ("r", "i") and real.offset == 0 and imaginary.offset == a.size and datatype.size == 2 * a.size
 
 
-def _opaque_dtype(datatype: Datatype) -> np.dtype[Any]:
+def _opaque_dtype(datatype: Datatype) -> DType:
     if datatype.tag.startswith("NUMPY:"):
         try:
             dtype = np.dtype(datatype.tag.removeprefix("NUMPY:"))
@@ -155,7 +156,7 @@ def _opaque_dtype(datatype: Datatype) -> np.dtype[Any]:
 
 
 @lru_cache(maxsize=1024)
-def native_dtype(datatype: Datatype) -> np.dtype[Any]:
+def native_dtype(datatype: Datatype) -> DType:
     """The data type in which values are shown: native byte order, no padding.
 
     Raises
@@ -200,7 +201,7 @@ _DESCRIPTIONS = {
 }
 
 
-def _float_dtype(datatype: Datatype) -> np.dtype[Any]:
+def _float_dtype(datatype: Datatype) -> DType:
     if _is_ieee(datatype):
         return np.dtype(f"f{datatype.size}")
     if datatype.tag == "vax":
@@ -217,7 +218,7 @@ def _float_dtype(datatype: Datatype) -> np.dtype[Any]:
     raise UnsupportedError(f"floats of {exponent} exponent and {mantissa} mantissa bits, which NumPy lacks")
 
 
-def _struct_dtype(datatype: Datatype) -> np.dtype[Any]:
+def _struct_dtype(datatype: Datatype) -> DType:
     fields: list[Any] = []
     for member in datatype.members:
         assert member.type is not None
@@ -234,7 +235,7 @@ def _struct_dtype(datatype: Datatype) -> np.dtype[Any]:
     return dtype
 
 
-def convert(datatype: Datatype, raw: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+def convert(datatype: Datatype, raw: npt.NDArray[np.uint8]) -> AnyArray:
     """Convert stored elements.
 
     Parameters
@@ -269,7 +270,7 @@ def _bits(words: npt.NDArray[np.uint64], at: int, size: int) -> npt.NDArray[np.u
     return (words >> np.uint64(at)) & mask
 
 
-def _convert_integer(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_integer(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     values = _bits(_words(raw, big=datatype.big), datatype.offset, datatype.precision)
     if datatype.signed:
         shift = np.int64(64 - datatype.precision)
@@ -277,7 +278,7 @@ def _convert_integer(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.d
     return values.astype(dtype)
 
 
-def _convert_float(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_float(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     sign_at, exp_at, exp_size, man_at, man_size, bias, _ = datatype.float_format
     words = _words(raw, big=datatype.big)
     exponent = _bits(words, exp_at, exp_size).astype(np.int64)
@@ -294,7 +295,7 @@ def _convert_float(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dty
         return values.astype(dtype)
 
 
-def _convert_string(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_string(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     if datatype.padding == "spacepad":
         # HDF5 cuts the spaces at the end; bytes before them stay
         tail = np.logical_and.accumulate((raw == ord(" "))[:, ::-1], axis=1)[:, ::-1]
@@ -303,12 +304,12 @@ def _convert_string(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dt
     return np.where(tail, np.uint8(0), raw).view(dtype)[:, 0]
 
 
-def _convert_enum(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_enum(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     assert datatype.base is not None
     return convert(datatype.base, raw).astype(dtype)
 
 
-def _convert_compound(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_compound(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     if dtype.names is None:  # complex numbers of odd parts
         real, imaginary = (m for m in datatype.members)
         assert real.type is not None
@@ -326,7 +327,7 @@ def _convert_compound(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.
     return out
 
 
-def _convert_complex(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _convert_complex(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType) -> AnyArray:
     assert datatype.base is not None
     out = np.empty(raw.shape[0], dtype)
     out.real = convert(datatype.base, raw[:, : datatype.base.size])
@@ -334,7 +335,7 @@ def _convert_complex(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: np.d
     return out
 
 
-_CONVERTERS: dict[str, Callable[[Datatype, npt.NDArray[np.uint8], np.dtype[Any]], npt.NDArray[Any]]] = {
+_CONVERTERS: dict[str, Callable[[Datatype, npt.NDArray[np.uint8], DType], AnyArray]] = {
     "integer": _convert_integer,
     "bitfield": _convert_integer,
     "float": _convert_float,
@@ -346,13 +347,13 @@ _CONVERTERS: dict[str, Callable[[Datatype, npt.NDArray[np.uint8], np.dtype[Any]]
 
 
 @register_layout("hdf5.datatype")
-def _hdf5_datatype(configuration: Mapping[str, Any]) -> LayoutDecoder:
+def _hdf5_datatype(configuration: Attrs) -> LayoutDecoder:
     try:
         datatype = parse_datatype(bytes.fromhex(configuration["message"]))
     except (KeyError, TypeError, ValueError) as exc:
         raise CodecError(f"codec 'hdf5.datatype' has no readable datatype message ({exc})") from exc
 
-    def decode(data: Buffer, chunk: ChunkSpec) -> npt.NDArray[Any]:
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
         raw = np.frombuffer(data, np.uint8)
         if raw.size != chunk.nbytes:
             raise CodecError(f"chunk decodes to {raw.size} bytes, expected {chunk.nbytes} for {chunk.shape}")

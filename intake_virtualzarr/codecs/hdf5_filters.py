@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numcodecs
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 
@@ -27,7 +27,7 @@ MAX_EXPANSION = 2**32
 
 
 @register_bytes("hdf5.lzf")
-def _lzf(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _lzf(configuration: Attrs) -> BytesDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
         if fast_lzf is not None and chunk.nbytes:
             try:
@@ -105,7 +105,7 @@ def _zstd_block(block: bytes, size: int) -> bytes:
 
 
 @register_bytes("hdf5.lz4")
-def _lz4(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _lz4(configuration: Attrs) -> BytesDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
         raw = bytes(data)
         total, block = int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:12], "big")
@@ -151,7 +151,7 @@ _DECOMPRESSORS = {"lz4": _lz4_block, "zstd": _zstd_block}
 
 
 @register_bytes("hdf5.bitshuffle")
-def _bitshuffle(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _bitshuffle(configuration: Attrs) -> BytesDecoder:
     size = int(configuration["elementsize"])
     given = int(configuration.get("blocksize") or 0)
     compressor = configuration.get("compressor")

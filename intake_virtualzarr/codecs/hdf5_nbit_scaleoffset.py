@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray, Attrs, DType
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 
@@ -75,7 +76,7 @@ def _element_size(parms: Sequence[int], pos: int) -> int:
 
 
 @register_bytes("hdf5.nbit")
-def _nbit(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _nbit(configuration: Attrs) -> BytesDecoder:
     parms = [int(v) for v in configuration["parameters"]]
     if parms[1]:
         return lambda data, chunk: data
@@ -121,7 +122,7 @@ FLOAT_DECIMAL, FLOAT_BINARY, INTEGER = 0, 1, 2
 
 
 @register_bytes("hdf5.scaleoffset")
-def _scaleoffset(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _scaleoffset(configuration: Attrs) -> BytesDecoder:
     parms = [int(v) for v in configuration["parameters"]]
     kind, factor, count, _, size, sign, order, has_fill = parms[:8]
     if size not in (1, 2, 4, 8) or kind not in (FLOAT_DECIMAL, INTEGER):
@@ -156,7 +157,7 @@ def _scaleoffset(configuration: Mapping[str, Any]) -> BytesDecoder:
     return decode
 
 
-def _unpack(packed: npt.NDArray[np.uint8], count: int, bits: int, size: int) -> npt.NDArray[Any]:
+def _unpack(packed: npt.NDArray[np.uint8], count: int, bits: int, size: int) -> AnyArray:
     """Numbers of a few bits as unsigned integers."""
     if packed.size * 8 < count * bits:
         raise CodecError(f"scaleoffset chunk holds fewer than {count} numbers of {bits} bits")
@@ -166,7 +167,7 @@ def _unpack(packed: npt.NDArray[np.uint8], count: int, bits: int, size: int) -> 
     return np.packbits(wide, axis=1).view(f">u{size}")[:, 0].astype(f"<u{size}")
 
 
-def _restore(numbers: npt.NDArray[Any], bits: int, low: bytes, dtype: np.dtype[Any], factor: int, fill: Any) -> npt.NDArray[Any]:
+def _restore(numbers: AnyArray, bits: int, low: bytes, dtype: DType, factor: int, fill: Any) -> AnyArray:
     marked = None if fill is None else numbers == numbers.dtype.type((1 << bits) - 1)
     if dtype.kind == "f":
         minimum = np.frombuffer(low[: dtype.itemsize], dtype)[0]

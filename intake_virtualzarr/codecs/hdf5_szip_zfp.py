@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError, MissingExtraError
 
@@ -24,7 +24,7 @@ def imagecodecs_for(filter_name: str) -> Any:
 
 
 @register_bytes("hdf5.szip")
-def _szip(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _szip(configuration: Attrs) -> BytesDecoder:
     codecs = imagecodecs_for("szip")
     mask, per_block, per_pixel, per_line = (int(v) for v in configuration["parameters"][:4])
 
@@ -40,7 +40,7 @@ def _szip(configuration: Mapping[str, Any]) -> BytesDecoder:
 
 
 @register_bytes("hdf5.zfp")
-def _zfp(configuration: Mapping[str, Any]) -> BytesDecoder:
+def _zfp(configuration: Attrs) -> BytesDecoder:
     codecs = imagecodecs_for("zfp")
     # the first value holds versions, the others are the header that zfp puts before a stream
     header = np.array(configuration["parameters"][1:], "<u4").tobytes()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.codecs.spec import CodecSpec, Pipeline, bytes_codec
 from intake_virtualzarr.errors import UnsupportedError
 
@@ -21,7 +22,7 @@ BLOSC_SHUFFLES = {0: "noshuffle", 1: "shuffle", 2: "bitshuffle"}
 AUTOMATIC = -1
 
 
-def pipeline_of_v2(filters: Any, compressor: Any, dtype: np.dtype[Any], order: str, ndim: int) -> Pipeline:
+def pipeline_of_v2(filters: Any, compressor: Any, dtype: DType, order: str, ndim: int) -> Pipeline:
     """The codec pipeline of an array.
 
     Parameters
@@ -62,13 +63,13 @@ def pipeline_of_v2(filters: Any, compressor: Any, dtype: np.dtype[Any], order: s
     return tuple(codecs)
 
 
-def _entry(document: Any) -> tuple[str, dict[str, Any]]:
+def _entry(document: Any) -> tuple[str, JsonObject]:
     if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
         raise UnsupportedError(f"{document!r} is no codec of Zarr v2; expected an object with an id")
     return document["id"], {name: value for name, value in document.items() if name != "id"}
 
 
-def _array_to_array(name: str, configuration: dict[str, Any], dtype: np.dtype[Any]) -> tuple[CodecSpec, np.dtype[Any]]:
+def _array_to_array(name: str, configuration: JsonObject, dtype: DType) -> tuple[CodecSpec, DType]:
     """A codec, and the data type of what it makes."""
     encoded = dtype
     given = "encode_dtype" if name == "astype" else "astype"
@@ -80,8 +81,8 @@ def _array_to_array(name: str, configuration: dict[str, Any], dtype: np.dtype[An
     return CodecSpec.of(f"numcodecs.{name}", **{**configuration, **types}), encoded
 
 
-def _bytes_to_bytes(name: str, configuration: dict[str, Any], dtype: np.dtype[Any]) -> CodecSpec:
-    special: Callable[[Mapping[str, Any], np.dtype[Any]], CodecSpec] | None = SPECIAL.get(name)
+def _bytes_to_bytes(name: str, configuration: JsonObject, dtype: DType) -> CodecSpec:
+    special: Callable[[Attrs, DType], CodecSpec] | None = SPECIAL.get(name)
     if special is not None:
         return special(configuration, dtype)
     if name in BYTES_TO_BYTES:
@@ -95,15 +96,15 @@ def _known() -> Sequence[str]:
     return sorted({*ARRAY_TO_ARRAY, *ARRAY_TO_BYTES, *BYTES_TO_BYTES, *SPECIAL})
 
 
-def _gzip(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> CodecSpec:
+def _gzip(configuration: Attrs, dtype: DType) -> CodecSpec:
     return CodecSpec.of("gzip", level=int(configuration.get("level", 1)))
 
 
-def _zstd(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> CodecSpec:
+def _zstd(configuration: Attrs, dtype: DType) -> CodecSpec:
     return CodecSpec.of("zstd", level=int(configuration.get("level", 0)), checksum=bool(configuration.get("checksum", False)))
 
 
-def _blosc(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> CodecSpec:
+def _blosc(configuration: Attrs, dtype: DType) -> CodecSpec:
     shuffle = configuration.get("shuffle", 1)
     if shuffle == AUTOMATIC:
         shuffle = 2 if dtype.itemsize == 1 else 1
@@ -117,5 +118,5 @@ def _blosc(configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> CodecSpec:
     )
 
 
-SPECIAL: dict[str, Callable[[Mapping[str, Any], np.dtype[Any]], CodecSpec]] = {"gzip": _gzip, "zstd": _zstd, "blosc": _blosc}
+SPECIAL: dict[str, Callable[[Attrs, DType], CodecSpec]] = {"gzip": _gzip, "zstd": _zstd, "blosc": _blosc}
 """Codecs whose Zarr v3 form is another than that of numcodecs."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import intake_virtualzarr.codecs.array_to_array
 import intake_virtualzarr.codecs.array_to_bytes
@@ -18,7 +16,7 @@ import intake_virtualzarr.codecs.hdf5_elements
 import intake_virtualzarr.codecs.hdf5_filters
 import intake_virtualzarr.codecs.hdf5_nbit_scaleoffset
 import intake_virtualzarr.codecs.hdf5_szip_zfp  # noqa: F401 - registers its decoders
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
 from intake_virtualzarr.codecs import bytes_to_bytes
 from intake_virtualzarr.codecs.registry import (
     ArrayDecoder,
@@ -49,7 +47,7 @@ class Decoder:
 
     def __init__(
         self,
-        dtype: np.dtype[Any],
+        dtype: DType,
         orders: tuple[tuple[int, ...], ...],
         to_values: LayoutDecoder,
         steps: tuple[BytesDecoder, ...],
@@ -64,15 +62,13 @@ class Decoder:
         # big-endian or not, where a shuffle of whole numbers is undone last; None elsewhere
         self._woven = woven
 
-    def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
+    def __call__(self, data: Buffer, shape: Shape) -> AnyArray:
         chunk = ChunkSpec(self._dtype, _transposed(shape, self._orders), prod(shape) * self._itemsize)
         for step in self._steps:
             data = step(data, chunk)
         return _restored(self._to_values(data, chunk), self._orders)
 
-    def into(
-        self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
-    ) -> None:
+    def into(self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: AnyArray) -> None:
         """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
         if self._woven is None or not shape:
             values = self(data, shape)
@@ -89,20 +85,16 @@ class ArrayStep(Decoder):
 
     __slots__ = ("_inner", "_undo")
 
-    def __init__(
-        self, dtype: np.dtype[Any], orders: tuple[tuple[int, ...], ...], undo: ArrayDecoder, rest: Pipeline
-    ) -> None:
+    def __init__(self, dtype: DType, orders: tuple[tuple[int, ...], ...], undo: ArrayDecoder, rest: Pipeline) -> None:
         self._dtype = dtype
         self._orders = orders
         self._undo = undo[0]
         self._inner = compile_pipeline(rest, undo[1])
 
-    def __call__(self, data: Buffer, shape: Shape) -> npt.NDArray[Any]:
+    def __call__(self, data: Buffer, shape: Shape) -> AnyArray:
         return _restored(self._undo(self._inner(data, _transposed(shape, self._orders))), self._orders)
 
-    def into(
-        self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: npt.NDArray[Any]
-    ) -> None:
+    def into(self, data: Buffer, shape: Shape, inside: tuple[slice, ...] | None, target: AnyArray) -> None:
         """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
         values = self(data, shape)
         target[...] = values if inside is None else values[inside]
@@ -115,7 +107,7 @@ def _transposed(shape: Shape, orders: Iterable[tuple[int, ...]]) -> Shape:
     return shape
 
 
-def _restored(values: npt.NDArray[Any], orders: Sequence[tuple[int, ...]]) -> npt.NDArray[Any]:
+def _restored(values: AnyArray, orders: Sequence[tuple[int, ...]]) -> AnyArray:
     """Values with their transpositions undone."""
     for order in reversed(orders):
         values = values.transpose(np.argsort(order))
@@ -123,7 +115,7 @@ def _restored(values: npt.NDArray[Any], orders: Sequence[tuple[int, ...]]) -> np
 
 
 @lru_cache(maxsize=4096)
-def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
+def compile_pipeline(codecs: Pipeline, dtype: DType) -> Decoder:
     """Make the decoder of a pipeline.
 
     Parameters
@@ -157,7 +149,7 @@ def compile_pipeline(codecs: Pipeline, dtype: np.dtype[Any]) -> Decoder:
     return Decoder(dtype, tuple(orders), to_values, steps, itemsize, _woven(codecs, dtype))
 
 
-def _woven(codecs: Pipeline, dtype: np.dtype[Any]) -> bool | None:
+def _woven(codecs: Pipeline, dtype: DType) -> bool | None:
     """Whether numbers are big-endian, if the pipeline begins with ``bytes`` and a shuffle of whole numbers; else None."""
     if len(codecs) < 2 or codecs[0].name != "bytes" or codecs[1].name not in SHUFFLES:
         return None
@@ -168,6 +160,6 @@ def _woven(codecs: Pipeline, dtype: np.dtype[Any]) -> bool | None:
     return order.get("endian") == "big"
 
 
-def _stored_itemsize(configuration: dict[str, Any], dtype: np.dtype[Any]) -> int:
+def _stored_itemsize(configuration: JsonObject, dtype: DType) -> int:
     """Bytes of one element as stored; layouts that convert say so in their configuration."""
     return int(configuration.get("itemsize", dtype.itemsize))

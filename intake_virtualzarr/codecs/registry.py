@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Attrs, DType, Shape
 from intake_virtualzarr.errors import CodecError
 
 __all__ = [
@@ -30,7 +29,7 @@ __all__ = [
 class ChunkSpec:
     """What a decoder may need to know of the chunk."""
 
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type of the decoded values, native byte order."""
     shape: Shape
     """Stored shape of the chunk [elements]."""
@@ -40,22 +39,22 @@ class ChunkSpec:
 
 type Buffer = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 type BytesDecoder = Callable[[Buffer, ChunkSpec], Buffer]
-type LayoutDecoder = Callable[[Buffer, ChunkSpec], npt.NDArray[Any]]
-type ArrayDecoder = tuple[Callable[[npt.NDArray[Any]], npt.NDArray[Any]], np.dtype[Any]]
+type LayoutDecoder = Callable[[Buffer, ChunkSpec], AnyArray]
+type ArrayDecoder = tuple[Callable[[AnyArray], AnyArray], DType]
 """The function that undoes an array-to-array codec, and the data type of the encoded values, native byte order."""
-type ArrayFactory = Callable[[Mapping[str, Any], np.dtype[Any]], ArrayDecoder]
+type ArrayFactory = Callable[[Attrs, DType], ArrayDecoder]
 
-_BYTES: dict[str, Callable[[Mapping[str, Any]], BytesDecoder]] = {}
-_LAYOUT: dict[str, Callable[[Mapping[str, Any]], LayoutDecoder]] = {}
+_BYTES: dict[str, Callable[[Attrs], BytesDecoder]] = {}
+_LAYOUT: dict[str, Callable[[Attrs], LayoutDecoder]] = {}
 _ARRAY: dict[str, ArrayFactory] = {}
 
 
 def register_bytes(
     name: str,
-) -> Callable[[Callable[[Mapping[str, Any]], BytesDecoder]], Callable[[Mapping[str, Any]], BytesDecoder]]:
+) -> Callable[[Callable[[Attrs], BytesDecoder]], Callable[[Attrs], BytesDecoder]]:
     """Register a factory ``configuration -> decoder`` of a bytes-to-bytes codec."""
 
-    def add(factory: Callable[[Mapping[str, Any]], BytesDecoder]) -> Callable[[Mapping[str, Any]], BytesDecoder]:
+    def add(factory: Callable[[Attrs], BytesDecoder]) -> Callable[[Attrs], BytesDecoder]:
         _BYTES[name] = factory
         return factory
 
@@ -64,10 +63,10 @@ def register_bytes(
 
 def register_layout(
     name: str,
-) -> Callable[[Callable[[Mapping[str, Any]], LayoutDecoder]], Callable[[Mapping[str, Any]], LayoutDecoder]]:
+) -> Callable[[Callable[[Attrs], LayoutDecoder]], Callable[[Attrs], LayoutDecoder]]:
     """Register a factory ``configuration -> decoder`` of an array-to-bytes codec."""
 
-    def add(factory: Callable[[Mapping[str, Any]], LayoutDecoder]) -> Callable[[Mapping[str, Any]], LayoutDecoder]:
+    def add(factory: Callable[[Attrs], LayoutDecoder]) -> Callable[[Attrs], LayoutDecoder]:
         _LAYOUT[name] = factory
         return factory
 
@@ -84,13 +83,13 @@ def register_array(name: str) -> Callable[[ArrayFactory], ArrayFactory]:
     return add
 
 
-def array_decoder(name: str, configuration: Mapping[str, Any], dtype: np.dtype[Any]) -> ArrayDecoder | None:
+def array_decoder(name: str, configuration: Attrs, dtype: DType) -> ArrayDecoder | None:
     """Make the decoder of an array-to-array codec; None if no such codec has that name."""
     factory = _ARRAY.get(name)
     return None if factory is None else factory(configuration, dtype)
 
 
-def bytes_decoder(name: str, configuration: Mapping[str, Any]) -> BytesDecoder:
+def bytes_decoder(name: str, configuration: Attrs) -> BytesDecoder:
     """Make the decoder of a bytes-to-bytes codec.
 
     Raises
@@ -110,7 +109,7 @@ def bytes_decoder(name: str, configuration: Mapping[str, Any]) -> BytesDecoder:
         raise CodecError(f"codec {name!r}: no decoder can be made of configuration {dict(configuration)!r}: {exc!r}") from exc
 
 
-def layout_decoder(name: str, configuration: Mapping[str, Any]) -> LayoutDecoder | None:
+def layout_decoder(name: str, configuration: Attrs) -> LayoutDecoder | None:
     """Make the decoder of an array-to-bytes codec; None if no such codec has that name."""
     factory = _LAYOUT.get(name)
     return None if factory is None else factory(configuration)

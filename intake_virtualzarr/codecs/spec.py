@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from intake_virtualzarr._typing import DType, JsonObject
 from intake_virtualzarr.errors import CodecError
 
 __all__ = ["CodecSpec", "Pipeline", "bytes_codec", "pipeline_from_json", "pipeline_to_json", "same_decoding"]
@@ -61,11 +62,11 @@ class CodecSpec:
         return cls.of(document["name"], **configuration)
 
     @property
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self) -> JsonObject:
         """The configuration, a new dict."""
         return dict(json.loads(self.configuration_json))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The form of Zarr v3 metadata."""
         configuration = self.configuration
         # zarr-python refuses the codecs of numcodecs without a configuration, even an empty one
@@ -83,7 +84,7 @@ class CodecSpec:
 type Pipeline = tuple[CodecSpec, ...]
 
 
-def bytes_codec(dtype: np.dtype[Any]) -> CodecSpec:
+def bytes_codec(dtype: DType) -> CodecSpec:
     """The codec of plain values: ``bytes`` with its byte order where it has one, ``vlen-utf8`` for text (objects)."""
     if dtype.kind == "O":
         return CodecSpec.of("vlen-utf8")
@@ -100,7 +101,7 @@ def pipeline_from_json(document: object) -> Pipeline:
     return tuple(CodecSpec.from_json(entry) for entry in document)
 
 
-def pipeline_to_json(codecs: Iterable[CodecSpec]) -> list[dict[str, Any]]:
+def pipeline_to_json(codecs: Iterable[CodecSpec]) -> list[JsonObject]:
     """Write the ``codecs`` list of an array."""
     return [codec.to_json() for codec in codecs]
 

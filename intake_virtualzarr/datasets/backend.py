@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,21 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.cf_decode import decoding_array
+from intake_virtualzarr.arrays.left_out import warn_left_out
 from intake_virtualzarr.arrays.segments import Window
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.arrays.vindex import read_points
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
-from intake_virtualzarr.datasets.loadable import widely_scaled
+from intake_virtualzarr.datasets.loadable import decode_integer_scale_factor
 from intake_virtualzarr.datasets.virtual_dataset import (
     backend_variables,
+    drop_bool_dtype_attr,
     name_set,
-    settled,
-    truthful,
     virtual_dataset,
-    warn_left_out,
+    with_consistent_attrs,
 )
 from intake_virtualzarr.formats.open import open_tree
 
@@ -184,9 +185,7 @@ def _uncached(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
-def decoded_dataset(
-    tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str], decoders: Mapping[str, Any]
-) -> xr.Dataset:
+def decoded_dataset(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str], decoders: Attrs) -> xr.Dataset:
     """A group as any xarray engine gives it: decoded and lazy."""
     raw = {name: variable for name, variable in backend_variables(tree, group).items() if name not in dropped}
     variables = {name: _lazy(name, variable) for name, variable in raw.items()}
@@ -231,13 +230,13 @@ def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:
         # what is not virtual was decoded when it was opened, or (loaded on the way, to be compared, say) has its attributes
         attrs, encoding = dict(variable.attrs), dict(variable.encoding)
         if isinstance(data, VirtualZarrArray):
-            data, attrs = settled(data, attrs)
+            data, attrs = with_consistent_attrs(data, attrs)
             if encoding.get("dtype") not in (None, str, data.dtype):  # of one file; nobody should pack the others by it
                 encoding = {key: value for key, value in encoding.items() if key not in ("dtype", *PACKING_ATTRIBUTES)}
             raw[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
             data = indexing.LazilyIndexedArray(VirtualBackendArray(data, str(name)))
-        made = xr.Variable(variable.dims, data, truthful(attrs, data.dtype), encoding)
-        variables[name] = widely_scaled(made) if isinstance(data, np.ndarray) else made
+        made = xr.Variable(variable.dims, data, drop_bool_dtype_attr(attrs, data.dtype), encoding)
+        variables[name] = decode_integer_scale_factor(made) if isinstance(data, np.ndarray) else made
     decoded, kept, names = xr.conventions.decode_cf_variables(variables, dict(dataset.attrs))
     decoded = {name: _decoded_while_read(name, raw.get(name, variable), variable, True) for name, variable in decoded.items()}
     out = xr.Dataset(decoded, attrs=kept).set_coords([*dataset.coords, *names.intersection(decoded)])

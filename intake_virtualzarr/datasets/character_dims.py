@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-__all__ = ["of_one_length"]
+__all__ = ["pad_character_dimension"]
 
 
-def of_one_length(variables: Sequence[xr.Variable]) -> list[xr.Variable]:
+def pad_character_dimension(variables: Sequence[xr.Variable]) -> list[xr.Variable]:
     """Characters with the last dimension of the longest, shorter ones filled up with empty characters.
 
     Joined as they are, they would be spread over the dimensions of all files.

@@ -11,7 +11,7 @@ import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
-from intake_virtualzarr.datasets.character_dims import of_one_length
+from intake_virtualzarr.datasets.character_dims import pad_character_dimension
 from intake_virtualzarr.datasets.virtual_dataset import without_packing
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 
@@ -40,7 +40,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
     out = [ds.copy(deep=False) for ds in datasets]
     for name in _names(datasets):
         holders = [i for i, ds in enumerate(out) if name in ds.variables]
-        variables = _marked_alike(of_one_length([out[i].variables[name] for i in holders]))
+        variables = drop_partial_bool_marker(pad_character_dimension([out[i].variables[name] for i in holders]))
         for i, variable in zip(holders, variables, strict=True):
             if variable is not out[i].variables[name]:
                 out[i] = _with(out[i], name, variable)
@@ -66,7 +66,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
     return out
 
 
-def _marked_alike(variables: list[xr.Variable]) -> list[xr.Variable]:
+def drop_partial_bool_marker(variables: list[xr.Variable]) -> list[xr.Variable]:
     """Numbers in one file and booleans in another are numbers."""
     marked = [v.attrs.get("dtype") == "bool" for v in variables]
     if all(marked) or not any(marked):
@@ -150,9 +150,7 @@ def _load_times(name: Any, datasets: list[xr.Dataset], holders: Sequence[int]) -
         datasets[i] = _with(datasets[i], name, loaded)
 
 
-def _check_units(
-    name: Any, datasets: Sequence[xr.Dataset], variables: Sequence[xr.Variable], encoding_mismatch: str
-) -> None:
+def _check_units(name: Any, datasets: Sequence[xr.Dataset], variables: Sequence[xr.Variable], encoding_mismatch: str) -> None:
     calendars = {_calendar(v.encoding["calendar"]): i for i, v in enumerate(variables) if "calendar" in v.encoding}
     if len(calendars) > 1:
         (a, i), (b, j) = list(calendars.items())[:2]

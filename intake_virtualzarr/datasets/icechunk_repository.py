@@ -19,11 +19,11 @@ from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
-__all__ = ["Committed", "commit_references", "container_prefixes"]
+__all__ = ["CommitReport", "commit_references", "container_prefixes"]
 
 
 @dataclass(frozen=True)
-class Committed:
+class CommitReport:
     """What was written."""
 
     url: str
@@ -43,7 +43,7 @@ def commit_references(
     message: str = "virtual references",
     overwrite: bool = False,
     storage_options: Any = None,
-) -> Committed:
+) -> CommitReport:
     """Write virtual data into the branch ``main`` of a repository, which is made if it is not there.
 
     Parameters
@@ -89,7 +89,7 @@ def commit_references(
         if there:
             repository.save_config()
         count = to_icechunk(data, session.store)
-        return Committed(url, session.commit(message), count, prefixes)
+        return CommitReport(url, session.commit(message), count, prefixes)
 
 
 def container_prefixes(urls: Collection[str]) -> tuple[str, ...]:

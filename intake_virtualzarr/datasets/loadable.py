@@ -7,14 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import Window
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, Packing
 
-__all__ = ["decoded_labels", "read_labels", "widely_scaled"]
+__all__ = ["decoded_labels", "read_labels", "decode_integer_scale_factor"]
 
 DECODED = frozenset((*PACKING_ATTRIBUTES, "dtype"))
 """Attributes that xarray decodes besides ``units``; ``dtype`` marks booleans and durations."""
@@ -44,12 +44,12 @@ def decoded_labels(name: str, variable: xr.Variable, *, decode_times: bool) -> x
     quick = _decoded_at_once(raw, decode_times=decode_times)
     if quick is not None:
         return quick
-    raw = widely_scaled(raw.copy(deep=False))  # xarray takes the fill value out of the attributes it is given
+    raw = decode_integer_scale_factor(raw.copy(deep=False))  # xarray takes the fill value out of the attributes it is given
     decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
     return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
 
 
-def widely_scaled(raw: xr.Variable) -> xr.Variable:
+def decode_integer_scale_factor(raw: xr.Variable) -> xr.Variable:
     """Numbers with a scale factor that is an integer, in float64: xarray would decode them into the type of the factor."""
     factor = raw.attrs.get("scale_factor")
     packing = Packing.from_attrs(raw.attrs, raw.dtype) if np.asarray(factor).dtype.kind in "iu" else None
@@ -84,7 +84,7 @@ def _decoded_at_once(raw: xr.Variable, *, decode_times: bool) -> xr.Variable | N
     return xr.Variable(raw.dims, values, attrs, encoding, fastpath=True)
 
 
-def _times(values: npt.NDArray[Any], units: str, calendar: Any) -> npt.NDArray[Any] | None:
+def _times(values: AnyArray, units: str, calendar: Any) -> AnyArray | None:
     """Dates of the calendar of today that nanoseconds can hold, by the arithmetic of ``xarray.coding.times``."""
     if TIME_UNIT != "ns" or calendar not in (None, "standard", "gregorian", "proleptic_gregorian"):
         return None

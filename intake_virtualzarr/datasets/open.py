@@ -9,7 +9,8 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.backend  # noqa: F401 - registers the accessor
-from intake_virtualzarr.datasets.virtual_dataset import name_set, virtual_dataset, warn_left_out
+from intake_virtualzarr.arrays.left_out import warn_left_out
+from intake_virtualzarr.datasets.virtual_dataset import name_set, virtual_dataset
 from intake_virtualzarr.formats.open import open_tree
 
 __all__ = ["open_virtual_dataset", "open_virtual_datatree"]
@@ -59,9 +60,7 @@ def open_virtual_dataset(
     node = tree.group(group)
     dropped = name_set(drop_variables)
     warn_left_out(tree, node.path, dropped)
-    return virtual_dataset(
-        tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times
-    )
+    return virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times)
 
 
 def open_virtual_datatree(

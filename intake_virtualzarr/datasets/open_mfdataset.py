@@ -12,13 +12,16 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.backend  # noqa: F401 - registers the accessor
-from intake_virtualzarr.arrays.tree import VirtualTree, tree_of_scan
+from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
+from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize
-from intake_virtualzarr.datasets.virtual_dataset import name_set, raise_left_out, virtual_dataset, warn_left_out
+from intake_virtualzarr.datasets.virtual_dataset import name_set, virtual_dataset
 from intake_virtualzarr.errors import IngestError, JoinError, NothingFoundError, VirtualZarrError
 from intake_virtualzarr.formats.find_references import like_a_directory
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.formats.scan_batches import scan_paths
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
@@ -145,9 +148,7 @@ STORES_AT_ONCE = 16
 """Stores that are opened at once."""
 
 
-def scanned_or_opened(
-    paths: Sequence[str], *, format: str | None, access: Access, client: Any, progress: bool | None
-) -> list[Any]:
+def scanned_or_opened(paths: Sequence[str], *, format: str | None, access: Access, client: Any, progress: bool | None) -> list[Any]:
     """Scans of files, trees of stores (a hierarchy of ours, kerchunk references, an Icechunk repository), or errors."""
     stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and _is_directory(path))]
     files = sorted(set(range(len(paths))) - set(stores))
@@ -198,9 +199,7 @@ def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> 
         return first
     lines = "\n".join(f"  {reason}" for reason in list(failures.values())[:20])
     more = f"\n  … and {len(failures) - 20} more" if len(failures) > 20 else ""
-    error = IngestError(
-        f"{len(failures)} of {total} files cannot be scanned:\n{lines}{more}\n(on_error='skip' leaves them out)"
-    )
+    error = IngestError(f"{len(failures)} of {total} files cannot be scanned:\n{lines}{more}\n(on_error='skip' leaves them out)")
     error.__cause__ = first
     return error
 
@@ -220,9 +219,7 @@ def opened_dataset(
         raise_left_out(tree)
     else:
         warn_left_out(tree, node.path, dropped)
-    dataset = virtual_dataset(
-        tree, node, loadable_variables=loadable, drop_variables=dropped, decode_times=decode_times
-    )
+    dataset = virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped, decode_times=decode_times)
     if preprocess is None:
         return dataset
     changed = preprocess(dataset)
@@ -247,7 +244,7 @@ def join_datasets(
     """Join virtual datasets as ``xarray.open_mfdataset`` does, each decoded by its own packing where these differ."""
     flat = list(_flat(datasets))
     ready = harmonize(flat, encoding_mismatch)
-    options: dict[str, Any] = {
+    options: JsonObject = {
         "compat": compat,
         "data_vars": data_vars,
         "coords": coords,

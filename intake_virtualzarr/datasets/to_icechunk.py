@@ -62,9 +62,7 @@ def to_icechunk(data: xr.Dataset | xr.DataTree, store: Any) -> int:
             if source.content is not None:
                 await store.set(key, cpu.Buffer.from_bytes(source.content[ref.offset : ref.offset + ref.length]))
                 continue
-            store.set_virtual_ref(
-                key, source.url, offset=ref.offset, length=ref.length, checksum=_checksum(source)
-            )
+            store.set_virtual_ref(key, source.url, offset=ref.offset, length=ref.length, checksum=_checksum(source))
             count += 1
         return count
 

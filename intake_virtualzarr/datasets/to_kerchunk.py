@@ -9,10 +9,10 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.plain_references import plain_store, references_of
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.kerchunk_urls import kerchunk_text
@@ -22,7 +22,7 @@ __all__ = ["to_kerchunk"]
 
 def to_kerchunk(
     data: xr.Dataset | xr.DataTree, path: str | os.PathLike[str] | None = None, *, format: str = "json"
-) -> dict[str, Any] | None:
+) -> JsonObject | None:
     """Write a virtual dataset, or a tree of them, as kerchunk references.
 
     Parameters
@@ -47,7 +47,7 @@ def to_kerchunk(
     if format != "json":
         raise UnsupportedError(f"kerchunk references in the form {format!r} are not written here; 'json' is")
     store = plain_store(data, "kerchunk")
-    refs: dict[str, Any] = {key: document.decode() for key, document in store.documents.items()}
+    refs: JsonObject = {key: document.decode() for key, document in store.documents.items()}
     for key, stored in references_of(store):
         start, stop = stored.ref.offset, stored.ref.offset + stored.ref.length
         if stored.source.content is not None:

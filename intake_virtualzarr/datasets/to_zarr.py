@@ -8,20 +8,21 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 from xarray.core import indexing
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
-from intake_virtualzarr.datasets.virtual_dataset import settled, truthful, virtual_dataset
+from intake_virtualzarr.datasets.virtual_dataset import drop_bool_dtype_attr, virtual_dataset, with_consistent_attrs
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
-from intake_virtualzarr.hierarchy.append import Addition, add_variables, append_arrays, check_sequel
+from intake_virtualzarr.hierarchy.append import add_variables, append_arrays, check_monotonic_append
 from intake_virtualzarr.hierarchy.reader import tree_of
 from intake_virtualzarr.hierarchy.region import replace_region
-from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, Written, write_hierarchy
+from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
+from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, WriteReport, write_hierarchy
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.readers import Access
 
@@ -41,7 +42,7 @@ def write_dataset(
     region: Mapping[str, slice] | None = None,
     fuse: bool = True,
     storage_options: Any = None,
-) -> Written:
+) -> WriteReport:
     """Write a dataset as a hierarchy of manifests that copies no data.
 
     Parameters
@@ -65,7 +66,7 @@ def write_dataset(
 
     Returns
     -------
-    Written
+    WriteReport
         Number of objects, bytes, references and sources.
 
     Raises
@@ -108,7 +109,7 @@ def _target(store: Any, storage_options: Any) -> Keys:
     return keys_of(os.fspath(store) if isinstance(store, os.PathLike) else store, Access.of(storage_options))
 
 
-def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Written:
+def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> WriteReport:
     """Append a dataset along a dimension. Times are encoded in the store's unit.
 
     Raises
@@ -119,7 +120,7 @@ def append_dataset(keys: Keys, group: str, dataset: xr.Dataset, dim: str) -> Wri
     return append_groups(keys, {group: dataset}, dim)
 
 
-def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Written:
+def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> WriteReport:
     """Append datasets to groups along a dimension, all or none; groups without it must be what is there.
 
     Raises
@@ -127,7 +128,7 @@ def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Wri
     HierarchyError
         If no group has the dimension, variables do not fit, or a coordinate does not go on where the store's ends.
     """
-    addition = Addition(keys)
+    addition = HierarchyTransaction(keys)
     if len(groups) > 1 and not any(dim in dataset.dims for dataset in groups.values()):
         raise HierarchyError(f"append along {dim!r}: no group of the tree has that dimension")
     tree = tree_of(addition.hierarchy)
@@ -140,16 +141,16 @@ def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Wri
     return addition.finish()
 
 
-def _append_group(addition: Addition, group: str, dataset: xr.Dataset, there: xr.Dataset, dim: str) -> None:
+def _append_group(addition: HierarchyTransaction, group: str, dataset: xr.Dataset, there: xr.Dataset, dim: str) -> None:
     if dim in there.variables and dim in dataset.variables:
-        check_sequel(there.variables[dim], dataset.variables[dim], dim)
+        check_monotonic_append(there.variables[dim], dataset.variables[dim], dim)
     node = node_group(_encoded_alike(dataset, there))
     static = NodeGroup({}, {n: a for n, a in node.arrays.items() if dim not in a.dims})
     append_arrays(addition, group, node, dim)
     add_variables(addition, group, static)
 
 
-def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[str, slice]) -> Written:
+def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[str, slice]) -> WriteReport:
     """Replace a part of a hierarchy.
 
     Raises
@@ -157,7 +158,7 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
     HierarchyError
         If what is written does not fit into the region.
     """
-    addition = Addition(keys)
+    addition = HierarchyTransaction(keys)
     there = _opened(tree_of(addition.hierarchy), group)
     spans: dict[str, tuple[int, int]] = {}
     for dim, part in region.items():
@@ -172,11 +173,11 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
     return addition.finish()
 
 
-def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> Written:
+def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> WriteReport:
     """Add the variables of a dataset to a hierarchy."""
     if keys.is_empty():
         return write_hierarchy(keys, {group: node_group(dataset)})
-    addition = Addition(keys)
+    addition = HierarchyTransaction(keys)
     add_variables(addition, group, node_group(dataset))
     return addition.finish()
 
@@ -258,7 +259,7 @@ def write_datatree(
     append_dim: Hashable | None = None,
     fuse: bool = True,
     storage_options: Any = None,
-) -> Written:
+) -> WriteReport:
     """Write all groups of a tree as one hierarchy, or append all groups to what is there. Parameters as `write_dataset`."""
     keys = _target(store, storage_options)
     if append_dim is not None:
@@ -293,7 +294,7 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
     dims = tuple(str(d) for d in variable.dims)
     data = variable._data
     if isinstance(data, VirtualZarrArray):
-        array, attrs = settled(data, variable.attrs)
+        array, attrs = with_consistent_attrs(data, variable.attrs)
         if array.ndim == 0 and not _is_one_chunk(array):  # one value, cheaper to keep than to point to
             return NodeArray(dims, np.asarray(array), attrs)
         return NodeArray(dims, array, attrs)
@@ -323,7 +324,7 @@ def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
         If dates do not come back.
     """
     if variable.dtype.kind in "iufc":
-        plain = xr.Variable(variable.dims, variable._data, truthful(variable.attrs, variable.dtype))
+        plain = xr.Variable(variable.dims, variable._data, drop_bool_dtype_attr(variable.attrs, variable.dtype))
         return xr.conventions.encode_cf_variable(plain, name=name)
     if variable.dtype.kind == "b":
         return xr.conventions.encode_cf_variable(_without_encoding(variable, PACKING_ATTRIBUTES), name=name)
@@ -381,7 +382,7 @@ def _refuse_gaps(name: str, data: Any) -> None:
         )
 
 
-def _refuse_objects(name: str, values: npt.NDArray[Any]) -> None:
+def _refuse_objects(name: str, values: AnyArray) -> None:
     """Text has no "none" either, and xarray has other objects than text only where it could not tell their type."""
     other = {type(value).__name__ for value in values.flat if not isinstance(value, str)} if values.dtype.kind == "O" else set()
     if other:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,17 +9,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.fill_value import is_fill
-from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, chunk_hint, stored_edges
+from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
+from intake_virtualzarr.datasets.chunk_hints import chunk_hint, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
-from intake_virtualzarr.errors import UnsupportedError
 
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
 
-__all__ = ["backend_variables", "settled", "truthful", "virtual_dataset", "warn_left_out", "without_packing"]
+__all__ = ["backend_variables", "with_consistent_attrs", "drop_bool_dtype_attr", "virtual_dataset", "without_packing"]
 
 
 def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
@@ -28,36 +28,11 @@ def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
     return frozenset() if names is None else frozenset([names]) if isinstance(names, str) else frozenset(names)
 
 
-def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
-    """Warn once per file of what has no virtual form (what the caller drops anyway is not named)."""
-    missing = {
-        path: reason
-        for path, reason in tree.left_out.items()
-        if path.rpartition("/")[0] in (group.rstrip("/"),) and path.rpartition("/")[2] not in dropped
-    }
-    if missing:
-        lines = "\n".join(f"  {path}: {reason}" for path, reason in missing.items())
-        warnings.warn(
-            f"{tree.url}: {len(missing)} variable{'s' if len(missing) > 1 else ''} left out:\n{lines}\n"
-            "(drop_variables=… silences this, on_unsupported='raise' makes it an error)",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
-def raise_left_out(tree: VirtualTree) -> None:
-    """Raise if anything has no virtual form."""
-    if tree.left_out:
-        path, reason = next(iter(tree.left_out.items()))
-        more = f" (and {len(tree.left_out) - 1} more)" if len(tree.left_out) > 1 else ""
-        raise UnsupportedError(f"{tree.url}: {path}: {reason}{more}")
-
-
 def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
     """The variables of a group, undecoded, with the encoding that xarray's engines give."""
     variables = {}
     for name, variable in group.variables.items():
-        encoding: dict[str, Any] = {"source": tree.url, "original_shape": variable.data.shape}
+        encoding: JsonObject = {"source": tree.url, "original_shape": variable.data.shape}
         data = variable.data
         if isinstance(data, VirtualZarrArray):
             hint = chunk_hint(data)
@@ -139,15 +114,13 @@ def virtual_dataset(
     for name in variables:
         if name in load:
             variables[name] = decoded_labels(name, variables[name], decode_times=decode_times)
-    encoding: dict[str, Any] = {"source": tree.url}
+    encoding: JsonObject = {"source": tree.url}
     if group.unlimited:
         encoding["unlimited_dims"] = set(group.unlimited)
     return _assembled(variables, coordinates, attrs, encoding)
 
 
-def _assembled(
-    variables: dict[str, xr.Variable], coordinates: set[str], attrs: dict[str, Any], encoding: dict[str, Any]
-) -> xr.Dataset:
+def _assembled(variables: dict[str, xr.Variable], coordinates: set[str], attrs: JsonObject, encoding: JsonObject) -> xr.Dataset:
     """The dataset of variables that nobody else has, with an index for each dimension coordinate.
 
     ``xr.Dataset(variables)`` gives the same and takes three times as long, a third of opening a small file: it copies every
@@ -187,7 +160,7 @@ def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
                 bounds.attrs.setdefault(name, variable.attrs[name])
 
 
-def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: dict[str, Any]) -> set[str]:
+def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: JsonObject) -> set[str]:
     """Names in ``coordinates`` attributes; the attribute moves to the encoding, as xarray does it."""
     names: set[str] = set()
     for variable in variables.values():
@@ -215,24 +188,24 @@ def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> se
     return names
 
 
-def without_packing(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def without_packing(attrs: Attrs) -> JsonObject:
     """Attributes without those that say how stored numbers become values (and ranges in stored numbers)."""
     dropped = {*PACKING_ATTRIBUTES, "valid_range", "valid_min", "valid_max", "actual_range"}
     return {name: value for name, value in attrs.items() if name not in dropped}
 
 
-def truthful(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
+def drop_bool_dtype_attr(attrs: Attrs, dtype: DType) -> JsonObject:
     """Attributes without the mark of booleans where numbers have gaps: xarray would take NaN for true."""
     return {name: value for name, value in attrs.items() if name != "dtype" or value != "bool" or dtype.kind in "iub"}
 
 
-def settled(array: VirtualZarrArray, attrs: Mapping[str, Any]) -> tuple[VirtualZarrArray, dict[str, Any]]:
+def with_consistent_attrs(array: VirtualZarrArray, attrs: Attrs) -> tuple[VirtualZarrArray, JsonObject]:
     """An array with attributes that hold for all of it: raw as it is, or else decoded, and without those of its packing.
 
     Raw numbers need one packing, in its own data type (a join with gaps casts packed integers), and attributes that tell
     of it: some of xarray's calls drop all attributes.
     """
-    attrs = truthful(attrs, array.dtype)
+    attrs = drop_bool_dtype_attr(attrs, array.dtype)
     described = any(name in attrs for name in PACKING_ATTRIBUTES)
     members: Any = array.segments
     # a concatenation in a store says what its members are without opening them

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from intake.source.base import DataSource, Schema
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.intake_yaml import literal
@@ -48,10 +49,10 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
     _ipython_display_: ClassVar[None] = None
     """Notebooks show `_repr_html_` instead."""
 
-    def __init__(self, urlpath: Any, metadata: dict[str, Any] | None = None, **arguments: Any) -> None:
+    def __init__(self, urlpath: Any, metadata: JsonObject | None = None, **arguments: Any) -> None:
         check_arguments(arguments)
         super().__init__(storage_options=arguments.get("storage_options"), metadata=metadata)
-        self.metadata: dict[str, Any] = dict(metadata or {})  # a copy: what is found out is added to it
+        self.metadata: JsonObject = dict(metadata or {})  # a copy: what is found out is added to it
         self.urlpath = urlpath
         self.reader = VirtualZarrReader(VirtualZarrData(urlpath), **arguments)
 
@@ -76,10 +77,10 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         self._check_parameters()
         return self.reader.read().load()
 
-    def discover(self) -> dict[str, Any]:
+    def discover(self) -> JsonObject:
         """Sizes, types and attributes, as they are now."""
         self._schema = None
-        found: dict[str, Any] = super().discover()
+        found: JsonObject = super().discover()
         return found
 
     def read_chunked(self) -> Any:
@@ -91,10 +92,10 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         """What is opened, without the doubled slashes of catalog templates."""
         return plain_url(str(self.urlpath))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """What the catalog says of the entry, or, without a catalog, what the source says of itself."""
         if self._entry is not None:
-            described: dict[str, Any] = self._entry.describe()
+            described: JsonObject = self._entry.describe()
             return described
         return {
             "name": self.name,
@@ -105,13 +106,13 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
             "args": self._arguments(),
         }
 
-    def _arguments(self) -> dict[str, Any]:
-        args: dict[str, Any] = super()._yaml()["sources"][self.name]["args"]
+    def _arguments(self) -> JsonObject:
+        args: JsonObject = super()._yaml()["sources"][self.name]["args"]
         return args
 
-    def _yaml(self) -> dict[str, Any]:
+    def _yaml(self) -> JsonObject:
         """Write the source as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
-        document: dict[str, Any] = super()._yaml()
+        document: JsonObject = super()._yaml()
         for source in document["sources"].values():
             source["args"], source["metadata"] = literal(source["args"]), literal(source["metadata"])
         return document
@@ -151,7 +152,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         state["name"], state["description"] = self.name, self.description
         return state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: JsonObject) -> None:
         state = {**state, "args": tuple(state["args"])}  # a list, and the source would not equal its original
         name, description = state.pop("name", self.name), state.pop("description", None)
         super().__setstate__(state)

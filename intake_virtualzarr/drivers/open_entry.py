@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import ArgumentError, CatalogError
 
@@ -23,8 +24,8 @@ def open_entry(
     *,
     variables: str | Iterable[str] | None = None,
     time: Any = None,
-    sel: Mapping[str, Any] | None = None,
-    isel: Mapping[str, Any] | None = None,
+    sel: Attrs | None = None,
+    isel: Attrs | None = None,
     group: str | None = None,
     chunks: Any = None,
     drop_variables: str | Iterable[str] | None = None,
@@ -77,8 +78,10 @@ def open_entry(
     """
     import xarray as xr
 
-    variables, time, sel, isel, chunks, drop_variables = map(from_text, (variables, time, sel, isel, chunks, drop_variables))
-    decoders: dict[str, Any] = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
+    variables, time, sel, isel, chunks, drop_variables = map(
+        parse_list_literal, (variables, time, sel, isel, chunks, drop_variables)
+    )
+    decoders: JsonObject = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
     decoders = {name: _switch(name, value) for name, value in decoders.items()}
     url = plain_url(os.fspath(urlpath))
     dataset = xr.open_dataset(
@@ -107,7 +110,7 @@ ARGUMENTS = tuple(inspect.signature(open_entry).parameters)
 """Names of the arguments that an entry takes."""
 
 
-def check_arguments(arguments: Mapping[str, Any], driver: str = "virtualzarr") -> None:
+def check_arguments(arguments: Attrs, driver: str = "virtualzarr") -> None:
     """Refuse unknown arguments, with the nearest known one.
 
     Raises
@@ -137,16 +140,16 @@ def plain_url(url: str) -> str:
     return f"{scheme}{mark}{slash}{re.sub(r'/(\.?/)+', '/', rest).removeprefix('/')}"
 
 
-def from_text(value: Any) -> Any:
+def parse_list_literal(value: Any) -> Any:
     """Make lists of texts that are lists: so a catalog's parameters arrive that are put into its templates.
 
     Examples
     --------
-    >>> from_text("['sst', 'ice']"), from_text({"lat": "[1, 2]"}), from_text("sst")
+    >>> parse_list_literal("['sst', 'ice']"), parse_list_literal({"lat": "[1, 2]"}), parse_list_literal("sst")
     (['sst', 'ice'], {'lat': [1, 2]}, 'sst')
     """
     if isinstance(value, Mapping):
-        return {key: from_text(one) for key, one in value.items()}
+        return {key: parse_list_literal(one) for key, one in value.items()}
     if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
         with contextlib.suppress(ValueError, SyntaxError):
             return ast.literal_eval(value)
@@ -245,7 +248,7 @@ def _position(value: Any) -> Any:
     return value  # a number, or what xarray takes: a slice, an array
 
 
-def _bounds(value: Mapping[str, Any], shown: str) -> tuple[Any, Any, Any]:
+def _bounds(value: Attrs, shown: str) -> tuple[Any, Any, Any]:
     unknown = set(value) - {"start", "stop", "step"}
     if unknown:
         raise ArgumentError(f"{shown}: a range has 'start', 'stop' and 'step', not {sorted(unknown)[0]!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import CatalogError, VirtualZarrError
 from intake_virtualzarr.formats.kerchunk_json import FORMAT
 from intake_virtualzarr.storage.readers import Access, open_reader
@@ -11,7 +12,7 @@ from intake_virtualzarr.storage.readers import Access, open_reader
 __all__ = ["stores_of"]
 
 
-def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str, Any]]]:
+def stores_of(target: str, options: Any = None) -> list[tuple[str, str, JsonObject]]:
     """Find the stores that a path or URL names.
 
     Parameters
@@ -37,9 +38,7 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
     from intake_virtualzarr.drivers.stac_catalog import VirtualZarrStacCatalog
 
     try:
-        catalog = (
-            VirtualZarrStacCatalog(target, storage_options=options) if stac else intake.open_catalog(target)
-        )
+        catalog = VirtualZarrStacCatalog(target, storage_options=options) if stac else intake.open_catalog(target)
     except OSError as exc:
         if isinstance(exc, VirtualZarrError):
             raise
@@ -51,9 +50,7 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, dict[str
         source = catalog[name]
         if isinstance(source, VirtualZarrSource):
             arguments = source.reader.kwargs
-            found.append(
-                (name, source.plain_urlpath, {key: arguments[key] for key in ("format", "group") if arguments.get(key)})
-            )
+            found.append((name, source.plain_urlpath, {key: arguments[key] for key in ("format", "group") if arguments.get(key)}))
     return found
 
 

@@ -10,6 +10,7 @@ from intake.catalog.base import Catalog
 from intake.catalog.entry import CatalogEntry
 from pystac.utils import make_absolute_href
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog import intake_yaml as catalog_file
 from intake_virtualzarr.drivers.intake1_source import VirtualZarrSource
@@ -41,8 +42,8 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
         name: str,
         description: str,
         driver: type[Any],
-        args: Mapping[str, Any],
-        metadata: Mapping[str, Any] | None = None,
+        args: Attrs,
+        metadata: Attrs | None = None,
     ) -> None:
         super().__init__()
         self._name = name
@@ -59,7 +60,7 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
         """Name in the catalog."""
         return self._name
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Basic information, in the form of other entries."""
         driver = self._driver.name
         return {
@@ -114,11 +115,11 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
     def __init__(
         self,
         urlpath: str | os.PathLike[str],
-        search: Mapping[str, Any] | None = None,
+        search: Attrs | None = None,
         storage_options: Any = None,
         name: str | None = None,
         description: str | None = None,
-        metadata: dict[str, Any] | None = None,
+        metadata: JsonObject | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -129,7 +130,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         self._options = storage_options
         # a STAC document is read once, and again only by force_reload(): items are not fetched every minute
         self.description: str | None = description
-        self.metadata: dict[str, Any] = dict(metadata or {})
+        self.metadata: JsonObject = dict(metadata or {})
         super().__init__(name=name, description=description, metadata=metadata, ttl=None, storage_options=storage_options)
 
     def _load(self) -> None:
@@ -156,7 +157,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             )
         self._entries = entries
 
-    def _entries_of(self, document: Mapping[str, Any], base: str, io: Any) -> Iterator[StacEntry]:
+    def _entries_of(self, document: Attrs, base: str, io: Any) -> Iterator[StacEntry]:
         if document.get("type") == "FeatureCollection":
             for item in document.get("features") or ():
                 yield from self._own_entries(item, base)
@@ -168,7 +169,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             else:
                 yield from self._own_entries(child, href)
 
-    def _nested(self, child: Mapping[str, Any], href: str) -> Iterator[StacEntry]:
+    def _nested(self, child: Attrs, href: str) -> Iterator[StacEntry]:
         items = [link for link in child.get("links") or () if link.get("rel") == "items"]
         if items and virtual_assets(child, href):  # a collection of an API: its own asset, not those of all its items
             yield from self._own_entries(child, href)
@@ -176,20 +177,20 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         args = {"urlpath": href, "storage_options": self._options}
         yield StacEntry(str(child.get("id")), _title(child), VirtualZarrStacCatalog, args, _metadata(child))
 
-    def _own_entries(self, document: Mapping[str, Any], base: str) -> Iterator[StacEntry]:
+    def _own_entries(self, document: Attrs, base: str) -> Iterator[StacEntry]:
         own = next((str(one["href"]) for one in document.get("links") or () if one.get("rel") == "self"), base)
         assets = virtual_assets(document, own if "://" in own or os.path.isabs(own) else base)
         name = str(document.get("id"))
         for asset in assets:
             yield self._entry(name if len(assets) == 1 else f"{name}_{asset.key}", asset, document)
 
-    def _entry(self, name: str, asset: VirtualAsset, document: Mapping[str, Any]) -> StacEntry:
+    def _entry(self, name: str, asset: VirtualAsset, document: Attrs) -> StacEntry:
         args = {"urlpath": asset.href, **asset.arguments}
         if self._options:
             args["storage_options"] = self._options
         return StacEntry(name, _title(document), VirtualZarrSource, args, _metadata(document))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """What is known without the entries being opened, in the form of entries."""
         return {
             "name": self.name,
@@ -200,7 +201,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             "args": {"urlpath": self.urlpath} | ({"search": self.search_parameters} if self.search_parameters else {}),
         }
 
-    def _yaml(self) -> dict[str, Any]:
+    def _yaml(self) -> JsonObject:
         """Write the catalog as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
         source = {
             "driver": "virtualzarr_stac",
@@ -210,7 +211,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         }
         return {"sources": {self.name: source}}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: JsonObject) -> None:
         # a list, and the catalog would not equal its original
         super().__setstate__({**state, "args": tuple(state["args"])})
 
@@ -219,7 +220,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
 
     def _repr_html_(self) -> str:
         entries = list(self._entries.values())
-        rows: dict[str, Any] = {"description": _first_line(self.description), "urlpath": self.urlpath}
+        rows: JsonObject = {"description": _first_line(self.description), "urlpath": self.urlpath}
         for entry in entries[:SHOWN]:
             kind = "catalog" if entry._container == "catalog" else ", ".join(_opened_by(entry._args))
             rows[f"entry: {entry.name}"] = f"{entry._description} ({kind})"
@@ -245,7 +246,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         return catalog_file.catalog_yaml(entries)
 
 
-def _opened_by(args: Mapping[str, Any]) -> list[str]:
+def _opened_by(args: Attrs) -> list[str]:
     return [str(args["urlpath"]), *(str(args[name]) for name in ("format", "group") if name in args)]
 
 
@@ -258,7 +259,7 @@ def _headers(options: Any, urlpath: str) -> dict[str, str]:
     return dict(Access.of(access_rules(options, urlpath)).options(urlpath).get("headers", {}))
 
 
-def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[dict[str, Any], Any]:
+def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[JsonObject, Any]:
     from intake_virtualzarr.stac.client import patient_io
     from intake_virtualzarr.stac.documents import read_document
 
@@ -266,7 +267,7 @@ def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[dict[str, Any], Any
     return read_document(urlpath, io), io
 
 
-def _search(urlpath: str, parameters: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], str]]:
+def _search(urlpath: str, parameters: Attrs, headers: Mapping[str, str]) -> Iterator[tuple[JsonObject, str]]:
     from intake_virtualzarr.stac.client import open_client, search
     from intake_virtualzarr.stac.items import iter_items
 
@@ -275,7 +276,7 @@ def _search(urlpath: str, parameters: Mapping[str, Any], headers: Mapping[str, s
             yield one.document, one.href or urlpath
 
 
-def _children(document: Mapping[str, Any], base: str, io: Any) -> Iterator[tuple[dict[str, Any], str]]:
+def _children(document: Attrs, base: str, io: Any) -> Iterator[tuple[JsonObject, str]]:
     """Read the documents that a catalog links to; of an API's collection its items."""
     from intake_virtualzarr.stac.documents import read_document
     from intake_virtualzarr.stac.pages import iter_pages
@@ -295,22 +296,22 @@ def _children(document: Mapping[str, Any], base: str, io: Any) -> Iterator[tuple
         yield read_document(href, io), href
 
 
-def _self_href(document: Mapping[str, Any], otherwise: str) -> str:
+def _self_href(document: Attrs, otherwise: str) -> str:
     return next((str(one["href"]) for one in document.get("links") or () if one.get("rel") == "self"), otherwise)
 
 
-def _title(document: Mapping[str, Any]) -> str:
+def _title(document: Attrs) -> str:
     properties = document.get("properties") or {}
     text = document.get("title") or properties.get("title") or document.get("description") or document.get("id")
     return _first_line(str(text))
 
 
-def _metadata(document: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(document: Attrs) -> JsonObject:
     fields = {**(document.get("properties") or {}), **document}
     return {name: fields[name] for name in ADDED_METADATA if fields.get(name) is not None}
 
 
-def _free(name: str, taken: Mapping[str, Any]) -> str:
+def _free(name: str, taken: Attrs) -> str:
     """Give a name that is not taken: two collections may hold items of one id."""
     free, number = name, 2
     while free in taken:

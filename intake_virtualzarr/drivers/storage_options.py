@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from intake_virtualzarr._typing import Attrs, JsonObject
+
 __all__ = ["access_rules"]
 
 S3_NAMES = {
@@ -54,12 +56,12 @@ def access_rules(options: Any, url: str) -> Any:
     return options
 
 
-def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
+def _renamed(options: Attrs) -> JsonObject:
     flat = {**{name: one for name, one in options.items() if name != "client_kwargs"}, **options.get("client_kwargs", {})}
     return {S3_NAMES.get(name, name): one for name, one in flat.items() if one is not None}
 
 
-def _http(options: Mapping[str, Any]) -> dict[str, Any]:
+def _http(options: Attrs) -> JsonObject:
     inner = options.get("client_kwargs", {})
     headers = {**inner.get("headers", {}), **options.get("headers", {})}
     rest = {name: one for name, one in options.items() if name not in ("client_kwargs", "headers")}

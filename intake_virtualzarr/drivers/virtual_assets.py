@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from pystac.utils import make_absolute_href
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 
 __all__ = ["VirtualAsset", "virtual_asset", "virtual_assets"]
@@ -44,12 +44,12 @@ class VirtualAsset:
     """What the asset is called."""
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> JsonObject:
         """Arguments for opening it, beside its href."""
         return {"format": self.format} | ({"group": self.group} if self.group not in (None, "", "/") else {})
 
 
-def virtual_assets(document: Mapping[str, Any], base: str | None = None) -> list[VirtualAsset]:
+def virtual_assets(document: Attrs, base: str | None = None) -> list[VirtualAsset]:
     """Find the virtual assets of an item or collection.
 
     Parameters
@@ -72,13 +72,13 @@ def virtual_assets(document: Mapping[str, Any], base: str | None = None) -> list
     return []
 
 
-def virtual_asset(asset: Mapping[str, Any], href: str) -> VirtualAsset | None:
+def virtual_asset(asset: Attrs, href: str) -> VirtualAsset | None:
     """Tell whether one asset is a virtual store, by the same rules."""
     found = virtual_assets({"assets": {"asset": {**asset, "href": href}}})
     return found[0] if found else None
 
 
-def _by_field(asset: Mapping[str, Any]) -> str | None:
+def _by_field(asset: Attrs) -> str | None:
     named = asset.get("vzarr:manifest_format")
     if named is None:
         return None
@@ -87,13 +87,13 @@ def _by_field(asset: Mapping[str, Any]) -> str | None:
     return FORMATS[named]
 
 
-def _by_role(asset: Mapping[str, Any]) -> str | None:
+def _by_role(asset: Attrs) -> str | None:
     if not ROLES & {str(role).lower() for role in asset.get("roles") or ()}:
         return None
     return _by_type(asset) or _loosely(asset)
 
 
-def _by_type(asset: Mapping[str, Any]) -> str | None:
+def _by_type(asset: Attrs) -> str | None:
     media_type = str(asset.get("type") or "").partition(";")[0].strip().lower()
     path = urlsplit(str(asset.get("href", ""))).path.rstrip("/").lower()
     if media_type in MEDIA_TYPES:
@@ -103,7 +103,7 @@ def _by_type(asset: Mapping[str, Any]) -> str | None:
     return "icechunk" if path.endswith(".icechunk") else None
 
 
-def _loosely(asset: Mapping[str, Any]) -> str | None:
+def _loosely(asset: Attrs) -> str | None:
     """Tell the format of an asset whose role says that it is virtual."""
     media_type = str(asset.get("type") or "").partition(";")[0].strip().lower()
     path = urlsplit(str(asset.get("href", ""))).path.rstrip("/").lower()
@@ -112,7 +112,7 @@ def _loosely(asset: Mapping[str, Any]) -> str | None:
     return "vzarr" if "zarr" in media_type else None
 
 
-def _asset(key: str, asset: Mapping[str, Any], format_: str, base: str | None) -> VirtualAsset:
+def _asset(key: str, asset: Attrs, format_: str, base: str | None) -> VirtualAsset:
     href = str(asset.get("href", ""))
     return VirtualAsset(
         key=key,

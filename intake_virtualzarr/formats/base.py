@@ -6,9 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Attrs, DType, Shape
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
@@ -24,7 +22,7 @@ class ScannedArray:
     """Absolute path in the file, e.g. ``"/group/sst"``."""
     dims: tuple[str, ...]
     """Names of the dimensions, as xarray's netCDF engines give them."""
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type of the values, native byte order."""
     shape: Shape
     """Shape [elements]."""
@@ -32,7 +30,7 @@ class ScannedArray:
     """Value of what no segment covers."""
     segments: tuple[Segment, ...]
     """Where the values lie."""
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     """Attributes as netCDF4-python gives them, internal ones left out."""
 
     @property
@@ -47,7 +45,7 @@ class ScannedGroup:
 
     path: str
     """Absolute path, ``"/"`` for the root."""
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     """Attributes as netCDF4-python gives them, internal ones left out."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Dimensions defined in this group and their sizes."""

@@ -6,11 +6,12 @@ import json
 import os
 from typing import Any
 
-from intake_virtualzarr.arrays.tree import VirtualTree, tree_of_scan
+from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
 from intake_virtualzarr.formats.icechunk_session import container_access, is_session_store, open_store
 from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
 from intake_virtualzarr.storage.readers import Access, ReaderPool

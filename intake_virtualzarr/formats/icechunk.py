@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.base import ScannedFile
@@ -26,7 +27,7 @@ NATIVE, VIRTUAL, INLINE = 1, 2, 3
 BATCH = 100_000
 
 
-def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any], group: str = "") -> ScannedFile:
+def scanned_repository(store: Any, url: str | None, documents: Attrs, group: str = "") -> ScannedFile:
     """The scan of one version of a repository; references are read when an array is touched.
 
     Parameters
@@ -56,15 +57,15 @@ def scanned_repository(store: Any, url: str | None, documents: Mapping[str, Any]
     return scanned_references(Source(name), "icechunk", documents, references)
 
 
-def documents_of(store: Any) -> dict[str, Any]:
+def documents_of(store: Any) -> JsonObject:
     """All Zarr metadata of a session, by key, parsed."""
     return run(_documents(store))
 
 
-async def _documents(store: Any) -> dict[str, Any]:
+async def _documents(store: Any) -> JsonObject:
     from zarr.core.buffer import default_buffer_prototype
 
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
 
     async def walk(prefix: str) -> None:
         raw = await store.get(f"{prefix}zarr.json", default_buffer_prototype())

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
@@ -33,7 +34,7 @@ def is_session_store(target: Any) -> bool:
     return type(target).__name__ == "IcechunkStore" and type(target).__module__.partition(".")[0] == "icechunk"
 
 
-def version_of(text: str) -> tuple[str, dict[str, Any], str]:
+def version_of(text: str) -> tuple[str, JsonObject, str]:
     """Take an URL apart that names a version, and perhaps a group, in the form of ZEP 8.
 
     Returns
@@ -154,7 +155,7 @@ def storage_of(icechunk: Any, url: str, access: Access) -> Any:
     )
 
 
-def _option(options: dict[str, Any], name: str) -> Any:
+def _option(options: JsonObject, name: str) -> Any:
     """An option by obstore's short name, or with the prefix that names the provider."""
     found = [value for key, value in options.items() if key.lower() in (name, f"aws_{name}", f"google_{name}")]
     return found[0] if found else None
@@ -165,7 +166,7 @@ def container_access(store: Any, access: Access) -> Access:
 
     A repository tells endpoint, region and whether access is anonymous for each place of files; never credentials.
     """
-    rules: dict[str, Any] = {}
+    rules: JsonObject = {}
     containers = store.session.config.virtual_chunk_containers or {}
     for container in containers.values():
         prefix = container.url_prefix

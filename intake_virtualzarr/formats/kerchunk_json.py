@@ -14,6 +14,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.base import Parse, ScannedFile
@@ -75,7 +76,7 @@ def scanned_document(document: Any, source: Source) -> ScannedFile:
     """
     if not isinstance(document, Mapping):
         raise FormatError(f"{source.url}: is {type(document).__name__}, expected an object of references")
-    documents: dict[str, Any] = {}
+    documents: JsonObject = {}
     chunks: dict[str, Chunks] = {}
     for key, reference in _references(document, source.url):
         path, _, last = key.rpartition("/")
@@ -98,7 +99,7 @@ def scanned_document(document: Any, source: Source) -> ScannedFile:
     return scanned_references(source, FORMAT.name, documents, references)
 
 
-def _references(document: Mapping[str, Any], url: str) -> Iterator[tuple[str, Any]]:
+def _references(document: Attrs, url: str) -> Iterator[tuple[str, Any]]:
     """All keys and references, templates filled and generated ones made."""
     if not ({"refs", "gen", "templates"} & set(document)):
         yield from document.items()
@@ -127,7 +128,7 @@ def _references(document: Mapping[str, Any], url: str) -> Iterator[tuple[str, An
         yield from _generated(generator, templates, url)
 
 
-def _generated(generator: Any, templates: Mapping[str, Any], url: str) -> Iterator[tuple[str, Any]]:
+def _generated(generator: Any, templates: Attrs, url: str) -> Iterator[tuple[str, Any]]:
     try:
         axes = {name: one if isinstance(one, list) else range(one.get("start", 0), one["stop"], one.get("step", 1))
                 for name, one in generator["dimensions"].items()}  # fmt: skip

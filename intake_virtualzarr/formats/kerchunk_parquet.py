@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
 from intake_virtualzarr.errors import FormatError, MissingExtraError
@@ -29,7 +30,6 @@ from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["scanned_parquet"]
-
 
 
 def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
@@ -135,7 +135,7 @@ def _engine() -> Callable[[io.BytesIO], Any]:
 def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
     if name not in table:
         return np.zeros(len(table), np.int64)
-    values: npt.NDArray[Any] = table[name].to_numpy()
+    values: AnyArray = table[name].to_numpy()
     if values.dtype.kind not in "iu" or (values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**63):
         raise FormatError(f"{label}: column {name!r} holds {values.dtype} values that are no sizes")
     if name == "size" and values.size and int(values.max()) >= WHOLE:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
 from intake_virtualzarr.errors import UnsupportedError
@@ -22,6 +22,7 @@ __all__ = ["counted_shape", "inline_source", "table_of"]
 MAX_CHUNKS = 2**26
 """Chunks of one array: a GiB of references."""
 MAX_OFFSET = 2**63 - 1
+
 
 def inline_source(name: str, content: bytes) -> Source:
     """Bytes that the references hold themselves.

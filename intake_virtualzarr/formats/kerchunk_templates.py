@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["render"]
@@ -27,7 +27,7 @@ DEPTH = 8
 """Templates may use templates; deeper than this they go in circles."""
 
 
-def render(text: str, values: Mapping[str, Any], depth: int = DEPTH) -> str:
+def render(text: str, values: Attrs, depth: int = DEPTH) -> str:
     """Fill the fields of a template.
 
     Parameters
@@ -52,7 +52,7 @@ def render(text: str, values: Mapping[str, Any], depth: int = DEPTH) -> str:
     return FIELD.sub(lambda match: str(_value(match.group(1), values, depth)), text)
 
 
-def _value(expression: str, values: Mapping[str, Any], depth: int) -> Any:
+def _value(expression: str, values: Attrs, depth: int) -> Any:
     if depth == 0:
         raise UnsupportedError(f"template {expression!r} uses templates that use it")
     try:
@@ -62,7 +62,7 @@ def _value(expression: str, values: Mapping[str, Any], depth: int) -> Any:
     return _evaluate(node, expression, values, depth)
 
 
-def _evaluate(node: ast.expr, expression: str, values: Mapping[str, Any], depth: int) -> Any:
+def _evaluate(node: ast.expr, expression: str, values: Attrs, depth: int) -> Any:
     if isinstance(node, ast.Name):
         if node.id not in values:
             raise UnsupportedError(f"template field {expression!r} names {node.id!r}; known are {', '.join(values) or 'none'}")

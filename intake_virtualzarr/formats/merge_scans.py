@@ -28,9 +28,7 @@ MEANING = (*PACKING_ATTRIBUTES, "units", "calendar")
 """Attributes that say what numbers mean; others (history, ranges) may differ and are those of the first file."""
 
 
-def merge_scans(
-    scans: Sequence[ScannedFile], dim: str, digests: Sequence[Mapping[str, str]] | None = None
-) -> ScannedFile:
+def merge_scans(scans: Sequence[ScannedFile], dim: str, digests: Sequence[Mapping[str, str]] | None = None) -> ScannedFile:
     """Join scans along a dimension, as ``xarray.combine_nested`` with ``data_vars="minimal", coords="minimal"`` does.
 
     Parameters
@@ -55,8 +53,7 @@ def merge_scans(
         if digests is not None and digests[number] != digests[0]:
             names = [name for name in digests[0] if digests[number].get(name) != digests[0][name]]
             raise EncodingMismatchError(
-                f"{other.source.url}: {', '.join(names)} has other values than in {first.source.url}, "
-                f"and no dimension {dim!r}"
+                f"{other.source.url}: {', '.join(names)} has other values than in {first.source.url}, and no dimension {dim!r}"
             )
     arrays = {
         path: _joined([scan.arrays[path] for scan in scans], array.dims.index(dim)) if dim in array.dims else array
@@ -92,9 +89,7 @@ def _check_alike(first: ScannedFile, other: ScannedFile, dim: str) -> None:
             *((name, _text(a.attrs.get(name)), _text(b.attrs.get(name))) for name in MEANING),
         ):
             if mine != yours:
-                raise EncodingMismatchError(
-                    f"{other.source.url}: '{path}' has {what} {yours}, in {first.source.url} it is {mine}"
-                )
+                raise EncodingMismatchError(f"{other.source.url}: '{path}' has {what} {yours}, in {first.source.url} it is {mine}")
 
 
 def _alike(a: ScannedArray, b: ScannedArray, dim: str) -> bool:
@@ -140,9 +135,7 @@ def static_digests(scan: ScannedFile, dim: str, readers: ReaderPool) -> dict[str
     for path, array in scan.arrays.items():
         if dim in array.dims:
             continue
-        values = np.asarray(
-            VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers)
-        )
+        values = np.asarray(VirtualZarrArray(array.shape, array.dtype, array.fill_value, array.segments, readers=readers))
         data = repr(values.tolist()).encode() if values.dtype.kind == "O" else np.ascontiguousarray(values).tobytes()
         digests[path] = hashlib.blake2b(data, digest_size=16).hexdigest()
     return digests

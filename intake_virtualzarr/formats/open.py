@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from intake_virtualzarr.arrays.tree import VirtualTree, tree_of_scan
+from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.scan import scan
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
 __all__ = ["open_tree"]
@@ -38,7 +39,7 @@ def open_tree(
     access = Access.of(storage_options)
     tree = _tree(path, access, format)
     if on_unsupported == "raise":
-        from intake_virtualzarr.datasets.virtual_dataset import raise_left_out
+        from intake_virtualzarr.arrays.left_out import raise_left_out
 
         raise_left_out(tree)
     return tree

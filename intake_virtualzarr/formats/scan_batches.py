@@ -119,8 +119,7 @@ def scan_merged(
         merged: list[Any] = [None] * len(batches)
         if client is not None and checkpoint is None:
             futures = [
-                client.submit(merge_batch, batch, dim, compare, format, access, pure=False, retries=RETRIES)
-                for batch in batches
+                client.submit(merge_batch, batch, dim, compare, format, access, pure=False, retries=RETRIES) for batch in batches
             ]
             return _tree_on_cluster(client, futures, batches, dim, advance)
         for number, found in _run(merge_batch, batches, (dim, compare, format, access), client, checkpoint):
@@ -154,9 +153,7 @@ def scan_batch(paths: Sequence[str], format: str | None, access: Access) -> list
     return [interned(scan) for scan in scan_many(paths, format=format, storage_options=access)]
 
 
-def merge_batch(
-    paths: Sequence[str], dim: str, compare: bool, format: str | None, access: Access
-) -> Merged:
+def merge_batch(paths: Sequence[str], dim: str, compare: bool, format: str | None, access: Access) -> Merged:
     """Scan a batch and join it."""
     scans = scan_many(paths, format=format, storage_options=access)
     good = [scan for scan in scans if isinstance(scan, ScannedFile)]
@@ -178,9 +175,7 @@ def merge_merged(parts: Sequence[Merged], dim: str) -> Merged:
     if not good:
         return Merged(None, 0, failures)
     digests = [part.digests for part in good if part.digests is not None]
-    joined = merge_scans(
-        [part.scan for part in good if part.scan is not None], dim, digests if len(digests) == len(good) else None
-    )
+    joined = merge_scans([part.scan for part in good if part.scan is not None], dim, digests if len(digests) == len(good) else None)
     return Merged(joined, sum(part.files for part in good), failures, good[0].digests)
 
 

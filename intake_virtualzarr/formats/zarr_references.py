@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
 from intake_virtualzarr.codecs.cf_packing import Packing
@@ -31,7 +31,7 @@ PHONY = "phony_dim_"
 """How kerchunk names dimensions that have no name, each array by itself: the same name for different lengths."""
 
 
-def scanned_references(source: Source, format: str, documents: Mapping[str, Any], references: References) -> ScannedFile:
+def scanned_references(source: Source, format: str, documents: Attrs, references: References) -> ScannedFile:
     """Groups and arrays of a set of references.
 
     Parameters
@@ -92,7 +92,7 @@ def _leave_out_misfits(arrays: dict[str, ScannedArray], left_out: dict[str, str]
             sizes |= {(group, dim): sizes.get((group, dim), (size, path)) for dim, size in mine.items()}
 
 
-def spread_documents(documents: Mapping[str, Any]) -> dict[str, Any]:
+def spread_documents(documents: Attrs) -> JsonObject:
     """Consolidated documents beside those that stand alone, which count where both are there."""
     v2, root = documents.get(".zmetadata"), documents.get("zarr.json")
     v3 = root.get("consolidated_metadata") if isinstance(root, Mapping) else None
@@ -102,7 +102,7 @@ def spread_documents(documents: Mapping[str, Any]) -> dict[str, Any]:
     return spread | {key: document for key, document in documents.items() if key != ".zmetadata"}
 
 
-def array_paths(documents: Mapping[str, Any]) -> list[str]:
+def array_paths(documents: Attrs) -> list[str]:
     """Paths of the arrays, in the order of the documents."""
     found = []
     for key, document in documents.items():
@@ -113,7 +113,7 @@ def array_paths(documents: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _group_paths(documents: Mapping[str, Any], arrays: Sequence[str]) -> list[str]:
+def _group_paths(documents: Attrs, arrays: Sequence[str]) -> list[str]:
     known = set(arrays)
     paths = {"/"}
     for key in documents:
@@ -128,7 +128,7 @@ def _group_paths(documents: Mapping[str, Any], arrays: Sequence[str]) -> list[st
     return sorted(paths, key=lambda p: (p.count("/"), p != "/", p))
 
 
-def _group_attributes(path: str, documents: Mapping[str, Any]) -> dict[str, Any]:
+def _group_attributes(path: str, documents: Attrs) -> JsonObject:
     prefix = f"{path}/" if path else ""
     v3 = documents.get(f"{prefix}zarr.json")
     if isinstance(v3, Mapping) and v3.get("node_type") == "group":
@@ -137,7 +137,7 @@ def _group_attributes(path: str, documents: Mapping[str, Any]) -> dict[str, Any]
     return dict(attributes) if isinstance(attributes, Mapping) else {}
 
 
-def _array(path: str, documents: Mapping[str, Any], references: References) -> ScannedArray:
+def _array(path: str, documents: Attrs, references: References) -> ScannedArray:
     if not path:
         raise UnsupportedError("the root is an array, which has no name; only arrays in groups become variables")
     name = path.rpartition("/")[2]

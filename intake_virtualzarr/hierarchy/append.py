@@ -6,103 +6,34 @@ is killed leaves the old state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
 from intake_virtualzarr.hierarchy.data_types import attributes_from_json, attributes_to_json, data_type_from_json
-from intake_virtualzarr.hierarchy.documents import dump, ordinary_chunks
-from intake_virtualzarr.hierarchy.manifest_writer import ArrayHead, Sink, packing_to_json, write_plan
+from intake_virtualzarr.hierarchy.documents import dump, is_virtual, ordinary_chunks
+from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, packing_to_json, write_plan
 from intake_virtualzarr.hierarchy.parts import as_member, next_part
-from intake_virtualzarr.hierarchy.reader import Hierarchy, dims_of, is_virtual
-from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, PagedSources
+from intake_virtualzarr.hierarchy.reader import Hierarchy, dims_of
+from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.write_plan import plan_array
-from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, Written, _Counter, finish_sources, write_array
-from intake_virtualzarr.storage.key_value import Keys
+from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, write_array
 
-__all__ = ["Addition", "add_variables", "append_arrays", "check_sequel"]
-
-
-class Addition:
-    """A change of a hierarchy that is being prepared.
-
-    Attributes
-    ----------
-    hierarchy : Hierarchy
-        What is there.
-    documents : dict
-        New metadata by path.
-    changed_chunks : dict
-        New bytes of chunks that are there, by key: written when all is known to fit.
-    """
-
-    def __init__(self, keys: Keys) -> None:
-        self.hierarchy = Hierarchy(keys)
-        self.documents: dict[str, dict[str, Any]] = {}
-        self.changed_chunks: dict[str, bytes] = {}
-        self._counter = _Counter(keys)
-        rows = _shared_rows(self.hierarchy)
-        self._old_rows = len(rows)
-        self.sink = Sink(self._counter.put, keys.url, rows)
-
-    def finish(self) -> Written:
-        """Write chunks, source pages, changed documents, and last the root."""
-        for key, data in self.changed_chunks.items():
-            self._counter.put(key, data)
-        if len(self.sink.rows) > self._old_rows:
-            finish_sources(self.sink, self._old_rows // PAGE_SIZE)
-        for path, document in self.documents.items():
-            self._counter.put(f"{path}/zarr.json", dump(document))
-        root = dict(self.hierarchy.documents[""])
-        members = dict((root.get("consolidated_metadata") or {}).get("metadata") or {})
-        if not members:
-            members = {p: d for p, d in self.hierarchy.documents.items() if p}
-        members.update(self.documents)
-        root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
-        self._counter.put("zarr.json", dump(root))
-        return Written(
-            self.hierarchy.keys.url,
-            self._counter.objects,
-            self._counter.nbytes,
-            sum(self.sink.counts.values()),
-            len(self.sink.rows) - self._old_rows,
-        )
-
-    def path(self, group: str, name: str) -> str:
-        """Path of an array."""
-        return f"{group}/{name}" if group else name
-
-
-def _shared_rows(hierarchy: Hierarchy) -> list[Any]:
-    """The shared source table as it is."""
-    count = 0
-    for document in hierarchy.documents.values():
-        for transformer in document.get("storage_transformers", []):
-            count = max(count, int((transformer["configuration"].get("sources") or {}).get("count", 0)))
-    page = 0
-    # private parts may have added rows that no listed document counts
-    while hierarchy.keys.size(f"sources/{page}.json") is not None:
-        page += 1
-    if page == 0:
-        return []
-    import json
-
-    last = json.loads(hierarchy.keys.get(f"sources/{page - 1}.json") or b'{"list": []}')
-    total = max(count, (page - 1) * PAGE_SIZE + len(last["list"]))
-    return list(PagedSources(hierarchy.keys, "sources", PAGE_SIZE, total))
+__all__ = ["add_variables", "append_arrays", "check_monotonic_append"]
 
 
 # ---------------------------------------------------------------------- append
 
 
-def append_arrays(addition: Addition, group: str, node: NodeGroup, dim: str) -> None:
+def append_arrays(addition: HierarchyTransaction, group: str, node: NodeGroup, dim: str) -> None:
     """Append the arrays of a group that have a dimension; check that the others are what is there.
 
     Raises
@@ -140,7 +71,7 @@ def _check_length(node: NodeGroup, names: Sequence[str], dim: str) -> None:
         raise HierarchyError(f"append along {dim!r}: variables have different lengths {lengths}")
 
 
-def _append_one(addition: Addition, path: str, new: NodeArray, dim: str) -> None:
+def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: str) -> None:
     document = addition.hierarchy.documents[path]
     dims = dims_of(document, path)
     shape = tuple(int(n) for n in document["shape"])
@@ -158,7 +89,7 @@ def _append_one(addition: Addition, path: str, new: NodeArray, dim: str) -> None
         _append_values(addition, path, document, new, axis)
 
 
-def _append_values(addition: Addition, path: str, document: dict[str, Any], new: NodeArray, axis: int) -> None:
+def _append_values(addition: HierarchyTransaction, path: str, document: JsonObject, new: NodeArray, axis: int) -> None:
     """Append to an array whose values the hierarchy holds: its last chunk is written again, longer."""
     old = np.asarray(addition.hierarchy.data(path))
     values = np.asarray(new.data)
@@ -169,7 +100,7 @@ def _append_values(addition: Addition, path: str, document: dict[str, Any], new:
         if not np.array_equal(cast.astype(values.dtype), values, equal_nan=values.dtype.kind == "f"):
             raise HierarchyError(f"{path}: values of {values.dtype} do not fit the data type {old.dtype} that is there")
         values = cast
-    same_meaning(path, document, new)
+    check_same_encoding(path, document, new)
     joined = np.concatenate([old, values], axis=axis)
     chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
     first = old.shape[0] // chunk_shape[0] if axis == 0 else 0
@@ -181,7 +112,7 @@ def _append_values(addition: Addition, path: str, document: dict[str, Any], new:
 TIME_ATTRIBUTES = ("units", "calendar")
 
 
-def same_meaning(path: str, document: Mapping[str, Any], new: NodeArray) -> None:
+def check_same_encoding(path: str, document: Attrs, new: NodeArray) -> None:
     """Raise if numbers mean something else there (the packing of a virtual array is compared, or undone, by itself)."""
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
@@ -207,12 +138,12 @@ def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(np.asarray(a), np.asarray(b))) or bool(np.all(a != a) and np.all(b != b))
 
 
-def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new: NodeArray, axis: int) -> None:
+def _append_virtual(addition: HierarchyTransaction, path: str, document: JsonObject, new: NodeArray, axis: int) -> None:
     hierarchy = addition.hierarchy
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
     data = new.data if isinstance(new.data, VirtualZarrArray) else inlined(new.data)
-    same_meaning(path, document, new)
+    check_same_encoding(path, document, new)
     there = hierarchy.array(path)
     transformer = document["storage_transformers"][0]
     if transformer["name"] != "virtual-concatenation" or transformer["configuration"]["axis"] != axis:
@@ -223,11 +154,11 @@ def _append_virtual(addition: Addition, path: str, document: dict[str, Any], new
     entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
     entry["length"] = data.shape[axis]
     edges = [[*own, *data.chunks[axis]] if n == axis else own for n, own in enumerate(there.chunks)]
-    head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
+    head = ArrayHeader(dtype, there.fill_value, dims_of(document, path), attrs)
     addition.documents[path] = concatenation(head, axis, view_of(edges), [*members, entry])
 
 
-def concatenation(head: ArrayHead, axis: int, grid: ChunkGrid, members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def concatenation(head: ArrayHeader, axis: int, grid: ChunkGrid, members: Sequence[Attrs]) -> JsonObject:
     """The document of an array that shows members one after the other, in chunks of ``grid``."""
     configuration = {"axis": axis, "members": list(members)}
     transformer = {"name": "virtual-concatenation", "configuration": configuration}
@@ -244,18 +175,18 @@ def view_of(edges: Sequence[Sequence[int]]) -> ChunkGrid:
 
 
 def new_member(
-    addition: Addition,
+    addition: HierarchyTransaction,
     path: str,
     data: VirtualZarrArray,
     packing: Packing | None,
     there: VirtualZarrArray,
     number: int,
     new: NodeArray,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Write what is appended as a part, and the member that names it."""
     part = f"{path}/parts/{number}"
     own = Packing.from_attrs(new.attrs, data.dtype)
-    entry: dict[str, Any] = {"array": f"parts/{number}"}
+    entry: JsonObject = {"array": f"parts/{number}"}
     if packing is not None or own is None:
         if data.dtype != there.dtype or own != packing:
             raise EncodingMismatchError(
@@ -266,7 +197,7 @@ def new_member(
         if not np.can_cast(own.dtype, there.dtype, "safe"):
             raise EncodingMismatchError(f"{path}: decodes to {own.dtype}, the store holds {there.dtype}")
         entry["decode"] = packing_to_json(own)
-    head = ArrayHead.of_part(data.dtype, data.fill_value)
+    head = ArrayHeader.of_part(data.dtype, data.fill_value)
     document = write_plan(plan_array(data), data.shape, head, part, addition.sink)
     addition.sink.put(f"{part}/zarr.json", dump(document))
     return entry
@@ -281,7 +212,7 @@ def inlined(values: Any) -> VirtualZarrArray:
 # ---------------------------------------------------------------------- variables
 
 
-def add_variables(addition: Addition, group: str, node: NodeGroup) -> None:
+def add_variables(addition: HierarchyTransaction, group: str, node: NodeGroup) -> None:
     """Add arrays that are not there yet; those that are must be the same.
 
     Raises
@@ -329,7 +260,7 @@ def same_values(hierarchy: Hierarchy, path: str, new: NodeArray) -> bool:
 # ---------------------------------------------------------------------- coordinates
 
 
-def check_sequel(old: xr.Variable, new: xr.Variable, dim: str) -> None:
+def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None:
     """Raise if a coordinate does not go on where the one in the store ends.
 
     Raises

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import Attrs, DType, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import UnsupportedError
@@ -73,7 +74,7 @@ class ArrayMetadata:
 
     dims: tuple[str, ...]
     """Names of the dimensions."""
-    dtype: np.dtype[Any]
+    dtype: DType
     """Data type of the values, native byte order."""
     fill_value: Any
     """Value of chunks that are not stored."""
@@ -81,7 +82,7 @@ class ArrayMetadata:
     """Chunk grid."""
     codecs: Pipeline
     """Codec pipeline."""
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     """Attributes, as xarray's Zarr engine gives them."""
     keys: ChunkKeys
     """How chunks are named."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Edges
 from intake_virtualzarr.errors import HierarchyError
 
@@ -25,7 +26,7 @@ def _runs(edges: Edges) -> list[Any]:
     ]
 
 
-def grid_to_json(grid: ChunkGrid) -> dict[str, Any]:
+def grid_to_json(grid: ChunkGrid) -> JsonObject:
     """The ``chunk_grid`` member: regular if it can be."""
     shape = grid.chunk_shape
     if shape is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import struct
 import warnings
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 
 __all__ = [
@@ -38,7 +38,7 @@ NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
 @lru_cache(maxsize=256)
-def _zarr_type(dtype: np.dtype[Any]) -> Any:
+def _zarr_type(dtype: DType) -> Any:
     from zarr.dtype import VariableLengthUTF8, parse_dtype
 
     if dtype.kind == "O":
@@ -48,7 +48,7 @@ def _zarr_type(dtype: np.dtype[Any]) -> Any:
         return parse_dtype(dtype, zarr_format=3)
 
 
-def data_type_to_json(dtype: np.dtype[Any]) -> Any:
+def data_type_to_json(dtype: DType) -> Any:
     """The ``data_type`` of Zarr v3 metadata.
 
     Raises
@@ -69,7 +69,7 @@ def data_type_to_json(dtype: np.dtype[Any]) -> Any:
         raise UnsupportedError(f"values of {dtype}, which Zarr v3 has no data type for") from exc
 
 
-def data_type_from_json(document: Any) -> np.dtype[Any]:
+def data_type_from_json(document: Any) -> DType:
     """The NumPy data type of a ``data_type``; strings become Python objects.
 
     Raises
@@ -94,7 +94,7 @@ def data_type_from_json(document: Any) -> np.dtype[Any]:
     return np.dtype(object) if native.kind == "T" else native
 
 
-def fill_value_to_json(value: Any, dtype: np.dtype[Any]) -> Any:
+def fill_value_to_json(value: Any, dtype: DType) -> Any:
     """The ``fill_value`` of Zarr v3 metadata."""
     if dtype.kind == "O":
         return value if isinstance(value, str) else ""
@@ -105,7 +105,7 @@ def fill_value_to_json(value: Any, dtype: np.dtype[Any]) -> Any:
         return _zarr_type(dtype).to_json_scalar(value, zarr_format=3)
 
 
-def fill_value_from_json(document: Any, dtype: np.dtype[Any]) -> Any:
+def fill_value_from_json(document: Any, dtype: DType) -> Any:
     """The fill value of an array.
 
     Raises
@@ -129,7 +129,7 @@ def fill_value_from_json(document: Any, dtype: np.dtype[Any]) -> Any:
         raise HierarchyError(f"fill_value {document!r} does not fit data type {dtype}") from exc
 
 
-def _is_number(document: Any, dtype: np.dtype[Any]) -> bool:
+def _is_number(document: Any, dtype: DType) -> bool:
     """Whether a fill value is a JSON number (or truth value) that the type holds."""
     if dtype.kind == "b":
         return isinstance(document, bool)
@@ -144,12 +144,12 @@ def _is_number(document: Any, dtype: np.dtype[Any]) -> bool:
 # ---------------------------------------------------------------------- attributes
 
 
-def attributes_to_json(attrs: Mapping[str, Any], dtype: np.dtype[Any] | None = None) -> dict[str, Any]:
+def attributes_to_json(attrs: Attrs, dtype: DType | None = None) -> JsonObject:
     """Attributes as JSON, with a note of the types that JSON would lose.
 
     ``_FillValue`` takes the form that xarray's Zarr engine reads (base64 of a float64 for floating-point arrays).
     """
-    out: dict[str, Any] = {}
+    out: JsonObject = {}
     types: dict[str, str] = {}
     for name, value in attrs.items():
         if name == "_FillValue" and dtype is not None and dtype.kind == "f" and _is_one_number(value):
@@ -219,10 +219,10 @@ def _nonfinite(value: Any) -> Any:
     return value
 
 
-def attributes_from_json(document: Mapping[str, Any], dtype: np.dtype[Any] | None = None) -> dict[str, Any]:
+def attributes_from_json(document: Attrs, dtype: DType | None = None) -> JsonObject:
     """Attributes with the types that they had."""
     types = document.get(ATTRIBUTE_TYPES) or {}
-    out: dict[str, Any] = {}
+    out: JsonObject = {}
     for name, value in document.items():
         if name == ATTRIBUTE_TYPES:
             continue
@@ -237,7 +237,7 @@ def attributes_from_json(document: Mapping[str, Any], dtype: np.dtype[Any] | Non
     return out
 
 
-def _fill_attribute(value: str, kind: str | None, dtype: np.dtype[Any]) -> Any:
+def _fill_attribute(value: str, kind: str | None, dtype: DType) -> Any:
     if value in ("NaN", "Infinity", "-Infinity"):
         return dtype.type(float(value.lower()))
     try:

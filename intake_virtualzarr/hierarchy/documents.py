@@ -9,9 +9,9 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numcodecs import VLenUTF8, Zstd
 
+from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.data_types import attributes_to_json, data_type_to_json, fill_value_to_json
 
@@ -25,7 +25,7 @@ ROWS = 4096
 CHUNK_BYTES = 16 * 1024 * 1024
 
 
-def dump(document: Mapping[str, Any]) -> bytes:
+def dump(document: Attrs) -> bytes:
     """JSON as it lies in the store."""
     return json.dumps(document, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()
 
@@ -49,18 +49,18 @@ def naming(label: str) -> Iterator[None]:
         raise HierarchyError(f"{label}: is damaged or of another format: {type(exc).__name__}: {exc}") from exc
 
 
-def group_document(attrs: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def group_document(attrs: Attrs, members: Mapping[str, Attrs] | None = None) -> JsonObject:
     """Metadata of a group; ``members`` makes it the root that holds all documents."""
-    document: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": attributes_to_json(attrs)}
+    document: JsonObject = {"zarr_format": 3, "node_type": "group", "attributes": attributes_to_json(attrs)}
     if members is not None:
         document["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": dict(members)}
     return document
 
 
-def ordinary_array(values: npt.NDArray[Any], dims: Sequence[str], attrs: Mapping[str, Any]) -> dict[str, Any]:
+def ordinary_array(values: AnyArray, dims: Sequence[str], attrs: Attrs) -> JsonObject:
     """Metadata of an array whose values the hierarchy holds itself."""
     dtype = values.dtype
-    serializer: dict[str, Any] = {"name": "bytes"}
+    serializer: JsonObject = {"name": "bytes"}
     if dtype.kind == "O":
         serializer = {"name": "vlen-utf8"}
     elif dtype.itemsize > 1 and dtype.kind not in "SV":
@@ -79,7 +79,7 @@ def ordinary_array(values: npt.NDArray[Any], dims: Sequence[str], attrs: Mapping
     }
 
 
-def _chunk_shape(values: npt.NDArray[Any]) -> tuple[int, ...]:
+def _chunk_shape(values: AnyArray) -> tuple[int, ...]:
     if values.ndim == 1:
         return (ROWS,) if values.dtype.kind != "O" else (max(values.size, 1),)
     if values.nbytes > CHUNK_BYTES and values.ndim:
@@ -88,9 +88,7 @@ def _chunk_shape(values: npt.NDArray[Any]) -> tuple[int, ...]:
     return tuple(max(n, 1) for n in values.shape)
 
 
-def ordinary_chunks(
-    values: npt.NDArray[Any], chunk_shape: Sequence[int], first: int = 0
-) -> Iterator[tuple[str, bytes]]:
+def ordinary_chunks(values: AnyArray, chunk_shape: Sequence[int], first: int = 0) -> Iterator[tuple[str, bytes]]:
     """Keys (below the array) and bytes of chunks; ``first`` skips leading chunks along the first axis."""
     grid = tuple(-(-n // c) for n, c in zip(values.shape, chunk_shape, strict=True))
     for coords in product(*(range(first if axis == 0 else 0, n) for axis, n in enumerate(grid))):
@@ -104,7 +102,7 @@ def ordinary_chunks(
         yield "/".join(("c", *map(str, coords))), encode_chunk(part)
 
 
-def encode_chunk(part: npt.NDArray[Any]) -> bytes:
+def encode_chunk(part: AnyArray) -> bytes:
     """A chunk of an ordinary array, encoded."""
     if part.dtype.kind == "O":
         raw = bytes(VLenUTF8().encode(part.ravel()))
@@ -112,3 +110,34 @@ def encode_chunk(part: npt.NDArray[Any]) -> bytes:
         little = part.astype(part.dtype.newbyteorder("<"), copy=False) if part.dtype.names is None else part
         raw = np.ascontiguousarray(little).tobytes()
     return bytes(Zstd(level=5).encode(raw))
+
+
+def is_virtual(document: Attrs) -> bool:
+    """Whether an array's document says that its chunks lie elsewhere."""
+    encoding = document.get("chunk_key_encoding") or {}
+    return bool(document.get("storage_transformers")) or encoding.get("name") == "virtual"
+
+
+def transformer_of(document: Attrs, label: str) -> tuple[str, JsonObject]:
+    """Name and configuration of the one storage transformer of a virtual array.
+
+    Raises
+    ------
+    HierarchyError
+        If there is not exactly one that is known here, in a known version.
+    """
+    transformers = document.get("storage_transformers") or []
+    if document.get("chunk_key_encoding", {}).get("name") != "virtual" or len(transformers) != 1:
+        raise HierarchyError(
+            f"{label}: {len(transformers)} storage transformers and chunk_key_encoding "
+            f"{document.get('chunk_key_encoding')!r}; a virtual array has one and 'virtual'"
+        )
+    name, configuration = transformers[0].get("name"), transformers[0].get("configuration") or {}
+    if name not in ("chunk-manifest", "virtual-concatenation"):
+        raise HierarchyError(
+            f"{label}: storage transformer {name!r} is unknown; known are 'chunk-manifest' and 'virtual-concatenation'"
+        )
+    version = configuration.get("version", VERSION)
+    if version != VERSION:
+        raise HierarchyError(f"{label}: format version {version!r}, this package reads {VERSION!r}; upgrade it")
+    return name, configuration

@@ -8,8 +8,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.documents import dump
 
@@ -19,7 +19,7 @@ IN_PLACE_BYTES = 64 * 1024
 """A larger array is kept beside the document [bytes]."""
 
 
-def in_place(document: Mapping[str, Any], chunks: Mapping[str, bytes]) -> dict[str, Any]:
+def in_place(document: Attrs, chunks: Mapping[str, bytes]) -> JsonObject:
     """An array as it stands in another document.
 
     Parameters
@@ -44,7 +44,7 @@ class InPlaceKeys:
         For messages: the document that holds it.
     """
 
-    files: Mapping[str, Any]
+    files: Attrs
     url: str
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:

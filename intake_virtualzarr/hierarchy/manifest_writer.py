@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
@@ -25,14 +26,14 @@ from intake_virtualzarr.hierarchy.write_plan import Concat, Fill, Leaf, Plan, vi
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted, relative_url
 
-__all__ = ["ArrayHead", "Sink", "write_plan"]
+__all__ = ["ArrayHeader", "DocumentWriter", "write_plan"]
 
 READABLE_REFERENCES = 256
 """Up to this many references are written as JSON in the array's own document."""
 READABLE_SOURCES = 64
 
 
-class Sink:
+class DocumentWriter:
     """Where documents and pages go, and the shared source table that they point into.
 
     Attributes
@@ -61,10 +62,10 @@ class Sink:
         return row
 
 
-class ArrayHead:
+class ArrayHeader:
     """What an array's document holds besides its chunks."""
 
-    def __init__(self, dtype: np.dtype[Any], fill_value: Any, dims: Sequence[str] | None, attrs: Mapping[str, Any]) -> None:
+    def __init__(self, dtype: DType, fill_value: Any, dims: Sequence[str] | None, attrs: Attrs) -> None:
         self.dtype = dtype
         self.fill_value = fill_value
         self.dims = dims
@@ -73,15 +74,15 @@ class ArrayHead:
         self.is_part = False
 
     @classmethod
-    def of_part(cls, dtype: np.dtype[Any], fill_value: Any) -> ArrayHead:
+    def of_part(cls, dtype: DType, fill_value: Any) -> ArrayHeader:
         """The head of an array that is a member of another and no node of the hierarchy."""
         head = cls(dtype, fill_value, None, {})
         head.is_part = True
         return head
 
-    def document(self, shape: Shape, grid: ChunkGrid, codecs: list[Any], transformer: dict[str, Any]) -> dict[str, Any]:
+    def document(self, shape: Shape, grid: ChunkGrid, codecs: list[Any], transformer: JsonObject) -> JsonObject:
         """The array's document."""
-        out: dict[str, Any] = {
+        out: JsonObject = {
             "zarr_format": 3,
             "node_type": "array",
             "shape": list(shape),
@@ -99,7 +100,7 @@ class ArrayHead:
         return out
 
 
-def write_plan(plan: Plan, shape: Shape, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
+def write_plan(plan: Plan, shape: Shape, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
     """Write the pages and parts of an array, and return its document (which the caller writes).
 
     Parameters
@@ -108,11 +109,11 @@ def write_plan(plan: Plan, shape: Shape, head: ArrayHead, path: str, sink: Sink)
         How the array is composed.
     shape : tuple of int
         Shape of the array [elements].
-    head : ArrayHead
+    head : ArrayHeader
         Data type, fill value, dimension names, attributes.
     path : str
         Path of the array in the hierarchy, without a slash in front.
-    sink : Sink
+    sink : DocumentWriter
         Where everything goes.
     """
     if isinstance(plan, Fill):
@@ -130,20 +131,18 @@ def _refused_scalar(path: str) -> Concat:
     )
 
 
-def _write_fill(shape: Shape, head: ArrayHead) -> dict[str, Any]:
+def _write_fill(shape: Shape, head: ArrayHeader) -> JsonObject:
     grid = ChunkGrid.regular(shape, tuple(max(n, 1) for n in shape))
     codecs = [bytes_codec(head.dtype).to_json()]
-    return head.document(
-        shape, grid, codecs, {"name": "chunk-manifest", "configuration": {"sources": {"list": []}, "chunks": {}}}
-    )
+    return head.document(shape, grid, codecs, {"name": "chunk-manifest", "configuration": {"sources": {"list": []}, "chunks": {}}})
 
 
 # ---------------------------------------------------------------------- manifests
 
 
-def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
+def _write_manifest(stored: StoredArray, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
     manifest = stored.manifest.load()
-    configuration: dict[str, Any] = {}
+    configuration: JsonObject = {}
     used = np.unique(manifest.source[manifest.length > 0]).tolist()
     count = manifest.count
     if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES:
@@ -164,18 +163,16 @@ def _write_manifest(stored: StoredArray, head: ArrayHead, path: str, sink: Sink)
     )
 
 
-def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], where: str) -> dict[str, Any]:
+def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], where: str) -> JsonObject:
     outside = [row for row in used if stored.sources[row].content is None]
     numbers = {row: i for i, row in enumerate(outside)}
-    chunks: dict[str, Any] = {}
+    chunks: JsonObject = {}
     for coords in zip(*np.nonzero(manifest.length), strict=True) if manifest.shape else [()] * manifest.count:
         ref = manifest.get([int(c) for c in coords])
         assert ref is not None
         source = stored.sources[ref.source]
         if source.content is not None:
-            entry: dict[str, Any] = {
-                "inline": base64.standard_b64encode(source.content[ref.offset : ref.offset + ref.length]).decode()
-            }
+            entry: JsonObject = {"inline": base64.standard_b64encode(source.content[ref.offset : ref.offset + ref.length]).decode()}
         else:
             entry = {"source": numbers[ref.source], "offset": ref.offset, "length": ref.length}
         if ref.codec:
@@ -184,7 +181,7 @@ def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], whe
     return {"sources": _listed([stored.sources[row] for row in outside], where), "chunks": chunks}
 
 
-def _listed(rows: Sequence[Source], where: str) -> dict[str, Any]:
+def _listed(rows: Sequence[Source], where: str) -> JsonObject:
     """A source table in the document with URL ``where``."""
     base = common_base([row.url for row in rows])
     listed = {"list": [row_to_json(row, base) for row in rows]}
@@ -192,8 +189,8 @@ def _listed(rows: Sequence[Source], where: str) -> dict[str, Any]:
 
 
 def _packed(
-    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink, part: bool
-) -> dict[str, Any]:
+    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: DocumentWriter, part: bool
+) -> JsonObject:
     fields = 4 if manifest.codec is not None else 3
     page = page_shape(manifest.shape)
     described = refs_document(manifest.shape, page, fields)
@@ -219,9 +216,7 @@ def _renumbered(manifest: ChunkManifest, used: list[int]) -> ChunkManifest:
     return ChunkManifest(source, manifest.offset, manifest.length, manifest.codec)
 
 
-def _with_inlined(
-    stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: Sink
-) -> ChunkManifest:
+def _with_inlined(stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: DocumentWriter) -> ChunkManifest:
     """Rows of the shared table in place of the array's own; inlined bytes go to one file of the hierarchy."""
     mapping = np.zeros(max(used, default=-1) + 1, dtype=np.uint32)
     shift = np.zeros(mapping.size, dtype=np.uint64)
@@ -253,12 +248,9 @@ def _with_inlined(
 # ---------------------------------------------------------------------- concatenations
 
 
-def _write_concat(plan: Concat, shape: Shape, head: ArrayHead, path: str, sink: Sink) -> dict[str, Any]:
-    members = [
-        _write_member(member, plan.axis, head, f"{path}/parts/{i}", i, path, sink)
-        for i, member in enumerate(plan.members)
-    ]
-    configuration: dict[str, Any] = {"axis": plan.axis, "members": members}
+def _write_concat(plan: Concat, shape: Shape, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
+    members = [_write_member(member, plan.axis, head, f"{path}/parts/{i}", i, path, sink) for i, member in enumerate(plan.members)]
+    configuration: JsonObject = {"axis": plan.axis, "members": members}
     grid = view_grid(plan, shape)
     codecs = [bytes_codec(head.dtype).to_json()]
     uniform = _uniform_codecs(plan, head, grid)
@@ -269,23 +261,23 @@ def _write_concat(plan: Concat, shape: Shape, head: ArrayHead, path: str, sink: 
 
 
 def _write_member(
-    member: Plan, axis: int, head: ArrayHead, part: str, number: int, path: str, sink: Sink
-) -> dict[str, Any]:
+    member: Plan, axis: int, head: ArrayHeader, part: str, number: int, path: str, sink: DocumentWriter
+) -> JsonObject:
     length = member.shape[axis]
     if isinstance(member, Fill):
         return {"length": length}
     if isinstance(member, Concat):
-        inner = ArrayHead.of_part(head.dtype, head.fill_value)
+        inner = ArrayHeader.of_part(head.dtype, head.fill_value)
         sink.put(f"{part}/zarr.json", dump(write_plan(member, member.shape, inner, part, sink)))
         return {"array": f"parts/{number}", "length": length}
     stored = member.stored
     if stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
         url = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
     else:
-        inner = ArrayHead.of_part(stored.dtype, stored.fill_value)
+        inner = ArrayHeader.of_part(stored.dtype, stored.fill_value)
         sink.put(f"{part}/zarr.json", dump(_write_manifest(stored, inner, part, sink)))
         url = f"parts/{number}"
-    entry: dict[str, Any] = {"array": url, "length": length}
+    entry: JsonObject = {"array": url, "length": length}
     if member.windows is not None:
         entry["select"] = [_range(window) for window in member.windows]
     if member.axes is not None:
@@ -299,9 +291,9 @@ def _range(window: Window) -> list[int]:
     return [window.start, window.start + window.step * window.count, window.step]
 
 
-def packing_to_json(packing: Packing) -> dict[str, Any]:
+def packing_to_json(packing: Packing) -> JsonObject:
     """The ``decode`` entry of a member."""
-    out: dict[str, Any] = {"dtype": data_type_to_json(packing.dtype)}
+    out: JsonObject = {"dtype": data_type_to_json(packing.dtype)}
     if packing.unsigned is not None:
         out["unsigned"] = packing.unsigned
     if packing.mask:
@@ -323,7 +315,7 @@ def _number(value: float) -> Any:
     return value
 
 
-def _uniform_codecs(plan: Concat, head: ArrayHead, grid: ChunkGrid) -> list[Any] | None:
+def _uniform_codecs(plan: Concat, head: ArrayHeader, grid: ChunkGrid) -> list[Any] | None:
     """The codecs that all members share, if the view's chunks are the members' whole chunks."""
     first: StoredArray | None = None
     for member in plan.members:

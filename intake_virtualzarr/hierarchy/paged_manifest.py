@@ -12,10 +12,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numcodecs import Blosc
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, JsonObject, Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
@@ -45,7 +44,7 @@ def page_shape(grid_shape: Shape) -> Shape:
     return tuple(page)
 
 
-def refs_document(grid_shape: Shape, page: Shape, fields: int) -> dict[str, Any]:
+def refs_document(grid_shape: Shape, page: Shape, fields: int) -> JsonObject:
     """Metadata of the ``refs`` array, an ordinary Zarr array."""
     ndim = len(grid_shape) + 1
     return {
@@ -144,7 +143,7 @@ class PagedManifest:
                 self._layout = self._parsed_layout(json.loads(raw))
         return self._layout
 
-    def _parsed_layout(self, document: dict[str, Any]) -> tuple[Shape, int, Pipeline]:
+    def _parsed_layout(self, document: JsonObject) -> tuple[Shape, int, Pipeline]:
         shape = tuple(int(n) for n in document["shape"])
         fields = document.get("attributes", {}).get("fields")
         if fields not in (list(FIELDS[:3]), list(FIELDS)) or shape[-1] != len(fields):
@@ -219,7 +218,7 @@ class PagedManifest:
     def _assemble(
         self, bounds: Sequence[tuple[int, ...]], spans: Sequence[range], page: Shape, shape: Shape, fields: int
     ) -> ChunkManifest:
-        columns: tuple[npt.NDArray[Any], ...] = (
+        columns: tuple[AnyArray, ...] = (
             np.zeros(shape, np.uint32),
             np.zeros(shape, np.uint64),
             np.zeros(shape, np.uint32),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.hierarchy.documents import dump
 from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
-
-if TYPE_CHECKING:
-    from intake_virtualzarr.hierarchy.append import Addition
+from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 
 __all__ = ["as_member", "as_part", "next_part"]
 
@@ -17,7 +13,7 @@ UP = "../../"
 """From ``array/parts/N/`` to ``array/``."""
 
 
-def next_part(addition: Addition, path: str) -> int:
+def next_part(addition: HierarchyTransaction, path: str) -> int:
     """The first number that no part of an array has."""
     names = addition.hierarchy.keys.names(f"{path}/parts")
     numbers = [int(name) for name in names if name.isdigit()]
@@ -25,17 +21,17 @@ def next_part(addition: Addition, path: str) -> int:
     return max([-1, *numbers, *used]) + 1
 
 
-def _members(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _members(document: Attrs) -> list[JsonObject]:
     return list(document["storage_transformers"][0]["configuration"].get("members", []))
 
 
-def _number(member: Mapping[str, Any]) -> int:
+def _number(member: Attrs) -> int:
     named = member.get("array")
     head, _, tail = named.partition("/") if isinstance(named, str) else ("", "", "")
     return int(tail) if head == "parts" and tail.isdigit() else -1
 
 
-def as_member(addition: Addition, path: str, document: Mapping[str, Any], axis: int) -> dict[str, Any]:
+def as_member(addition: HierarchyTransaction, path: str, document: Attrs, axis: int) -> JsonObject:
     """The member that an array becomes of itself: its document in place, or as a part of it if that is large."""
     bare = _bare(document)
     if len(dump(bare)) > IN_PLACE_BYTES:
@@ -43,26 +39,26 @@ def as_member(addition: Addition, path: str, document: Mapping[str, Any], axis: 
     return {"array": in_place(bare, {}), "length": int(document["shape"][axis])}
 
 
-def as_part(addition: Addition, path: str, document: Mapping[str, Any], axis: int) -> dict[str, Any]:
+def as_part(addition: HierarchyTransaction, path: str, document: Attrs, axis: int) -> JsonObject:
     """Write a copy of an array's document as a part of it; the member that names the part."""
     number = next_part(addition, path)
     addition.sink.put(f"{path}/parts/{number}/zarr.json", dump(_moved(_bare(document))))
     return {"array": f"parts/{number}", "length": int(document["shape"][axis])}
 
 
-def _bare(document: Mapping[str, Any]) -> dict[str, Any]:
+def _bare(document: Attrs) -> JsonObject:
     """What only the array itself needs to say is left out."""
     return {**{key: value for key, value in document.items() if key != "dimension_names"}, "attributes": {}}
 
 
-def _moved(document: Mapping[str, Any]) -> dict[str, Any]:
+def _moved(document: Attrs) -> JsonObject:
     """The same document, two directories deeper."""
     transformer = document["storage_transformers"][0]
     deeper = {"name": transformer["name"], "configuration": _rebased(transformer["configuration"])}
     return {**document, "storage_transformers": [deeper]}
 
 
-def _rebased(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def _rebased(configuration: Attrs) -> JsonObject:
     """The same configuration, seen from two directories deeper."""
     out = dict(configuration)
     if isinstance(out.get("manifest"), str):
@@ -81,7 +77,7 @@ def _rebased(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _rebased_member(member: Mapping[str, Any]) -> Mapping[str, Any]:
+def _rebased_member(member: Attrs) -> Attrs:
     named = member.get("array")
     if named is None:
         return member

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import Attrs, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import pipeline_from_json
@@ -88,7 +89,7 @@ class ChunkListing:
         return self.region(tuple(slice(0, n) for n in self.shape))
 
 
-def ordinary_stored(keys: Keys, path: str, document: Mapping[str, Any]) -> StoredArray:
+def ordinary_stored(keys: Keys, path: str, document: Attrs) -> StoredArray:
     """An ordinary Zarr v3 array as a stored array.
 
     Raises
@@ -116,7 +117,7 @@ def ordinary_stored(keys: Keys, path: str, document: Mapping[str, Any]) -> Store
     return StoredArray(dtype, fill, inner, sharding.codecs, ShardListing(shards, inner, grid.grid_shape), objects, origin=origin)
 
 
-def key_parts(document: Mapping[str, Any], path: str, label: str) -> tuple[str, str]:
+def key_parts(document: Attrs, path: str, label: str) -> tuple[str, str]:
     """What stands before the coordinates in the keys of an array's chunks, and between them.
 
     Raises

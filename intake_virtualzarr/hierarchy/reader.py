@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.arrays.segments import StoredArray
@@ -21,7 +22,7 @@ from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
 from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json, fill_value_from_json
-from intake_virtualzarr.hierarchy.documents import VERSION, dump, group_document, naming
+from intake_virtualzarr.hierarchy.documents import dump, group_document, is_virtual, naming, transformer_of
 from intake_virtualzarr.hierarchy.embedded import InPlaceKeys
 from intake_virtualzarr.hierarchy.paged_manifest import PagedManifest
 from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
@@ -80,7 +81,7 @@ def tree_of(hierarchy: Hierarchy) -> VirtualTree:
     return VirtualTree(hierarchy.keys.url, groups, left_out)
 
 
-def dims_of(document: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def dims_of(document: Attrs, where: str) -> tuple[str, ...]:
     """Dimension names; those that are absent get names from their place."""
     shape = document["shape"]
     names = document.get("dimension_names") or [None] * len(shape)
@@ -113,7 +114,7 @@ class Hierarchy:
         raw = keys.get("zarr.json") if root is None else root
         if raw is None:
             raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
-        self.documents: dict[str, dict[str, Any]] = {"": self._parsed(raw, "")}
+        self.documents: dict[str, JsonObject] = {"": self.parsed(raw, "")}
         top = self.documents[""]
         if top.get("zarr_format") != 3:
             raise HierarchyError(f"{keys.url}: zarr_format is {top.get('zarr_format')!r}, expected 3")
@@ -125,7 +126,7 @@ class Hierarchy:
         else:
             self._walk("")
 
-    def _parsed(self, raw: bytes, path: str) -> dict[str, Any]:
+    def parsed(self, raw: bytes, path: str) -> JsonObject:
         try:
             document = json.loads(raw)
         except ValueError as exc:
@@ -140,7 +141,7 @@ class Hierarchy:
             raw = self.keys.get(f"{where}/zarr.json")
             if raw is None:
                 continue
-            document = self._parsed(raw, where)
+            document = self.parsed(raw, where)
             self.documents[where] = document
             if document.get("node_type") == "group":
                 self._walk(where)
@@ -171,7 +172,7 @@ class Hierarchy:
     def array(
         self,
         path: str,
-        document: Mapping[str, Any] | None = None,
+        document: Attrs | None = None,
         *,
         in_place: bool = False,
         above: tuple[str, ...] = (),
@@ -189,9 +190,7 @@ class Hierarchy:
         with naming(f"{self.keys.url}/{path}"):
             return self._array(path, document, in_place, above)
 
-    def _array(
-        self, path: str, document: Mapping[str, Any], in_place: bool, above: tuple[str, ...]
-    ) -> VirtualZarrArray:
+    def _array(self, path: str, document: Attrs, in_place: bool, above: tuple[str, ...]) -> VirtualZarrArray:
         if not is_virtual(document):
             return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
         name, configuration = transformer_of(document, f"{self.keys.url}/{path}")
@@ -206,11 +205,27 @@ class Hierarchy:
             return VirtualZarrArray.from_stored(stored, packing, readers=self.readers)
         segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing, above)
         # values of an array without packing attributes are what its members decode to
-        return VirtualZarrArray(
-            shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False
-        )
+        return VirtualZarrArray(shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False)
 
-    def document(self, path: str) -> dict[str, Any]:
+    def elsewhere(self, url: str) -> tuple[Hierarchy, str]:
+        """A hierarchy and a path in it for an array that is named by an absolute URL.
+
+        The array need not lie in a group: the directory above it is taken for one, and nothing but the array is asked for.
+
+        Raises
+        ------
+        HierarchyError
+            If the array is absent.
+        """
+        keys, path = parent_keys(url, self.keys.access)
+        raw = keys.get(f"{path}/zarr.json")
+        if raw is None:
+            raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
+        hierarchy = Hierarchy(keys, root=dump(group_document({}, {})))
+        hierarchy.documents[path] = hierarchy.parsed(raw, path)
+        return hierarchy, path
+
+    def document(self, path: str) -> JsonObject:
         """The metadata of any array, also one that is private to another.
 
         Raises
@@ -222,16 +237,16 @@ class Hierarchy:
             raw = self.keys.get(f"{path}/zarr.json")
             if raw is None:
                 raise HierarchyError(f"{self.keys.url}/{path}/zarr.json is absent; the store is incomplete")
-            return self._parsed(raw, path)
+            return self.parsed(raw, path)
         return self.documents[path]
 
     def _stored(
         self,
         path: str,
-        document: Mapping[str, Any],
-        configuration: Mapping[str, Any],
+        document: Attrs,
+        configuration: Attrs,
         shape: tuple[int, ...],
-        dtype: np.dtype[Any],
+        dtype: DType,
         fill: Any,
     ) -> StoredArray:
         label = f"{self.keys.url}/{path}"
@@ -249,7 +264,7 @@ class Hierarchy:
         )
 
     def _manifest(
-        self, path: str, configuration: Mapping[str, Any], grid_shape: tuple[int, ...], label: str
+        self, path: str, configuration: Attrs, grid_shape: tuple[int, ...], label: str
     ) -> tuple[Sequence[Source], Manifest]:
         table = configuration.get("sources") or {"list": []}
         here = f"{self.keys.url}/{quoted(path)}/"
@@ -281,39 +296,8 @@ class Hierarchy:
         return (self.keys, key) if key is not None else parent_keys(url, self.keys.access)
 
 
-def is_virtual(document: Mapping[str, Any]) -> bool:
-    """Whether an array's document says that its chunks lie elsewhere."""
-    encoding = document.get("chunk_key_encoding") or {}
-    return bool(document.get("storage_transformers")) or encoding.get("name") == "virtual"
-
-
-def transformer_of(document: Mapping[str, Any], label: str) -> tuple[str, dict[str, Any]]:
-    """Name and configuration of the one storage transformer of a virtual array.
-
-    Raises
-    ------
-    HierarchyError
-        If there is not exactly one that is known here, in a known version.
-    """
-    transformers = document.get("storage_transformers") or []
-    if document.get("chunk_key_encoding", {}).get("name") != "virtual" or len(transformers) != 1:
-        raise HierarchyError(
-            f"{label}: {len(transformers)} storage transformers and chunk_key_encoding "
-            f"{document.get('chunk_key_encoding')!r}; a virtual array has one and 'virtual'"
-        )
-    name, configuration = transformers[0].get("name"), transformers[0].get("configuration") or {}
-    if name not in ("chunk-manifest", "virtual-concatenation"):
-        raise HierarchyError(
-            f"{label}: storage transformer {name!r} is unknown; known are 'chunk-manifest' and 'virtual-concatenation'"
-        )
-    version = configuration.get("version", VERSION)
-    if version != VERSION:
-        raise HierarchyError(f"{label}: format version {version!r}, this package reads {VERSION!r}; upgrade it")
-    return name, configuration
-
-
 def readable_manifest(
-    chunks: Mapping[str, Any], sources: Sequence[Source], grid_shape: tuple[int, ...], pipelines: int, label: str
+    chunks: Attrs, sources: Sequence[Source], grid_shape: tuple[int, ...], pipelines: int, label: str
 ) -> tuple[Sequence[Source], ChunkManifest]:
     """A manifest in readable form; inlined chunks become sources with content."""
     rows = list(sources)
@@ -343,25 +327,6 @@ def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...
     if len(at) != len(grid_shape) or any(not 0 <= i < n for i, n in zip(at, grid_shape, strict=True)):
         raise HierarchyError(f"{label}: chunk key {key!r} lies outside chunk grid {grid_shape}")
     return at
-
-
-def open_elsewhere(url: str, access: Access) -> tuple[Hierarchy, str]:
-    """A hierarchy and a path in it for an array that is named by an absolute URL.
-
-    The array need not lie in a group: the directory above it is taken for one, and nothing but the array is asked for.
-
-    Raises
-    ------
-    HierarchyError
-        If the array is absent.
-    """
-    keys, path = parent_keys(url, access)
-    raw = keys.get(f"{path}/zarr.json")
-    if raw is None:
-        raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
-    hierarchy = Hierarchy(keys, root=dump(group_document({}, {})))
-    hierarchy.documents[path] = hierarchy._parsed(raw, path)
-    return hierarchy, path
 
 
 def parent_keys(url: str, access: Access) -> tuple[Keys, str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import HierarchyError
-from intake_virtualzarr.hierarchy.append import Addition, concatenation, inlined, new_member, same_meaning, view_of
+from intake_virtualzarr.hierarchy.append import check_same_encoding, concatenation, inlined, new_member, view_of
 from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json
+from intake_virtualzarr.hierarchy.documents import is_virtual
 from intake_virtualzarr.hierarchy.embedded import in_place
-from intake_virtualzarr.hierarchy.manifest_writer import ArrayHead
+from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader
 from intake_virtualzarr.hierarchy.parts import as_part, next_part
-from intake_virtualzarr.hierarchy.reader import dims_of, is_virtual
+from intake_virtualzarr.hierarchy.reader import dims_of
+from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup
 
 __all__ = ["replace_region"]
@@ -24,12 +26,12 @@ __all__ = ["replace_region"]
 type Span = tuple[int, int]
 
 
-def replace_region(addition: Addition, group: str, node: NodeGroup, spans: Mapping[str, Span]) -> None:
+def replace_region(addition: HierarchyTransaction, group: str, node: NodeGroup, spans: Mapping[str, Span]) -> None:
     """Show other chunks in ``[start, stop)`` along one or several dimensions; what is outside stays.
 
     Parameters
     ----------
-    addition : Addition
+    addition : HierarchyTransaction
         The change.
     group : str
         Path of the group.
@@ -56,8 +58,7 @@ def replace_region(addition: Addition, group: str, node: NodeGroup, spans: Mappi
         wanted = tuple(stop - start for start, stop in box)
         if new.dims != dims or new.data.shape != wanted:
             raise HierarchyError(
-                f"{path}: the region has dimensions {dims} and shape {wanted}, "
-                f"what is written {new.dims} and {new.data.shape}"
+                f"{path}: the region has dimensions {dims} and shape {wanted}, what is written {new.dims} and {new.data.shape}"
             )
         if not is_virtual(document):
             values = np.asarray(there)[tuple(slice(*span) for span in box)]
@@ -68,9 +69,9 @@ def replace_region(addition: Addition, group: str, node: NodeGroup, spans: Mappi
 
 
 def _replace_one(
-    addition: Addition,
+    addition: HierarchyTransaction,
     path: str,
-    document: dict[str, Any],
+    document: JsonObject,
     there: VirtualZarrArray,
     new: NodeArray,
     box: Sequence[Span],
@@ -78,19 +79,19 @@ def _replace_one(
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
     data = new.data if isinstance(new.data, VirtualZarrArray) else inlined(new.data)
-    same_meaning(path, document, new)
+    check_same_encoding(path, document, new)
     cut = [axis for axis, span in enumerate(box) if span != (0, there.shape[axis])] or [0]
     old = as_part(addition, path, document, cut[0])
     entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, next_part(addition, path), new)
     edges = [_edges(there, data, axis, span) for axis, span in enumerate(box)]
 
-    def around(axes: Sequence[int], outer: Sequence[Span], head: ArrayHead) -> dict[str, Any]:
+    def around(axes: Sequence[int], outer: Sequence[Span], head: ArrayHeader) -> JsonObject:
         """The document of what lies in a box: the new part, and the old array on both sides along one axis after the other."""
         axis, (start, stop) = axes[0], box[axes[0]]
         inner = [span if n != axis else (start, stop) for n, span in enumerate(outer)]
         middle = dict(entry)
         if len(axes) > 1:
-            middle = {"array": in_place(around(axes[1:], inner, ArrayHead.of_part(dtype, there.fill_value)), {})}
+            middle = {"array": in_place(around(axes[1:], inner, ArrayHeader.of_part(dtype, there.fill_value)), {})}
         members = [
             _cut(old, outer, axis, outer[axis][0], start),
             {**middle, "length": stop - start},
@@ -100,11 +101,11 @@ def _replace_one(
         return concatenation(head, axis, grid, [member for member in members if member["length"]])
 
     whole = [(0, extent) for extent in there.shape]
-    head = ArrayHead(dtype, there.fill_value, dims_of(document, path), attrs)
+    head = ArrayHeader(dtype, there.fill_value, dims_of(document, path), attrs)
     addition.documents[path] = around(cut, whole, head)
 
 
-def _cut(member: Mapping[str, Any], box: Sequence[Span], axis: int, start: int, stop: int) -> dict[str, Any]:
+def _cut(member: Attrs, box: Sequence[Span], axis: int, start: int, stop: int) -> JsonObject:
     """What the old array shows of a box, from ``start`` to ``stop`` along one axis."""
     select = [[start, stop, 1] if n == axis else [*span, 1] for n, span in enumerate(box)]
     return {"array": member["array"], "length": stop - start, "select": select}

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
@@ -111,9 +112,7 @@ class Shards:
         If a shard does not hold whole chunks.
     """
 
-    def __init__(
-        self, keys: ReadKeys, key_of: ShardKeys, shard_shape: Shape, sharding: Sharding, label: str
-    ) -> None:
+    def __init__(self, keys: ReadKeys, key_of: ShardKeys, shard_shape: Shape, sharding: Sharding, label: str) -> None:
         if len(shard_shape) != len(sharding.chunk_shape) or any(
             chunk < 1 or shard % chunk for shard, chunk in zip(shard_shape, sharding.chunk_shape, strict=True)
         ):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urljoin
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
@@ -37,14 +38,14 @@ def common_base(urls: Sequence[str]) -> str:
     return base if base.count("/") >= 3 and "?" not in base and "::" not in base else ""
 
 
-def row_to_json(source: Source, base: str) -> dict[str, Any]:
+def row_to_json(source: Source, base: str) -> JsonObject:
     """One row; the URL relative to ``base`` where it lies below it."""
     url = source.url
     if base and url.startswith(base) and len(url) > len(base):
         url = url[len(base) :]
         if ":" in url.split("/", 1)[0]:
             url = "./" + url
-    row: dict[str, Any] = {"url": url}
+    row: JsonObject = {"url": url}
     if source.size is not None:
         row["size"] = source.size
     if source.last_modified is not None:
@@ -113,7 +114,7 @@ def held(keys: Keys, source: Source) -> Source:
     return source if content is None else replace(source, content=content)
 
 
-def page_document(rows: Sequence[Source], where: str) -> dict[str, Any]:
+def page_document(rows: Sequence[Source], where: str) -> JsonObject:
     """A page, to be kept at URL ``where``."""
     base = common_base([row.url for row in rows if row.content is None])
     seen_from_here = relative_url(base, where) if base else ""

@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
+from intake_virtualzarr.arrays.concatenate import filled
 from intake_virtualzarr.arrays.segments import Segment, Window, covers, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
-from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.hierarchy.documents import is_virtual, naming
 from intake_virtualzarr.hierarchy.source_table import resolve
+from intake_virtualzarr.storage.key_value import Keys
 from intake_virtualzarr.storage.urls import quoted
 
-if TYPE_CHECKING:
-    from intake_virtualzarr.arrays.array import VirtualZarrArray
-    from intake_virtualzarr.hierarchy.reader import Hierarchy
-
 __all__ = ["MemberSegments", "packing_from_json"]
+
+
+class MemberArrays(Protocol):
+    """The hierarchy that a concatenation lies in, as far as its members need it."""
+
+    keys: Keys
+    """Its key-value store."""
+    documents: dict[str, JsonObject]
+    """Metadata by path, as far as they are known."""
+
+    def parsed(self, raw: bytes, path: str) -> JsonObject:
+        """A document from its bytes."""
+
+    def key_of(self, url: str) -> str | None:
+        """The path of an array of this hierarchy, None for one that lies elsewhere."""
+
+    def document(self, path: str) -> JsonObject:
+        """The metadata of an array."""
+
+    def array(
+        self, path: str, document: Attrs | None = None, *, in_place: bool = False, above: tuple[str, ...] = ()
+    ) -> VirtualZarrArray:
+        """A virtual array."""
+
+    def elsewhere(self, url: str) -> tuple[MemberArrays, str]:
+        """The hierarchy of an array that is named by an absolute URL, and its path there."""
 
 
 class MemberSegments(Sequence[Segment]):
@@ -44,12 +70,12 @@ class MemberSegments(Sequence[Segment]):
 
     def __init__(
         self,
-        hierarchy: Hierarchy,
+        hierarchy: MemberArrays,
         path: str,
-        document: Mapping[str, Any],
-        configuration: Mapping[str, Any],
+        document: Attrs,
+        configuration: Attrs,
         shape: Shape,
-        dtype: np.dtype[Any],
+        dtype: DType,
         fill: Any,
         packing: Packing | None,
         above: tuple[str, ...] = (),
@@ -65,7 +91,7 @@ class MemberSegments(Sequence[Segment]):
         self.dtype = dtype
         self._fill = fill
         self.axis = int(configuration["axis"])
-        self._members: list[dict[str, Any]] = configuration["members"]
+        self._members: list[JsonObject] = configuration["members"]
         self.uniform = bool(configuration.get("uniform")) and not any(
             key in member for member in self._members for key in ("select", "axes", "decode")
         )
@@ -126,7 +152,7 @@ class MemberSegments(Sequence[Segment]):
             return
         for path, raw in zip(paths, self._hierarchy.keys.get_many([f"{p}/zarr.json" for p in paths]), strict=True):
             if raw is not None:
-                self._hierarchy.documents[path] = self._hierarchy._parsed(raw, path)
+                self._hierarchy.documents[path] = self._hierarchy.parsed(raw, path)
 
     def member(self, number: int) -> tuple[Segment, ...]:
         """The segments of one member, in place."""
@@ -147,8 +173,6 @@ class MemberSegments(Sequence[Segment]):
         self._check(member, array, number, length)
         segments = list(array.segments)
         if not covers(array.shape, segments):
-            from intake_virtualzarr.arrays.concatenate import filled
-
             segments = list(filled(array).segments)
         if "select" in member:
             array = array.replace(segments=tuple(segments))
@@ -168,9 +192,7 @@ class MemberSegments(Sequence[Segment]):
             segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
         return [s.shifted(self.axis, start) for s in segments]
 
-    def _array(self, named: str | Mapping[str, Any], number: int) -> VirtualZarrArray:
-        from intake_virtualzarr.hierarchy.reader import is_virtual, open_elsewhere
-
+    def _array(self, named: str | Attrs, number: int) -> VirtualZarrArray:
         if not isinstance(named, str):
             document = named["zarr.json"]
             if not is_virtual(document):
@@ -183,14 +205,14 @@ class MemberSegments(Sequence[Segment]):
             path = self._hierarchy.key_of(absolute)
             holder = self._hierarchy
             if path is None:
-                holder, path = open_elsewhere(absolute, self._hierarchy.keys.access)
+                holder, path = self._hierarchy.elsewhere(absolute)
             document = holder.document(path)
             array = holder.array(path, document, above=self._above)
         if self.uniform:
             self._keeps_promise(document, array, number)
         return array
 
-    def _keeps_promise(self, document: Mapping[str, Any], array: VirtualZarrArray, number: int) -> None:
+    def _keeps_promise(self, document: Attrs, array: VirtualZarrArray, number: int) -> None:
         """Raise if a member is not what ``uniform`` says of all."""
         problems = []
         if pipeline_from_json(document["codecs"]) != self.codecs:
@@ -230,7 +252,7 @@ class MemberSegments(Sequence[Segment]):
                 return False
         return True
 
-    def _check(self, member: Mapping[str, Any], array: VirtualZarrArray, number: int, length: int) -> None:
+    def _check(self, member: Attrs, array: VirtualZarrArray, number: int, length: int) -> None:
         shape = array.shape
         if "select" in member:
             if len(member["select"]) != len(shape):
@@ -238,9 +260,7 @@ class MemberSegments(Sequence[Segment]):
             for (begin, stop, step), extent in zip(member["select"], shape, strict=True):
                 chosen = range(begin, stop, step)
                 if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
-                    raise HierarchyError(
-                        f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}"
-                    )
+                    raise HierarchyError(f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}")
             shape = tuple(len(range(*entry)) for entry in member["select"])
         wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
         axes = member.get("axes", list(range(len(shape))))
@@ -275,7 +295,7 @@ def _rearranged(segment: Segment, axes: Sequence[int | None], shape: Shape, alon
     return Segment(segment.stored, segment.windows, tuple(stored_axes), tuple(offset), tuple(extent), segment.packing)
 
 
-def packing_from_json(document: Mapping[str, Any]) -> Packing:
+def packing_from_json(document: Attrs) -> Packing:
     """Read the ``decode`` entry of a member."""
     mask = tuple(_number(value) for value in document.get("mask", []))
     return Packing(

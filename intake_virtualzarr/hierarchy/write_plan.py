@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Shape, concatenate_axes
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, concatenate_axes
 from intake_virtualzarr.arrays.fill_value import is_fill
 from intake_virtualzarr.arrays.manifest import ChunkManifest, concatenate_manifests
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, same_fill
@@ -72,9 +73,7 @@ def plan_array(array: VirtualZarrArray, *, fuse: bool = True) -> Plan:
     return _build(segments, (0,) * array.ndim, array.shape, array, fuse)
 
 
-def _build(
-    segments: Sequence[Segment], low: Shape, shape: Shape, array: VirtualZarrArray, fuse: bool
-) -> Plan:
+def _build(segments: Sequence[Segment], low: Shape, shape: Shape, array: VirtualZarrArray, fuse: bool) -> Plan:
     if not segments or 0 in shape:
         return Fill(shape)
     if len(segments) == 1 and segments[0].offset == low and segments[0].shape == shape:
@@ -185,17 +184,12 @@ def _leaf(segment: Segment, array: VirtualZarrArray, fuse: bool) -> Plan:
     windows: tuple[Window, ...] = segment.windows
     if fuse or stored.origin is None:
         stored, windows = _trimmed(stored, windows)
-    return Leaf(
-        stored, segment.shape, windows, None if identity else segment.axes, decode, fusible=False
-    )
+    return Leaf(stored, segment.shape, windows, None if identity else segment.axes, decode, fusible=False)
 
 
 def _at_chunk_edges(segment: Segment) -> bool:
     """Whether every window is a run of elements that begins at a chunk edge (it may end anywhere: readers crop)."""
-    return all(
-        w.step == 1 and axis.starts_at(w.start)
-        for w, axis in zip(segment.windows, segment.stored.grid.axes, strict=True)
-    )
+    return all(w.step == 1 and axis.starts_at(w.start) for w, axis in zip(segment.windows, segment.stored.grid.axes, strict=True))
 
 
 def _cropped(stored: StoredArray, windows: Sequence[Window]) -> StoredArray:
@@ -258,9 +252,7 @@ def _empty_like(member: Plan, group: list[Leaf], axis: int, array: VirtualZarrAr
     neighbour = stored.grid.axes[axis]
     edge = int(neighbour.edge if neighbour.edge is not None else neighbour.stored[0])
     grid = stored.grid.replace(axis, AxisGrid.regular(member.shape[axis], edge))
-    empty = StoredArray(
-        stored.dtype, stored.fill_value, grid, stored.codecs, ChunkManifest.empty(grid.grid_shape), SourceTable(())
-    )
+    empty = StoredArray(stored.dtype, stored.fill_value, grid, stored.codecs, ChunkManifest.empty(grid.grid_shape), SourceTable(()))
     return Leaf(empty, member.shape)
 
 

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
+from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.documents import dump, group_document, ordinary_array, ordinary_chunks
-from intake_virtualzarr.hierarchy.manifest_writer import ArrayHead, Sink, write_plan
+from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, DocumentWriter, write_plan
 from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, page_document
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
 from intake_virtualzarr.storage.key_value import Keys, LocalKeys
 
-__all__ = ["NodeArray", "NodeGroup", "Written", "write_hierarchy"]
+__all__ = ["NodeArray", "NodeGroup", "WriteReport", "write_hierarchy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +27,15 @@ class NodeArray:
     """One array to write, undecoded."""
 
     dims: tuple[str, ...]
-    data: VirtualZarrArray | npt.NDArray[Any]
-    attrs: Mapping[str, Any]
+    data: VirtualZarrArray | AnyArray
+    attrs: Attrs
 
 
 @dataclass(frozen=True, eq=False)
 class NodeGroup:
     """One group to write."""
 
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     arrays: Mapping[str, NodeArray]
 
     def __post_init__(self) -> None:
@@ -46,7 +45,7 @@ class NodeGroup:
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteReport:
     """What was written."""
 
     url: str
@@ -64,7 +63,7 @@ class Written:
 class _Counter:
     """Writes keys and counts what is written."""
 
-    def __init__(self, keys: Keys | _Held) -> None:
+    def __init__(self, keys: Keys | BufferedStore) -> None:
         self._keys = keys
         self.objects = 0
         self.nbytes = 0
@@ -75,9 +74,7 @@ class _Counter:
         self.nbytes += len(value)
 
 
-def write_hierarchy(
-    keys: Keys, groups: Mapping[str, NodeGroup], *, overwrite: bool = False, fuse: bool = True
-) -> Written:
+def write_hierarchy(keys: Keys, groups: Mapping[str, NodeGroup], *, overwrite: bool = False, fuse: bool = True) -> WriteReport:
     """Write groups and arrays as a new hierarchy.
 
     A local directory is written beside its final place and moved there in one step. Elsewhere the root document comes last: a
@@ -114,7 +111,7 @@ def write_hierarchy(
     return _replace(keys, groups, fuse)
 
 
-class _Held:
+class BufferedStore:
     """Keys that are written later: what is written may be read from what it replaces."""
 
     def __init__(self) -> None:
@@ -124,8 +121,8 @@ class _Held:
         self.values[key] = value
 
 
-def _replace(keys: Keys, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
-    held = _Held()
+def _replace(keys: Keys, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
+    held = BufferedStore()
     written = _write(held, keys.url, groups, fuse)
     keys.delete_below("")
     for key, value in held.values.items():  # the root document comes last
@@ -133,7 +130,7 @@ def _replace(keys: Keys, groups: Mapping[str, NodeGroup], fuse: bool) -> Written
     return written
 
 
-def _write_local(keys: LocalKeys, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
+def _write_local(keys: LocalKeys, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
     final = keys.root
     final.parent.mkdir(parents=True, exist_ok=True)
     staging = final.parent / f".{final.name}-{secrets.token_hex(4)}"
@@ -160,11 +157,11 @@ def _swap(staging: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _write(keys: Keys | _Held, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> Written:
+def _write(keys: Keys | BufferedStore, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
     counter = _Counter(keys)
-    sink = Sink(counter.put, url)
-    members: dict[str, dict[str, Any]] = {}
-    root_attrs: Mapping[str, Any] = {}
+    sink = DocumentWriter(counter.put, url)
+    members: dict[str, JsonObject] = {}
+    root_attrs: Attrs = {}
     for group_path, group in groups.items():
         path = group_path.strip("/")
         if path:
@@ -185,9 +182,7 @@ def _write(keys: Keys | _Held, url: str, groups: Mapping[str, NodeGroup], fuse: 
     for path, document in members.items():
         counter.put(f"{path}/zarr.json", dump(document))
     counter.put("zarr.json", dump(group_document(root_attrs, members)))
-    return Written(
-        url, counter.objects, counter.nbytes, sum(sink.counts.values()), len(sink.rows) or _inline_sources(members)
-    )
+    return WriteReport(url, counter.objects, counter.nbytes, sum(sink.counts.values()), len(sink.rows) or _inline_sources(members))
 
 
 def _parents(path: str) -> list[str]:
@@ -195,7 +190,7 @@ def _parents(path: str) -> list[str]:
     return ["/".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def write_array(array: NodeArray, path: str, sink: Sink, *, fuse: bool) -> dict[str, Any]:
+def write_array(array: NodeArray, path: str, sink: DocumentWriter, *, fuse: bool) -> JsonObject:
     """Write the parts of one array; returns its document."""
     if not isinstance(array.data, VirtualZarrArray):
         document = ordinary_array(array.data, array.dims, array.attrs)
@@ -207,10 +202,10 @@ def write_array(array: NodeArray, path: str, sink: Sink, *, fuse: bool) -> dict[
     plan = plan_array(data, fuse=fuse)
     # what covers all of the array keeps the fill value of its own missing chunks; the array's own shows nowhere
     fill = plan.stored.fill_value if isinstance(plan, Leaf) and plan.is_plain else data.fill_value
-    return write_plan(plan, data.shape, ArrayHead(data.dtype, fill, array.dims, array.attrs), path, sink)
+    return write_plan(plan, data.shape, ArrayHeader(data.dtype, fill, array.dims, array.attrs), path, sink)
 
 
-def finish_sources(sink: Sink, first_page: int) -> None:
+def finish_sources(sink: DocumentWriter, first_page: int) -> None:
     """Write the pages of the shared source table from ``first_page`` on."""
     pages = -(-len(sink.rows) // PAGE_SIZE)
     for number in range(first_page, pages):
@@ -219,7 +214,7 @@ def finish_sources(sink: Sink, first_page: int) -> None:
         sink.put(key, dump(page_document(rows, f"{sink.url}/{key}")))
 
 
-def _inline_sources(members: Mapping[str, dict[str, Any]]) -> int:
+def _inline_sources(members: Mapping[str, JsonObject]) -> int:
     urls: set[Any] = set()
     for document in members.values():
         for transformer in document.get("storage_transformers", []):

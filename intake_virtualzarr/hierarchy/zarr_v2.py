@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, DType
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.numcodecs_v2 import pipeline_of_v2
 from intake_virtualzarr.errors import UnsupportedError
@@ -19,7 +19,7 @@ DIMENSIONS = "_ARRAY_DIMENSIONS"
 KINDS = "biufcSUOMm"
 
 
-def metadata_of_v2(name: str, document: Mapping[str, Any], attributes: Mapping[str, Any]) -> ArrayMetadata:
+def metadata_of_v2(name: str, document: Attrs, attributes: Attrs) -> ArrayMetadata:
     """Read the metadata of one array.
 
     The fill value becomes ``_FillValue``, as in xarray's Zarr engine: version 2 has one field for both, and xarray and
@@ -58,7 +58,7 @@ def metadata_of_v2(name: str, document: Mapping[str, Any], attributes: Mapping[s
     )
 
 
-def _data_type(text: Any) -> np.dtype[Any]:
+def _data_type(text: Any) -> DType:
     if not isinstance(text, str):
         raise UnsupportedError(f"data type {text!r} is structured, which has no form here")
     try:
@@ -70,11 +70,11 @@ def _data_type(text: Any) -> np.dtype[Any]:
     return dtype
 
 
-def _zero(dtype: np.dtype[Any]) -> Any:
+def _zero(dtype: DType) -> Any:
     return "" if dtype.kind == "O" else np.zeros((), dtype)[()]
 
 
-def _fill_value(document: Any, dtype: np.dtype[Any]) -> Any:
+def _fill_value(document: Any, dtype: DType) -> Any:
     """The fill value in the data type of the array; None if there is none."""
     if document is None:
         return None

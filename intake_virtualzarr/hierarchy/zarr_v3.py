@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
@@ -14,7 +12,7 @@ from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_t
 __all__ = ["metadata_of_v3"]
 
 
-def metadata_of_v3(name: str, document: Mapping[str, Any]) -> ArrayMetadata:
+def metadata_of_v3(name: str, document: Attrs) -> ArrayMetadata:
     """Read the metadata of one array.
 
     Raises
@@ -48,12 +46,10 @@ def metadata_of_v3(name: str, document: Mapping[str, Any]) -> ArrayMetadata:
     )
 
 
-def _keys(encoding: Mapping[str, Any]) -> ChunkKeys:
+def _keys(encoding: Attrs) -> ChunkKeys:
     separator = (encoding.get("configuration") or {}).get("separator")
     if encoding.get("name") == "default":
         return ChunkKeys(f"c{separator or '/'}", separator or "/", "c")
     if encoding.get("name") == "v2":
         return ChunkKeys("", separator or ".", "0")
     raise UnsupportedError(f"chunk_key_encoding {encoding.get('name')!r} is unknown")
-
-

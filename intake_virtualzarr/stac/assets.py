@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 
 __all__ = ["AssetLike", "MEDIA_TYPES", "SUFFIXES", "choose_assets", "locations"]
 
-type AssetDict = Mapping[str, Any]
+type AssetDict = Attrs
 type AssetLike = str | Callable[[str, AssetDict], bool] | Sequence[str] | None
 """A key, ``".suffix"``, ``"media/type"`` or role; a predicate of key and asset; several keys; ``None``."""
 
@@ -42,7 +42,7 @@ PROTOCOLS = ("https", "http", "s3", "gs", "az", "abfs", "abfss", "file", "")
 
 
 def choose_assets(
-    document: Mapping[str, Any], asset: AssetLike = None, *, protocols: Sequence[str] | None = None
+    document: Attrs, asset: AssetLike = None, *, protocols: Sequence[str] | None = None
 ) -> list[tuple[str, AssetDict, str]]:
     """Choose the source assets of an item.
 
@@ -72,7 +72,7 @@ def choose_assets(
     return [(key, assets[key], _best_location(document, key, assets, wanted)) for key in keys]
 
 
-def _choose_keys(document: Mapping[str, Any], assets: dict[str, AssetDict], asset: AssetLike) -> list[str]:
+def _choose_keys(document: Attrs, assets: dict[str, AssetDict], asset: AssetLike) -> list[str]:
     if isinstance(asset, Sequence) and not isinstance(asset, str):
         return [_choose_keys(document, assets, key)[0] for key in asset]
     if isinstance(asset, str) and asset in assets:
@@ -118,9 +118,7 @@ def _matching_keys(assets: dict[str, AssetDict], wanted: str) -> list[str]:
     if wanted.startswith("."):
         return [key for key, one in assets.items() if _path(_href(one)).endswith(wanted.lower())]
     if "/" in wanted:
-        return [
-            key for key, one in assets.items() if _media_type(one) == wanted.partition(";")[0].strip().lower()
-        ]
+        return [key for key, one in assets.items() if _media_type(one) == wanted.partition(";")[0].strip().lower()]
     return [key for key, one in assets.items() if wanted in _roles(one)]
 
 
@@ -160,9 +158,7 @@ def locations(key: str, assets: Mapping[str, AssetDict]) -> list[str]:
     return list(dict.fromkeys(hrefs))
 
 
-def _best_location(
-    document: Mapping[str, Any], key: str, assets: dict[str, AssetDict], protocols: Sequence[str] | None
-) -> str:
+def _best_location(document: Attrs, key: str, assets: dict[str, AssetDict], protocols: Sequence[str] | None) -> str:
     if not isinstance(assets[key].get("href"), str):
         raise StacError(f"{_name(document)}: asset {key!r} has no href")
     hrefs = locations(key, assets)
@@ -171,10 +167,7 @@ def _best_location(
     best = min(hrefs, key=lambda href: _rank(href, protocols))
     if _rank(best, protocols) == len(protocols):
         schemes = ", ".join(sorted({_scheme(href) or "a path" for href in hrefs}))
-        raise StacError(
-            f"{_name(document)}: asset {key!r} is not to be had over {' or '.join(protocols)}, "
-            f"only over {schemes}"
-        )
+        raise StacError(f"{_name(document)}: asset {key!r} is not to be had over {' or '.join(protocols)}, only over {schemes}")
     return best
 
 
@@ -208,7 +201,7 @@ def _roles(asset: AssetDict) -> set[str]:
     return {str(role).lower() for role in roles}
 
 
-def _name(document: Mapping[str, Any]) -> str:
+def _name(document: Attrs) -> str:
     kind = "collection" if document.get("type") == "Collection" else "item"
     return f"{kind} {document.get('id')!r}"
 

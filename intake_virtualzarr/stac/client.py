@@ -15,6 +15,7 @@ from pystac_client.warnings import DoesNotConformTo
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.signing import Modifier, strip_signature
@@ -30,9 +31,7 @@ HARMLESS = frozenset({"SORT", "FIELDS"})
 class PatientStacApiIO(StacApiIO):
     """A `StacApiIO` that follows ``next`` links past empty pages."""
 
-    def get_pages(
-        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def get_pages(self, url: str, method: str | None = None, parameters: JsonObject | None = None) -> Iterator[JsonObject]:
         """Iterate over pages; those without items are left out, but do not end the search."""
         for page in iter_pages(self, url, method, parameters):
             if page.get("features") or page.get("collections"):
@@ -143,9 +142,7 @@ def search(client: Client, *, allow_unfiltered: bool = False, **parameters: Any)
             found: ItemSearch = client.search(**parameters)
         except DoesNotConformTo as exc:  # pystac-client raises it where there is no search at all
             raise StacError(f"{client.get_self_href()}: the server offers no item search: {exc}") from exc
-    lacking = {
-        str(name) for one in caught if isinstance(one.message, DoesNotConformTo) for name in one.message.args
-    } - HARMLESS
+    lacking = {str(name) for one in caught if isinstance(one.message, DoesNotConformTo) for name in one.message.args} - HARMLESS
     if lacking and not allow_unfiltered:
         names = ", ".join(sorted(lacking))
         raise StacError(

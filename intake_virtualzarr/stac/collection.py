@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any
 
 import pystac
 import shapely.geometry
 import xarray as xr
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
@@ -51,7 +51,7 @@ def publication_interval(dataset: xr.Dataset, publication: Publication) -> Inter
 
 def virtual_asset(publication: Publication) -> pystac.Asset:
     """Describe the store as an asset: fields of the extensions vzarr, zarr, file and storage."""
-    fields: dict[str, Any] = {"file:size": publication.manifest_size}
+    fields: JsonObject = {"file:size": publication.manifest_size}
     if publication.manifest_format == "vzarr":
         fields["zarr:zarr_format"] = 3
         fields["zarr:node_type"] = "group"
@@ -103,9 +103,7 @@ def build_collection(dataset: xr.Dataset, publication: Publication) -> pystac.Co
         id=publication.id,
         title=_title(dataset, publication),
         description=describe_publication(dataset, publication),
-        extent=pystac.Extent(
-            pystac.SpatialExtent([list(bbox or WORLD)]), pystac.TemporalExtent([[first, last]])
-        ),
+        extent=pystac.Extent(pystac.SpatialExtent([list(bbox or WORLD)]), pystac.TemporalExtent([[first, last]])),
         license=publication.license,
         keywords=list(publication.keywords) or None,
         providers=[pystac.Provider.from_dict(dict(one)) for one in publication.providers] or None,
@@ -133,7 +131,7 @@ def build_item(dataset: xr.Dataset, publication: Publication) -> pystac.Item:
             "items have no datetime; publish a collection"
         )
     bbox = publication_bbox(dataset, publication)
-    properties: dict[str, Any] = {
+    properties: JsonObject = {
         "title": _title(dataset, publication),
         "description": describe_publication(dataset, publication),
         "license": publication.license,
@@ -160,11 +158,11 @@ def _title(dataset: xr.Dataset, publication: Publication) -> str:
     return publication.title or str(dataset.attrs.get("title") or publication.id)
 
 
-def _cube(dataset: xr.Dataset) -> dict[str, Any]:
+def _cube(dataset: xr.Dataset) -> JsonObject:
     return {"cube:dimensions": cube_dimensions(dataset), "cube:variables": cube_variables(dataset)}
 
 
-def _storage(publication: Publication) -> dict[str, Any]:
+def _storage(publication: Publication) -> JsonObject:
     schemes = {name: dict(one) for name, one in publication.storage_schemes.items()}
     return {"storage:schemes": schemes} if schemes else {}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.listing import Listing
 from intake_virtualzarr.stac.query import Query
@@ -105,7 +106,7 @@ def _whole(time: dt.datetime) -> dt.datetime:
 
 
 def missing_sources(
-    known: Iterable[tuple[Mapping[str, Any], SourceItem]],
+    known: Iterable[tuple[Attrs, SourceItem]],
     pairs: Iterable[tuple[SourceItem, SourceItem]],
     found: Sequence[SourceItem],
     listing: Listing,

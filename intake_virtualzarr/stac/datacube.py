@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.cf_axes import axis_of, is_geographic, is_time
 from intake_virtualzarr.stac.extent import iso_time
 
@@ -27,12 +28,12 @@ DATA_TYPES = frozenset(
 """Names of the common metadata ``data_type``; everything else is ``other``."""
 
 
-def cube_dimensions(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+def cube_dimensions(dataset: xr.Dataset) -> dict[str, JsonObject]:
     """Describe every dimension, in the dataset's order."""
     return {str(name): _dimension(dataset, name) for name in dataset.sizes}
 
 
-def cube_variables(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+def cube_variables(dataset: xr.Dataset) -> dict[str, JsonObject]:
     """Describe data variables, and coordinates that are not dimensions (``auxiliary``)."""
     auxiliary = {name: dataset.coords[name] for name in dataset.coords if name not in dataset.dims}
     return {
@@ -41,7 +42,7 @@ def cube_variables(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def _dimension(dataset: xr.Dataset, name: Hashable) -> dict[str, Any]:
+def _dimension(dataset: xr.Dataset, name: Hashable) -> JsonObject:
     if name not in dataset.coords:
         return {"type": "index", "extent": [0, dataset.sizes[name] - 1], "step": 1}
     variable = dataset.coords[name]
@@ -64,16 +65,16 @@ def _dimension(dataset: xr.Dataset, name: Hashable) -> dict[str, Any]:
     }
 
 
-def _common(variable: xr.DataArray) -> dict[str, Any]:
+def _common(variable: xr.DataArray) -> JsonObject:
     attrs = variable.attrs
     described = attrs.get("long_name") or attrs.get("standard_name")
     fields = {"description": described, "unit": attrs.get("units")}
     return {key: str(value) for key, value in fields.items() if value}
 
 
-def _numeric(variable: xr.DataArray) -> dict[str, Any]:
+def _numeric(variable: xr.DataArray) -> JsonObject:
     values = np.asarray(variable.values, dtype=np.float64)
-    fields: dict[str, Any] = {"extent": [_number(values.min()), _number(values.max())]} if values.size else {}
+    fields: JsonObject = {"extent": [_number(values.min()), _number(values.max())]} if values.size else {}
     if values.size > 1:
         steps = np.diff(values)
         regular = np.allclose(steps, steps[0], rtol=1e-3, atol=1e-9)
@@ -91,11 +92,11 @@ def _number(value: float) -> float | int | None:
     return int(short) if short.is_integer() else short
 
 
-def _temporal(variable: xr.DataArray) -> dict[str, Any]:
+def _temporal(variable: xr.DataArray) -> JsonObject:
     values = variable.values
     if not values.size:
         return {"extent": [None, None]}
-    fields: dict[str, Any] = {"extent": [iso_time(values.min()), iso_time(values.max())]}
+    fields: JsonObject = {"extent": [iso_time(values.min()), iso_time(values.max())]}
     if values.size > 1:
         fields["step"] = duration([iso_time(value) for value in values[:3000]], values)
     calendar = getattr(values[0], "calendar", None)
@@ -140,10 +141,10 @@ def _iso_duration(seconds: float) -> str | None:
     return f"P{date}{'T' + time if time else ''}"
 
 
-def _variable(variable: xr.DataArray, kind: str) -> dict[str, Any]:
+def _variable(variable: xr.DataArray, kind: str) -> JsonObject:
     name = variable.dtype.name
     chunks = variable.encoding.get("preferred_chunks") or {}
-    fields: dict[str, Any] = {
+    fields: JsonObject = {
         "type": kind,
         "dimensions": [str(dim) for dim in variable.dims],
         **_common(variable),
@@ -152,7 +153,5 @@ def _variable(variable: xr.DataArray, kind: str) -> dict[str, Any]:
     }
     if all(isinstance(chunks.get(dim), int) for dim in variable.dims) and variable.dims:
         fields["chunks"] = [chunks[dim] for dim in variable.dims]
-    attrs = {
-        key: str(variable.attrs[key]) for key in ("standard_name", "cell_methods") if key in variable.attrs
-    }
+    attrs = {key: str(variable.attrs[key]) for key in ("standard_name", "cell_methods") if key in variable.attrs}
     return {**fields, "attrs": attrs} if attrs else fields

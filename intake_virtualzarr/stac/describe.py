@@ -61,9 +61,7 @@ def summarize(sources: Sequence[SourceItem]) -> SourceSummary:
         count=len(sources),
         size=_total(one.size for one in sources),
         first=min((one.time for one in sources if one.time is not None), default=None),
-        last=max(
-            (time for one in sources if (time := one.end_datetime or one.time) is not None), default=None
-        ),
+        last=max((time for one in sources if (time := one.end_datetime or one.time) is not None), default=None),
         bbox=None if found is None else found.bbox,
         hosts=tuple(Counter(_host(one.href) for one in sources).most_common()),
         collections=tuple(sorted({one.collection for one in sources if one.collection is not None})),

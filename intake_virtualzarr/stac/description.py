@@ -52,13 +52,8 @@ def _plain(text: str) -> str:
 
 def _how_it_is_stored(publication: Publication) -> str:
     count = publication.source_count
-    files = (
-        "the source files" if count is None else "1 source file" if count == 1 else f"{count} source files"
-    )
-    return (
-        f"{GENERATED}{files} and copies no data. "
-        "Readers fetch the bytes from there."
-    )
+    files = "the source files" if count is None else "1 source file" if count == 1 else f"{count} source files"
+    return f"{GENERATED}{files} and copies no data. Readers fetch the bytes from there."
 
 
 def _open_it(publication: Publication) -> list[str]:

@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
 
@@ -44,7 +44,7 @@ def is_stac_href(href: str) -> bool:
     return parts.scheme in ("http", "https") and no_suffix and API_PATH.search(parts.path) is not None
 
 
-def read_document(href: str, stac_io: StacApiIO) -> dict[str, Any]:
+def read_document(href: str, stac_io: StacApiIO) -> JsonObject:
     """Read one JSON object.
 
     Raises
@@ -63,7 +63,7 @@ def read_document(href: str, stac_io: StacApiIO) -> dict[str, Any]:
     return document
 
 
-def read_lines(href: str, stac_io: StacApiIO) -> Iterator[dict[str, Any]]:
+def read_lines(href: str, stac_io: StacApiIO) -> Iterator[JsonObject]:
     """Read newline-delimited JSON, one object after the other.
 
     Local files are streamed; what comes over http is held in memory.
@@ -111,9 +111,7 @@ def _local(href: str, shown: str) -> Path:
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
     if "://" in href:
-        raise StacError(
-            f"{shown}: STAC documents are read from files, http and https, not from {parts.scheme}"
-        )
+        raise StacError(f"{shown}: STAC documents are read from files, http and https, not from {parts.scheme}")
     return Path(os.path.expanduser(href))
 
 

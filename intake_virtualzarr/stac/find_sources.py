@@ -12,6 +12,7 @@ import shapely
 from pystac.utils import make_absolute_href
 from pystac_client import ItemSearch
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import NothingFoundError, StacError
 from intake_virtualzarr.stac.assets import AssetLike, choose_assets
 from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
@@ -159,7 +160,7 @@ def source_items(
     ]
 
 
-def _with_signature(href: str, modifier: Modifier | None, fields: Mapping[str, Any]) -> SourceItem:
+def _with_signature(href: str, modifier: Modifier | None, fields: Attrs) -> SourceItem:
     clean = strip_signature(href)
     signed = sign_href(clean, modifier) if "://" in clean and modifier is not None else href
     return SourceItem(href=clean, signed_href=signed if signed != clean else None, **fields)
@@ -177,7 +178,7 @@ def _absolute(href: str, base: str | None, what: str) -> str:
     return str(make_absolute_href(href, base))
 
 
-def _item_fields(document: Mapping[str, Any], href: str | None) -> dict[str, Any]:
+def _item_fields(document: Attrs, href: str | None) -> JsonObject:
     name = f"item {document.get('id')!r}"
     properties = document.get("properties") or {}
     start, end = _extent_times(document)
@@ -207,14 +208,14 @@ def _public(href: str | None, base: str | None) -> str | None:
     return sys.intern(strip_signature(_absolute(href, base, "link")))
 
 
-def _extent_times(document: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def _extent_times(document: Attrs) -> tuple[str | None, str | None]:
     if document.get("type") != "Collection":
         return None, None
     intervals = document.get("extent", {}).get("temporal", {}).get("interval") or [[None, None]]
     return intervals[0][0], intervals[0][1]
 
 
-def _bbox(document: Mapping[str, Any]) -> BBox | None:
+def _bbox(document: Attrs) -> BBox | None:
     bbox = document.get("bbox")
     if document.get("type") == "Collection":
         bbox = (document.get("extent", {}).get("spatial", {}).get("bbox") or [None])[0]
@@ -233,7 +234,7 @@ def _geometry_wkb(geometry: Any, bbox: BBox | None, name: str) -> bytes | None:
     return bytes(shapely.to_wkb(shape))
 
 
-def _kept(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+def _kept(properties: Attrs) -> Attrs:
     kept = {
         sys.intern(name): sys.intern(value) if isinstance(value, str) and len(value) < 40 else value
         for name, value in properties.items()
@@ -245,7 +246,7 @@ def _kept(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return kept or NO_PROPERTIES
 
 
-def _asset_fields(key: str, asset: Mapping[str, Any], updated: Any) -> dict[str, Any]:
+def _asset_fields(key: str, asset: Attrs, updated: Any) -> JsonObject:
     size = asset.get("file:size")
     return {
         "asset_key": sys.intern(key),

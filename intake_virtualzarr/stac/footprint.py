@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import shapely
 import shapely.affinity
 from shapely.geometry.base import BaseGeometry
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.stac.query import bbox_geometry
 from intake_virtualzarr.stac.source_item import BBox, SourceItem
 
@@ -23,7 +24,7 @@ MAX_VERTICES = 500
 class Footprint:
     """Geometry and bounding box, as STAC wants them."""
 
-    geometry: Mapping[str, Any]
+    geometry: Attrs
     """GeoJSON, cut at the antimeridian."""
     bbox: BBox
     """West, south, east, north [degrees]; west > east where it crosses the antimeridian."""

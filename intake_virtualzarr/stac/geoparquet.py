@@ -9,12 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.storage.event_loop import run
 
 __all__ = ["can_write", "from_geoparquet", "to_geoparquet"]
 
-type Items = list[dict[str, Any]]
+type Items = list[JsonObject]
 
 
 class _UnevenError(Exception):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.stac.description import GENERATED
 
 __all__ = ["given_fields"]
@@ -16,7 +15,7 @@ SUMMARY = re.compile(r".+: (`.*|coordinates only) \([^()]*\)\.")
 """The generated first sentence: title, names of variables, sizes of dimensions."""
 
 
-def given_fields(document: Mapping[str, Any], dataset: xr.Dataset, name: str) -> dict[str, Any]:
+def given_fields(document: Attrs, dataset: xr.Dataset, name: str) -> JsonObject:
     """Read the fields of `Publication` that people give from a published collection or item.
 
     Parameters
@@ -55,10 +54,10 @@ def _given_text(description: str) -> str | None:
     return None if SUMMARY.fullmatch(text) else text
 
 
-def _base_href(document: Mapping[str, Any]) -> str | None:
+def _base_href(document: Attrs) -> str | None:
     href = _link(document, "self")
     return None if href is None else href.rpartition("/")[0]
 
 
-def _link(document: Mapping[str, Any], rel: str) -> str | None:
+def _link(document: Attrs, rel: str) -> str | None:
     return next((str(link["href"]) for link in document.get("links") or [] if link.get("rel") == rel), None)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pystac
 from pystac.utils import make_absolute_href
 from pystac_client import Client, CollectionClient, ConformanceClasses, ItemSearch
 from pystac_client.stac_api_io import StacApiIO
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.client import patient_copy, patient_io, search
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
@@ -21,14 +21,7 @@ from intake_virtualzarr.stac.signing import Modifier
 __all__ = ["ItemDocument", "ItemsLike", "iter_items"]
 
 type ItemsLike = (
-    ItemSearch
-    | pystac.ItemCollection
-    | pystac.Catalog
-    | pystac.Item
-    | Mapping[str, Any]
-    | str
-    | os.PathLike[str]
-    | Iterable["ItemsLike"]
+    ItemSearch | pystac.ItemCollection | pystac.Catalog | pystac.Item | Attrs | str | os.PathLike[str] | Iterable["ItemsLike"]
 )
 """What items can be taken from."""
 
@@ -37,15 +30,13 @@ type ItemsLike = (
 class ItemDocument:
     """An item as JSON, or a data file that was named directly."""
 
-    document: dict[str, Any] | None
+    document: JsonObject | None
     """The item (or a collection that has data assets of its own); ``None`` for a data file."""
     href: str | None = None
     """Where the document was read, which relative hrefs start from; or the data file."""
 
 
-def iter_items(
-    source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None
-) -> Iterator[ItemDocument]:
+def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None) -> Iterator[ItemDocument]:
     """Stream items; nothing is held but the page at hand.
 
     Parameters
@@ -112,7 +103,7 @@ def _from_search(found: ItemSearch) -> Iterator[ItemDocument]:
             yield ItemDocument(document)
 
 
-def _modify(modifier: Modifier | None, page: dict[str, Any]) -> None:
+def _modify(modifier: Modifier | None, page: JsonObject) -> None:
     if modifier is not None and page.get("features"):
         modifier(page)
 
@@ -154,9 +145,7 @@ def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[Ite
         yield from _from_document(read_document(href, io), href, io, trail)
 
 
-def _from_document(
-    document: dict[str, Any], href: str | None, io: StacApiIO, trail: tuple[str, ...]
-) -> Iterator[ItemDocument]:
+def _from_document(document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
     kind = document.get("type")
     if kind == "Feature":
         yield ItemDocument(document, href)
@@ -166,14 +155,10 @@ def _from_document(
         yield from _from_catalog(document, href, io, trail)
     else:
         where = href or "a dictionary"
-        raise StacError(
-            f"{where}: 'type' is {kind!r}; expected Feature, FeatureCollection, Catalog or Collection"
-        )
+        raise StacError(f"{where}: 'type' is {kind!r}; expected Feature, FeatureCollection, Catalog or Collection")
 
 
-def _from_feature_collection(
-    document: dict[str, Any], href: str | None, io: StacApiIO
-) -> Iterator[ItemDocument]:
+def _from_feature_collection(document: JsonObject, href: str | None, io: StacApiIO) -> Iterator[ItemDocument]:
     for feature in document.get("features") or []:
         yield _inside(feature, href)
     link = next((link for link in document.get("links") or [] if link.get("rel") == "next"), None)
@@ -182,15 +167,13 @@ def _from_feature_collection(
             yield from (ItemDocument(feature) for feature in page.get("features") or [])
 
 
-def _inside(feature: dict[str, Any], href: str | None) -> ItemDocument:
+def _inside(feature: JsonObject, href: str | None) -> ItemDocument:
     """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
     has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
     return ItemDocument(feature, None if has_self else href)
 
 
-def _from_catalog(
-    document: dict[str, Any], href: str | None, io: StacApiIO, trail: tuple[str, ...]
-) -> Iterator[ItemDocument]:
+def _from_catalog(document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
     """Walk a static catalog along its links, or read the items end point of a collection of an API."""
     links = [link for link in document.get("links") or [] if isinstance(link.get("href"), str)]
     base = href or next((link["href"] for link in links if link.get("rel") == "self"), None)
@@ -210,7 +193,7 @@ def _from_catalog(
         yield ItemDocument(document, href)
 
 
-def _resolve(href: str, base: str | None, document: dict[str, Any]) -> str:
+def _resolve(href: str, base: str | None, document: JsonObject) -> str:
     absolute = "://" in href or os.path.isabs(href)
     if base is None and not absolute:
         raise StacError(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from intake_virtualzarr._typing import Attrs
 
 __all__ = ["place_of_link", "time_of"]
 
 
-def place_of_link(links: Sequence[Mapping[str, Any]], rel: str, href: str, directory: Path) -> int:
+def place_of_link(links: Sequence[Attrs], rel: str, href: str, directory: Path) -> int:
     """Position at which a new link is inserted.
 
     Parameters

@@ -81,16 +81,12 @@ def duplicate_key(source: SourceItem) -> Hashable:
         Sources with a time only are asked for theirs: nothing is known of others.
     """
     place = None if source.bbox is None else tuple(round(value, 6) for value in source.bbox)
-    identity = tuple(
-        sorted((name, repr(value)) for name, value in source.properties.items() if name not in NOT_IDENTITY)
-    )
+    identity = tuple(sorted((name, repr(value)) for name, value in source.properties.items() if name not in NOT_IDENTITY))
     times = source.datetime, source.start_datetime, source.end_datetime
     return (*times, place, source.collection, source.asset_key, identity)
 
 
-def _without_duplicates(
-    sources: list[SourceItem], policy: Duplicates, key: Callable[[SourceItem], Hashable]
-) -> list[SourceItem]:
+def _without_duplicates(sources: list[SourceItem], policy: Duplicates, key: Callable[[SourceItem], Hashable]) -> list[SourceItem]:
     if len(sources) == 1:
         return sources
     groups: dict[Hashable, list[SourceItem]] = {}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pystac import Link
 from pystac.utils import make_absolute_href
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 
 __all__ = ["MAX_EMPTY_PAGES", "iter_pages"]
@@ -18,9 +18,7 @@ MAX_EMPTY_PAGES = 1000
 """Empty pages in a row after which a server is taken to be broken."""
 
 
-def iter_pages(
-    stac_io: StacApiIO, url: str, method: str | None = None, parameters: Mapping[str, Any] | None = None
-) -> Iterator[dict[str, Any]]:
+def iter_pages(stac_io: StacApiIO, url: str, method: str | None = None, parameters: Attrs | None = None) -> Iterator[JsonObject]:
     """Iterate over the pages of a search, in the order the server gives them.
 
     pystac-client takes the first page without items to be the last. Servers that filter after paging send
@@ -42,9 +40,7 @@ def iter_pages(
         if link is None:
             return
         if link == last:
-            raise StacError(
-                f"{url}: the server's 'next' link leads to the same page again: {link.get('href')}"
-            )
+            raise StacError(f"{url}: the server's 'next' link leads to the same page again: {link.get('href')}")
         if empty >= MAX_EMPTY_PAGES:
             raise StacError(f"{url}: {empty} empty pages in a row, each with a 'next' link; giving up")
         last = link
@@ -52,18 +48,14 @@ def iter_pages(
         page = _read(stac_io, Link.from_dict({**link, "href": href}), url, None, query)
 
 
-def _read(
-    stac_io: StacApiIO, source: str | Link, url: str, method: str | None, parameters: dict[str, Any]
-) -> dict[str, Any]:
-    keywords: dict[str, Any] = {"parameters": parameters}
+def _read(stac_io: StacApiIO, source: str | Link, url: str, method: str | None, parameters: JsonObject) -> JsonObject:
+    keywords: JsonObject = {"parameters": parameters}
     if method is not None:
         keywords["method"] = method
     try:
         page = stac_io.read_json(source, **keywords)
     except APIError as exc:
-        raise StacError(
-            f"{url}: the STAC API answered {getattr(exc, 'status_code', None) or 'nothing'}: {exc}"
-        ) from exc
+        raise StacError(f"{url}: the STAC API answered {getattr(exc, 'status_code', None) or 'nothing'}: {exc}") from exc
     if not isinstance(page, dict):
         raise StacError(f"{url}: a page of the STAC API is no JSON object but a {type(page).__name__}")
     return page

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import urlsplit
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
@@ -63,13 +63,13 @@ class Publication:
     """Markdown, put before the generated part."""
     license: str = "other"
     """SPDX identifier, or ``other``."""
-    providers: tuple[Mapping[str, Any], ...] = ()
+    providers: tuple[Attrs, ...] = ()
     """STAC Provider Objects."""
     keywords: tuple[str, ...] = ()
     """Of a collection."""
     software: Mapping[str, str] = field(default_factory=dict)
     """Name and version of what wrote the store (``processing:software``)."""
-    storage_schemes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    storage_schemes: Mapping[str, Attrs] = field(default_factory=dict)
     """``storage:schemes`` of the store and of the sources."""
     storage_refs: tuple[str, ...] = ()
     """Schemes by which the store itself is opened."""
@@ -92,14 +92,10 @@ class Publication:
         for what in ("store_href", "preview_href", "base_href"):
             href = getattr(self, what)
             if href is not None and strip_signature(href) != href:
-                raise StacError(
-                    f"{self.id}: {what} holds credentials: {strip_signature(href)}?…; pass it without them"
-                )
+                raise StacError(f"{self.id}: {what} holds credentials: {strip_signature(href)}?…; pass it without them")
         for source in self.sources:
             if strip_signature(source.href) != source.href or "?" in source.href:
-                raise StacError(
-                    f"{self.id}: source prefix {strip_signature(source.href)} has a query or credentials"
-                )
+                raise StacError(f"{self.id}: source prefix {strip_signature(source.href)} has a query or credentials")
 
     @property
     def media_type(self) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pystac
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.collection import build_collection, build_item
@@ -73,15 +72,11 @@ def publish_item(
     """
     directory = Path(directory)
     item = build_item(dataset, publication)
-    parent = next(
-        (path for name in ("collection.json", "catalog.json") if (path := directory / name).exists()), None
-    )
+    parent = next((path for name in ("collection.json", "catalog.json") if (path := directory / name).exists()), None)
     if parent is not None:
         _link_up(item, parent, publication)
     written = _publish(item, dataset, publication, directory, thumbnail)
-    if parent is not None and add_child(
-        parent, directory / f"{item.id}.json", rel="item", title=item.properties["title"]
-    ):
+    if parent is not None and add_child(parent, directory / f"{item.id}.json", rel="item", title=item.properties["title"]):
         written.append(parent)
     return written
 
@@ -131,7 +126,7 @@ def _publish(
     return written
 
 
-def _remove_old_list(existing: Mapping[str, Any] | None, new: Mapping[str, Any], directory: Path) -> None:
+def _remove_old_list(existing: Attrs | None, new: Attrs, directory: Path) -> None:
     """Remove the list of items in the other format, now that nothing refers to it."""
     old, now = ((one or {}).get("assets", {}).get("source-items", {}).get("href") for one in (existing, new))
     if old is not None and now is not None and old != now:
@@ -148,12 +143,10 @@ def _thumbnail_asset(href: str, picture: bytes) -> pystac.Asset:
     )
 
 
-def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Publication) -> dict[str, Any]:
+def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Publication) -> JsonObject:
     """Encode with hrefs as they are: pystac would resolve relative ones against the working directory."""
     if isinstance(obj, pystac.Collection):
-        root = pystac.Link(
-            "root", publication.href(f"./{name}"), media_type="application/json", title=obj.title
-        )
+        root = pystac.Link("root", publication.href(f"./{name}"), media_type="application/json", title=obj.title)
         obj.links = [root, *(link for link in obj.links if link.rel not in ("root", "self"))]
     if publication.base_href is not None:
         media_type = "application/json" if isinstance(obj, pystac.Collection) else "application/geo+json"
@@ -161,7 +154,7 @@ def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Pu
     return obj.to_dict(include_self_link=True, transform_hrefs=False)
 
 
-def _read_existing(path: Path, own_id: str) -> dict[str, Any] | None:
+def _read_existing(path: Path, own_id: str) -> JsonObject | None:
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -170,13 +163,11 @@ def _read_existing(path: Path, own_id: str) -> dict[str, Any] | None:
         raise StacError(f"{path}: is there already and not valid JSON: {exc}; move it away") from exc
     found = document.get("id") if isinstance(document, dict) else None
     if found != own_id:
-        raise StacError(
-            f"{path}: holds {found!r}, not {own_id!r}; publish {own_id!r} in a directory of its own"
-        )
+        raise StacError(f"{path}: holds {found!r}, not {own_id!r}; publish {own_id!r} in a directory of its own")
     return document  # type: ignore[no-any-return]
 
 
-def _merged(existing: Mapping[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+def _merged(existing: Attrs | None, new: JsonObject) -> JsonObject:
     """Keep what others added to an existing document, below what is written here."""
     if existing is None:
         return new
@@ -202,27 +193,23 @@ def _merged(existing: Mapping[str, Any] | None, new: dict[str, Any]) -> dict[str
     return merged
 
 
-def _merged_links(existing: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merged_links(existing: list[JsonObject], new: list[JsonObject]) -> list[JsonObject]:
     kept = [link for link in existing if link.get("rel") not in OWN_RELS]
-    if "parent" in _rels(kept) and "parent" not in _rels(
-        new
-    ):  # it was taken into a larger catalog since, whose root is not ours
+    if "parent" in _rels(kept) and "parent" not in _rels(new):  # it was taken into a larger catalog since, whose root is not ours
         kept = [*(link for link in existing if link.get("rel") == "root"), *kept]
         new = [link for link in new if link.get("rel") != "root"]
     return [*new, *(link for link in kept if link not in new)]
 
 
-def _rels(links: list[dict[str, Any]]) -> set[object]:
+def _rels(links: list[JsonObject]) -> set[object]:
     return {link.get("rel") for link in links}
 
 
-def _foreign_extensions(existing: Mapping[str, Any]) -> list[str]:
+def _foreign_extensions(existing: Attrs) -> list[str]:
     """Extensions that somebody else added: not an older version of one of ours."""
     own = {uri.rsplit("/", 2)[0] for name, uri in vars(extensions).items() if name.isupper()}
     return [
-        uri
-        for uri in existing.get("stac_extensions") or []
-        if uri.rsplit("/", 2)[0] not in own and "/virtual-zarr/" not in uri
+        uri for uri in existing.get("stac_extensions") or [] if uri.rsplit("/", 2)[0] not in own and "/virtual-zarr/" not in uri
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import shapely
 import shapely.geometry
 from shapely.geometry.base import BaseGeometry
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.source_item import parse_time
 
@@ -37,7 +38,7 @@ class Query:
     """The parameters, for messages."""
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Any]) -> Query:
+    def from_parameters(cls, parameters: Attrs) -> Query:
         """Read the parameters of a STAC API search (``datetime``, ``bbox``, ``intersects``, ``ids``, …)."""
         shown = {name: value for name, value in parameters.items() if name not in ("limit", "token")}
         return cls(
@@ -48,7 +49,7 @@ class Query:
             text=", ".join(f"{name}={value!r}" for name, value in shown.items()),
         )
 
-    def matches(self, document: Mapping[str, Any]) -> bool:
+    def matches(self, document: Attrs) -> bool:
         """Tell whether an item is what was asked for; what an item does not say is no reason to drop it."""
         if self.ids is not None and document.get("id") not in self.ids:
             return False
@@ -56,7 +57,7 @@ class Query:
             return False
         return self._matches_time(document) and self._matches_place(document)
 
-    def _matches_time(self, document: Mapping[str, Any]) -> bool:
+    def _matches_time(self, document: Attrs) -> bool:
         if self.interval is None:
             return True
         first, last = self.interval
@@ -72,7 +73,7 @@ class Query:
         # match.
         return (last is None or start <= last) and (first is None or end >= first)
 
-    def _matches_place(self, document: Mapping[str, Any]) -> bool:
+    def _matches_place(self, document: Attrs) -> bool:
         if self.geometry is None:
             return True
         geometry, bbox = document.get("geometry"), document.get("bbox")
@@ -150,9 +151,7 @@ def _moments(text: str) -> tuple[dt.datetime | None, dt.datetime | None]:
 def _geometry(bbox: Any, intersects: Any) -> BaseGeometry | None:
     if intersects is not None:
         geojson = json.loads(intersects) if isinstance(intersects, str) else intersects
-        return shapely.geometry.shape(
-            geojson.get("geometry", geojson) if isinstance(geojson, dict) else geojson
-        )
+        return shapely.geometry.shape(geojson.get("geometry", geojson) if isinstance(geojson, dict) else geojson)
     if bbox is None:
         return None
     return bbox_geometry([float(one) for one in bbox.split(",")] if isinstance(bbox, str) else bbox)

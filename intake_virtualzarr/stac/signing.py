@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -117,7 +118,7 @@ def sign_href(href: str, modifier: Modifier | None) -> str:
         signed = None
     if isinstance(signed, str):
         return signed
-    item: dict[str, Any] = {"type": "Feature", "assets": {"data": {"href": href}}}
+    item: JsonObject = {"type": "Feature", "assets": {"data": {"href": href}}}
     result = modifier(item)
     document = result if isinstance(result, dict) else item
     return str(document["assets"]["data"]["href"])

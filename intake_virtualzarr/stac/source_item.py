@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 
 __all__ = ["BBox", "SourceItem", "parse_time"]
 
 type BBox = tuple[float, float, float, float]
 
-NO_PROPERTIES: Mapping[str, Any] = {}
+NO_PROPERTIES: Attrs = {}
 """Shared by all sources without properties; a plain dictionary, so that sources can be pickled."""
 
 
@@ -46,7 +45,7 @@ class SourceItem:
     """West, south, east, north [degrees]; west > east across the antimeridian."""
     geometry_wkb: bytes | None = field(default=None, repr=False)
     """Footprint as well-known binary: a tenth of the size of GeoJSON in memory."""
-    properties: Mapping[str, Any] = field(default_factory=lambda: NO_PROPERTIES, hash=False)
+    properties: Attrs = field(default_factory=lambda: NO_PROPERTIES, hash=False)
     """The item properties that are kept (see `assets.KEPT_PROPERTIES`)."""
     media_type: str | None = None
     """Media type of the asset, as given."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
-from typing import Any
 
 import pystac
 import shapely.geometry
 
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
@@ -53,17 +53,13 @@ def derived_from_links(sources: Sequence[SourceItem]) -> list[pystac.Link]:
     if len(items) > MAX_LINKS or any(one.self_href is None for one in sources if one.item_id is not None):
         return []
     return [
-        pystac.Link(
-            "derived_from", strip_signature(href), media_type="application/geo+json", title=one.item_id
-        )
+        pystac.Link("derived_from", strip_signature(href), media_type="application/geo+json", title=one.item_id)
         for href, one in items.items()
         if href is not None
     ]
 
 
-def source_item_documents(
-    sources: Iterable[SourceItem], directory: str | os.PathLike[str] | None = None
-) -> list[dict[str, Any]]:
+def source_item_documents(sources: Iterable[SourceItem], directory: str | os.PathLike[str] | None = None) -> list[JsonObject]:
     """Write sources as STAC items again: what was needed of them, without credentials.
 
     Parameters
@@ -84,7 +80,7 @@ def _by_item(sources: Iterable[SourceItem]) -> list[list[SourceItem]]:
     return list(groups.values())
 
 
-def _item_document(group: Sequence[SourceItem], directory: str | os.PathLike[str] | None) -> dict[str, Any]:
+def _item_document(group: Sequence[SourceItem], directory: str | os.PathLike[str] | None) -> JsonObject:
     document = _document(group[0])
     for one in group:
         asset = document["assets"][one.asset_key or "data"] = _asset(one, directory)
@@ -93,17 +89,17 @@ def _item_document(group: Sequence[SourceItem], directory: str | os.PathLike[str
     return document
 
 
-def _document(one: SourceItem) -> dict[str, Any]:
+def _document(one: SourceItem) -> JsonObject:
     times = {
         "datetime": one.datetime,
         "start_datetime": one.start_datetime,
         "end_datetime": one.end_datetime,
         "updated": one.updated,
     }
-    properties: dict[str, Any] = {name: iso_time(time) for name, time in times.items() if time is not None}
+    properties: JsonObject = {name: iso_time(time) for name, time in times.items() if time is not None}
     properties.setdefault("datetime", None)
     geometry = one.geometry if one.geometry is not None else bbox_geometry(one.bbox) if one.bbox else None
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "type": "Feature",
         "stac_version": pystac.get_stac_version(),
         "stac_extensions": [extensions.FILE] if one.size or one.checksum else [],
@@ -116,9 +112,7 @@ def _document(one: SourceItem) -> dict[str, Any]:
     if one.bbox is not None:
         document["bbox"] = list(one.bbox)
     if one.self_href is not None and "://" in one.self_href:  # a self link is absolute or absent
-        document["links"].append(
-            {"rel": "self", "href": strip_signature(one.self_href), "type": "application/geo+json"}
-        )
+        document["links"].append({"rel": "self", "href": strip_signature(one.self_href), "type": "application/geo+json"})
     if one.collection is not None and one.collection_href is not None:  # valid together only
         document["collection"] = one.collection
         link = {"rel": "collection", "href": one.collection_href, "type": "application/json"}
@@ -126,8 +120,8 @@ def _document(one: SourceItem) -> dict[str, Any]:
     return document
 
 
-def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> dict[str, Any]:
-    fields: Mapping[str, Any] = {
+def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> JsonObject:
+    fields: Attrs = {
         "href": relative_to(one.href, directory),
         "type": one.media_type,
         "roles": ["data", "source"],
@@ -176,20 +170,18 @@ def write_source_items(
     )
 
 
-def _batches(groups: Sequence[Sequence[SourceItem]], base: Path | None) -> Iterator[list[dict[str, Any]]]:
+def _batches(groups: Sequence[Sequence[SourceItem]], base: Path | None) -> Iterator[list[JsonObject]]:
     """Documents, some at a time: a hundred thousand take more than a gigabyte."""
     for batch in batched(groups, BATCH):
         yield [_item_document(group, base) for group in batch]
 
 
 def _as_geojson(groups: Sequence[Sequence[SourceItem]], base: Path | None) -> bytes:
-    items = (
-        json.dumps(_item_document(group, base), separators=(",", ":"), ensure_ascii=False).encode() for group in groups
-    )
+    items = (json.dumps(_item_document(group, base), separators=(",", ":"), ensure_ascii=False).encode() for group in groups)
     return b'{"type":"FeatureCollection","features":[' + b",".join(items) + b"]}\n"
 
 
-def read_source_items(content: bytes, name: str) -> list[dict[str, Any]]:
+def read_source_items(content: bytes, name: str) -> list[JsonObject]:
     """Read what `write_source_items` wrote.
 
     Parameters

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.storage.readers import Access
 
@@ -21,7 +21,7 @@ def storage_schemes(
     regions: Mapping[str, str] | None = None,
     endpoints: Mapping[str, str] | None = None,
     accounts: Mapping[str, str] | None = None,
-) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, JsonObject], dict[str, tuple[str, ...]]]:
     """Describe the object stores that hrefs lie in; https URLs and paths need no scheme.
 
     Parameters
@@ -51,7 +51,7 @@ def storage_schemes(
     """
     known = regions or {}, endpoints or {}, accounts or {}
     roots = sorted({f"{parts.scheme}://{parts.netloc}" for href in hrefs if (parts := urlsplit(href)).netloc})
-    schemes: dict[str, dict[str, Any]] = {}
+    schemes: dict[str, JsonObject] = {}
     refs: dict[str, tuple[str, ...]] = {}
     for root in roots:
         protocol, _, place = root.partition("://")
@@ -71,9 +71,7 @@ OPTIONS = {
 """Names that options for opening have for what may be published of them; keys and tokens are never looked at."""
 
 
-def known_storage(
-    hrefs: Iterable[str], access: Access
-) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, ...]]]:
+def known_storage(hrefs: Iterable[str], access: Access) -> tuple[dict[str, JsonObject], dict[str, tuple[str, ...]]]:
     """Describe the object stores that hrefs lie in, as far as options for opening tell; see `storage_schemes`."""
     roots = sorted({f"{parts.scheme}://{parts.netloc}" for href in hrefs if (parts := urlsplit(href)).netloc})
     known: dict[str, dict[str, str]] = {what: {} for what in OPTIONS}
@@ -93,7 +91,7 @@ def _scheme(
     regions: Mapping[str, str],
     endpoints: Mapping[str, str],
     accounts: Mapping[str, str],
-) -> dict[str, Any] | None:
+) -> JsonObject | None:
     bucket = place.partition("@")[0]
     if protocol in S3_SCHEMES and bucket in endpoints:
         endpoint = endpoints[bucket]

@@ -6,19 +6,19 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from intake_virtualzarr._typing import Attrs, JsonObject
 
 __all__ = ["file_fields", "to_json", "write_if_changed"]
 
 
-def to_json(document: Mapping[str, Any]) -> bytes:
+def to_json(document: Attrs) -> bytes:
     """Encode a document: two spaces, UTF-8, a newline at the end; members keep their order."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def file_fields(content: bytes) -> dict[str, Any]:
+def file_fields(content: bytes) -> JsonObject:
     """Return the fields of the file extension for what an asset holds: size, and SHA-256 as a multihash.
 
     Examples

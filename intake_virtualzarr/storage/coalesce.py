@@ -48,9 +48,7 @@ def merge_ranges(
     return merged, places
 
 
-def split_merged(
-    ranges: Sequence[ByteRange], places: Sequence[tuple[int, int]], blocks: Sequence[Buffer]
-) -> list[Buffer]:
+def split_merged(ranges: Sequence[ByteRange], places: Sequence[tuple[int, int]], blocks: Sequence[Buffer]) -> list[Buffer]:
     """Cut merged blocks into the ranges that were asked for, without a copy."""
     views = [memoryview(block) for block in blocks]
     return [views[block][at : at + length] for (_, length), (block, at) in zip(ranges, places, strict=True)]

@@ -27,9 +27,7 @@ class FsspecReader:
             import fsspec  # imported here: reading a store must not need it
 
             try:
-                self._opened = fsspec.core.url_to_fs(
-                    self._access.signed(self.url), **self._access.options(self.url)
-                )
+                self._opened = fsspec.core.url_to_fs(self._access.signed(self.url), **self._access.options(self.url))
             except ImportError as exc:
                 raise MissingExtraError(f"{self.url}: {exc}") from exc
             except ValueError as exc:
@@ -69,9 +67,7 @@ class FsspecReader:
             raise self._translated(exc) from exc
         for (start, length), block in zip(ranges, blocks, strict=True):
             if len(block) != length:
-                raise SourceError(
-                    f"{self.url}: {length} bytes from {start} were asked for, {len(block)} came: truncated?"
-                )
+                raise SourceError(f"{self.url}: {length} bytes from {start} were asked for, {len(block)} came: truncated?")
         return list(blocks)
 
     def head(self, size: int) -> tuple[Source, Buffer]:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
-__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "UnwrittenKeys", "keys_of"]
+__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "DryRunStore", "keys_of"]
 
 
 class ReadKeys(Protocol):
@@ -148,7 +149,7 @@ class ObjectKeys:
     async def _get(self, key: str, start: int | None, stop: int | None) -> bytes | None:
         import obstore
 
-        options: dict[str, Any] = {}
+        options: JsonObject = {}
         if start is not None or stop is not None:
             options["range"] = (start or 0, stop) if stop is not None else {"offset": start or 0}
         try:
@@ -325,7 +326,7 @@ class StoreKeys:
         return run(look())
 
 
-class UnwrittenKeys:
+class DryRunStore:
     """The keys of something that stays as it is: a change is gone through to its end, and nothing is written."""
 
     def __init__(self, keys: Keys) -> None:
@@ -379,7 +380,7 @@ def _store_url(store: Any) -> str:
 
 def keys_of(target: Any, access: Access | None = None) -> Keys:
     """The keys of a path, URL or zarr store."""
-    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | UnwrittenKeys):
+    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | DryRunStore):
         return target
     if not isinstance(target, str | os.PathLike):
         from zarr.abc.store import Store

@@ -14,6 +14,7 @@ import obstore
 from obstore import exceptions
 from obstore.store import HTTPStore, from_url
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import SourceError
 from intake_virtualzarr.storage.coalesce import merge_ranges, split_merged
 from intake_virtualzarr.storage.event_loop import gather, run
@@ -37,8 +38,7 @@ def _gate() -> asyncio.Semaphore:
     return gate
 
 
-
-def make_store(url: str, options: dict[str, Any]) -> tuple[Any, str]:
+def make_store(url: str, options: JsonObject) -> tuple[Any, str]:
     """The obstore store of an URL's host or bucket, and the path in it."""
     parts = urlsplit(url)
     root = f"{parts.scheme}://{parts.netloc}"
@@ -48,7 +48,7 @@ def make_store(url: str, options: dict[str, Any]) -> tuple[Any, str]:
     return _store(root, _frozen(options)), path
 
 
-def _frozen(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+def _frozen(options: JsonObject) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted((k, _frozen(v) if isinstance(v, dict) else v) for k, v in options.items()))
 
 
@@ -70,7 +70,7 @@ def _store(root: str, frozen: tuple[tuple[str, Any], ...]) -> Any:
     return from_url(root, config=config, client_options=client, retry_config=retry)
 
 
-def _has_s3_credentials(config: dict[str, Any]) -> bool:
+def _has_s3_credentials(config: JsonObject) -> bool:
     given = any("access_key" in key.lower() or key == "skip_signature" for key in config)
     return given or bool(os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"))
 
@@ -134,9 +134,7 @@ class ObjectReader:
         """As `head`."""
         return await self._get(0, size, None, may_be_short=True)
 
-    async def _get(
-        self, start: int, length: int, expected: Source | None, *, may_be_short: bool = False
-    ) -> tuple[Source, Buffer]:
+    async def _get(self, start: int, length: int, expected: Source | None, *, may_be_short: bool = False) -> tuple[Source, Buffer]:
         store, path = self._target()
         try:
             async with _gate():

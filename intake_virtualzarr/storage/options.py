@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+from intake_virtualzarr._typing import Attrs, JsonObject
 
 __all__ = ["Access"]
 
@@ -20,13 +21,13 @@ class Access:
     {'region': 'us-west-2'}
     """
 
-    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rules: Mapping[str, Attrs] = field(default_factory=dict)
     """URL prefix -> options of obstore (``config`` keys such as ``access_key_id``, ``skip_signature``, ``endpoint``; plus
     ``headers``), or of fsspec for URLs that obstore cannot open. The longest prefix wins."""
     modifier: Callable[[str], str] | None = None
     """Signs an URL just before it is opened."""
 
-    def options(self, url: str) -> dict[str, Any]:
+    def options(self, url: str) -> JsonObject:
         """The options of the longest prefix that fits."""
         fitting = [prefix for prefix in self.rules if url.startswith(prefix)]
         return dict(self.rules[max(fitting, key=len)]) if fitting else {}
@@ -40,7 +41,7 @@ class Access:
         return url if self.modifier is None else self.modifier(url)
 
     @classmethod
-    def of(cls, value: Access | Mapping[str, Any] | None) -> Access:
+    def of(cls, value: Access | Attrs | None) -> Access:
         """Accept what users pass as ``storage_options``: an `Access`, a mapping by prefix, or options for all URLs.
 
         A mapping whose keys hold ``://`` is by prefix.

@@ -16,20 +16,21 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 from zarr.abc.codec import CodecPipeline, GetResult
 from zarr.registry import get_pipeline_class, register_pipeline
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.segments import Window
 
 if TYPE_CHECKING:
     from zarr.abc.codec import Codec
     from zarr.abc.store import Store
 
+    from intake_virtualzarr._typing import Shape
     from intake_virtualzarr.arrays.array import VirtualZarrArray
     from intake_virtualzarr.arrays.chunk_cache import ChunkCache
-    from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+    from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 
 __all__ = ["ENVIRONMENT", "VirtualPipeline", "use_fast_pipeline"]
 
@@ -114,9 +115,7 @@ class VirtualPipeline(CodecPipeline):
         """As `plain` (which finds that the store is read-only)."""
         await self.plain.write(batch_info, value, drop_axes)
 
-    async def read(
-        self, batch_info: Iterable[Item], out: Any, drop_axes: tuple[int, ...] = ()
-    ) -> tuple[GetResult, ...]:
+    async def read(self, batch_info: Iterable[Item], out: Any, drop_axes: tuple[int, ...] = ()) -> tuple[GetResult, ...]:
         """Read the chunks of a request into ``out``."""
         batch = list(batch_info)
         if not batch:
@@ -165,9 +164,7 @@ def _box(batch: Sequence[Item], grid: ChunkGrid, first: Shape, store: Any, shape
     insert: list[Any] = []
     kept: list[int] = []
     chunks = 1
-    for axis, (a, b, chunk_a, chunk_b) in enumerate(
-        zip(begin_selection, end_selection, first, end[2], strict=True)
-    ):
+    for axis, (a, b, chunk_a, chunk_b) in enumerate(zip(begin_selection, end_selection, first, end[2], strict=True)):
         start, stop = int(grid.axes[axis].starts[chunk_a]), int(grid.axes[axis].starts[chunk_b])
         if isinstance(a, slice) and isinstance(b, slice):
             step = a.step or 1
@@ -192,16 +189,13 @@ def _box(batch: Sequence[Item], grid: ChunkGrid, first: Shape, store: Any, shape
     return _Box(tuple(windows), tuple(insert) if insert else (...,))
 
 
-def _read_scattered(batch: Sequence[Item], store: Any, out: npt.NDArray[Any], drop_axes: tuple[int, ...]) -> None:
+def _read_scattered(batch: Sequence[Item], store: Any, out: AnyArray, drop_axes: tuple[int, ...]) -> None:
     """Read whole chunks, many by one request, and take listed elements of each."""
     array, grid, _, cache, name = store.array_behind(batch[0][0].path)
     most = max(1, SCATTERED_BYTES // max(1, array.dtype.itemsize * prod(batch[0][1].shape)))
     for start in range(0, len(batch), most):
         part = batch[start : start + most]
-        boxes = [
-            [Window(b.start, b.stop - b.start) for b in grid.box(store.array_behind(getter.path)[2])]
-            for getter, *_ in part
-        ]
+        boxes = [[Window(b.start, b.stop - b.start) for b in grid.box(store.array_behind(getter.path)[2])] for getter, *_ in part]
         for (_, spec, inside, outside, _), chunk in zip(part, array.read_many(boxes, name, cache), strict=True):
             values = chunk
             if values.shape != tuple(spec.shape):  # zarr-python counts elements of the whole last chunk

@@ -13,9 +13,10 @@ from typing import Any
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from intake_virtualzarr._typing import JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
@@ -71,9 +72,7 @@ class VirtualZarrStore(Store):
         self._target = target
         self._access = Access.of(storage_options)
         self._cache = ChunkCache(cache_bytes)
-        self._tree: VirtualTree = (
-            target if isinstance(target, VirtualTree) else open_tree(target, storage_options=self._access)
-        )
+        self._tree: VirtualTree = target if isinstance(target, VirtualTree) else open_tree(target, storage_options=self._access)
         self._arrays: dict[str, VirtualZarrArray] = {}
         self._views: dict[str, StorageTransformer] = {}
         self._documents: dict[str, bytes] = {}
@@ -84,8 +83,8 @@ class VirtualZarrStore(Store):
         activate()
 
     def _build(self, settings: ViewSettings) -> None:
-        members: dict[str, Any] = {}
-        root: dict[str, Any] = {}
+        members: JsonObject = {}
+        root: JsonObject = {}
         left_out: dict[str, str] = {}
         for group in self._tree.groups.values():
             path = group.path.strip("/")
@@ -224,9 +223,7 @@ class VirtualZarrStore(Store):
         """Refused: the store is read-only."""
         self._check_writable()
 
-    async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
+    async def get(self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read a key."""
         prototype = prototype or default_buffer_prototype()
         document = self._documents.get(key)
@@ -290,9 +287,7 @@ class VirtualZarrStore(Store):
         """Names directly below a prefix."""
         base = prefix.strip("/")
         base = f"{base}/" if base else ""
-        names = dict.fromkeys(
-            key[len(base) :].split("/", 1)[0] for key in self._documents if key.startswith(base) and key != base
-        )
+        names = dict.fromkeys(key[len(base) :].split("/", 1)[0] for key in self._documents if key.startswith(base) and key != base)
         for name in names:
             yield name
         if base.rstrip("/") in self._views:
@@ -376,7 +371,7 @@ def open_virtual_store(
     format : str, optional
         Name of the format; default: found by looking.
     """
-    from intake_virtualzarr.datasets.virtual_dataset import raise_left_out, warn_left_out
+    from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 
     tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
     store = VirtualZarrStore(tree, storage_options=storage_options)

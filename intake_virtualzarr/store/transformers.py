@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
-from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Shape
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkRef
 from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.spec import Pipeline, bytes_codec, pipeline_to_json
@@ -182,9 +183,7 @@ def present(array: VirtualZarrArray, settings: ViewSettings, path: str) -> Stora
     return Decoded(array, settings, path)
 
 
-def plain_document(
-    array: VirtualZarrArray, dims: tuple[str, ...], attrs: Mapping[str, Any], view: StorageTransformer
-) -> dict[str, Any]:
+def plain_document(array: VirtualZarrArray, dims: tuple[str, ...], attrs: Attrs, view: StorageTransformer) -> JsonObject:
     """Plain Zarr v3 metadata of an array."""
     attributes = attributes_to_json(attrs, array.dtype)
     attributes.pop(ATTRIBUTE_TYPES, None)
@@ -204,14 +203,14 @@ def plain_document(
     }
 
 
-def _fill_is_readable(fill: Any, dtype: np.dtype[Any]) -> bool:
+def _fill_is_readable(fill: Any, dtype: DType) -> bool:
     """Whether xarray's Zarr engine opens an array with this ``_FillValue``; others make it refuse the whole group."""
     if dtype.kind in "iu":
         return isinstance(fill, int | float)
     return isinstance(fill, str) if dtype.kind in "fO" else dtype.kind == "b"
 
 
-def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def _little(dtype: DType) -> DType:
     return dtype.newbyteorder("<") if dtype.kind not in "OSV" else dtype
 
 

@@ -37,9 +37,7 @@ def item(number, **paths):
         "geometry": None,
         "properties": {"datetime": f"2024-{number:02}-01T00:00:00Z"},
         "links": [],
-        "assets": {
-            key: {"href": str(path), "type": "application/x-netcdf", "roles": ["data"]} for key, path in paths.items()
-        },
+        "assets": {key: {"href": str(path), "type": "application/x-netcdf", "roles": ["data"]} for key, path in paths.items()},
     }
 
 

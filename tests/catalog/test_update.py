@@ -216,7 +216,7 @@ def test_the_list_of_many_items_grows_and_changes_its_format(tmp_path, count):
         assert (report.unchanged, report.differences) == (stop - len(report.appended), ())
         assert {path.name for path in (tmp_path / "c").iterdir()} == {
             *("preview.html", "preview.js"),
-            *("sst.vzarr", "collection.json", "catalog.yaml", "thumbnail.png", "items.parquet")
+            *("sst.vzarr", "collection.json", "catalog.yaml", "thumbnail.png", "items.parquet"),
         }
     assert ivz.update(days, tmp_path / "c").action == "nothing"
     days[4]["properties"]["updated"] = "2025-01-01T00:00:00Z"
@@ -583,9 +583,7 @@ def days(tmp_path_factory):
     for number, part in enumerate(steps):
         path = root / f"{number}.nc"
         encoding = {"sst": {"chunksizes": (2, 3, 8), "zlib": True}}
-        sst_dataset(1, sum(lengths)).isel(time=part).to_netcdf(
-            path, engine="h5netcdf", encoding=encoding, unlimited_dims=["time"]
-        )
+        sst_dataset(1, sum(lengths)).isel(time=part).to_netcdf(path, engine="h5netcdf", encoding=encoding, unlimited_dims=["time"])
         items.append({**item(1, path, datetime=f"2024-01-{part[0] + 1:02}T00:00:00Z"), "id": f"part-{number}"})
     return items
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.arrays.tree import tree_of_scan
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 CORPUS = SHARED / "corpus"

@@ -10,12 +10,12 @@ import xarray as xr
 from conftest import sst_dataset
 
 import intake_virtualzarr.datasets.backend  # noqa: F401 - the accessor
-from intake_virtualzarr.arrays.tree import tree_of_scan
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 from intake_virtualzarr.formats import scan_batches as fanout
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scan_batches import scan_merged, scan_paths
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 
 
 def write(path, number, change=None):
@@ -144,9 +144,7 @@ def client():
     distributed = pytest.importorskip("distributed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with distributed.Client(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-        ) as client:
+        with distributed.Client(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as client:
             yield client
 
 

@@ -38,8 +38,7 @@ def interleaved(tmp_path_factory):
     path = tmp_path_factory.mktemp("counts") / "interleaved.h5"
     with h5py.File(path, "w") as file:
         datasets = [
-            file.create_dataset(f"v{i}", (0, CHUNK), "u1", maxshape=(None, CHUNK), chunks=(1, CHUNK))
-            for i in range(VARIABLES)
+            file.create_dataset(f"v{i}", (0, CHUNK), "u1", maxshape=(None, CHUNK), chunks=(1, CHUNK)) for i in range(VARIABLES)
         ]
         raw = bytes(CHUNK)
         for step in range(STEPS):
@@ -109,9 +108,7 @@ def file_of_steps(url: str, chunks: int, size: int, steps: int = 1) -> VirtualZa
     grid = ChunkGrid.regular((steps, chunks * 10), (1, 10))
     shape = (steps, chunks)
     manifest = ChunkManifest.from_columns(shape, np.zeros(shape, "u8"), np.full(shape, size))
-    return VirtualZarrArray.from_stored(
-        StoredArray(dtype, np.int16(0), grid, codecs, manifest, SourceTable((Source(url),)))
-    )
+    return VirtualZarrArray.from_stored(StoredArray(dtype, np.int16(0), grid, codecs, manifest, SourceTable((Source(url),))))
 
 
 def dataset(parts: list[VirtualZarrArray]) -> xr.Dataset:

@@ -105,9 +105,7 @@ def test_max_items_is_respected():
 def test_an_empty_search_names_what_was_asked_for():
     with (
         serve(Api(0, 4)) as api,
-        pytest.raises(
-            NothingFoundError, match=r"no items found for .*collections=\['sst'\]|collections=\('sst',\)"
-        ),
+        pytest.raises(NothingFoundError, match=r"no items found for .*collections=\['sst'\]|collections=\('sst',\)"),
     ):
         find_sources(client_of(api).search(collections=["sst"]))
 
@@ -115,9 +113,7 @@ def test_an_empty_search_names_what_was_asked_for():
 def test_items_that_were_not_asked_for_are_left_out_with_a_warning():
     with serve(Api(48, 10)) as api:
         found = client_of(api).search(datetime="2000-01-02")
-        with pytest.warns(
-            FilterIgnoredWarning, match=r"24 items, 'sst-000023' first, do not match .*2000-01-02"
-        ):
+        with pytest.warns(FilterIgnoredWarning, match=r"24 items, 'sst-000023' first, do not match .*2000-01-02"):
             assert len(find_sources(found)) == 24
 
 

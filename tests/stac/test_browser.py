@@ -60,9 +60,7 @@ def test_stac_valid_refuses_a_wrong_manifest_format(published, schemas, tmp_path
 
 
 def validate_with_stac_valid(path, schemas):
-    stac_validator = pytest.importorskip(
-        "stac_validator.stac_validator", reason="stac-valid is not installed"
-    )
+    stac_validator = pytest.importorskip("stac_validator.stac_validator", reason="stac-valid is not installed")
     mapping = json.loads((schemas / "map.json").read_text())
     validator = stac_validator.StacValidate(str(path), schema_map=mapping)
     validator.run()

@@ -97,9 +97,7 @@ def test_an_asset_is_chosen_by_key_role_suffix_type_or_predicate(wanted, found):
 
 
 def test_a_choice_that_fits_nothing_lists_what_there_is():
-    with pytest.raises(
-        StacError, match=r"no asset 'sst' .* 'low' \(application/x-netcdf\), .*'map' \(image/png\)"
-    ):
+    with pytest.raises(StacError, match=r"no asset 'sst' .* 'low' \(application/x-netcdf\), .*'map' \(image/png\)"):
         keys(item(assets=TWO), "sst")
 
 
@@ -212,9 +210,7 @@ def test_a_source_carries_what_the_item_says():
             "updated": "2024-02-01T00:00:00Z",
         }
     }
-    one = item(assets=assets, platform="x", ignored="y", updated="2024-01-02T00:00:00Z") | {
-        "collection": "sst"
-    }
+    one = item(assets=assets, platform="x", ignored="y", updated="2024-01-02T00:00:00Z") | {"collection": "sst"}
     (source,) = find_sources(one)
     assert source.href == "https://host/a.nc"
     assert (source.item_id, source.collection, source.asset_key) == ("a", "sst", "data")
@@ -235,9 +231,7 @@ def catalog(tmp_path):
         pystac.Extent(pystac.SpatialExtent([[0, 0, 10, 10]]), pystac.TemporalExtent([[None, None]])),
     )
     for day in (3, 1, 2):
-        collection.add_item(
-            pystac.Item.from_dict(item(f"day-{day}", f"2024-01-0{day}T00:00:00Z") | {"links": []})
-        )
+        collection.add_item(pystac.Item.from_dict(item(f"day-{day}", f"2024-01-0{day}T00:00:00Z") | {"links": []}))
     root = pystac.Catalog("root", "Root")
     root.add_child(collection)
     root.normalize_hrefs(str(tmp_path))
@@ -282,9 +276,7 @@ def every_way(catalog):
 def test_items_come_from_whatever_is_at_hand(catalog, way):
     sources = find_sources(every_way(catalog)[way])
     assert [one.item_id for one in sources] == IDS
-    assert [one.href.endswith(f"/sst/{name}/{name}.nc") for one, name in zip(sources, IDS, strict=True)] == [
-        True
-    ] * 3
+    assert [one.href.endswith(f"/sst/{name}/{name}.nc") for one, name in zip(sources, IDS, strict=True)] == [True] * 3
 
 
 def test_data_files_are_passed_through_in_their_order(tmp_path):
@@ -419,9 +411,7 @@ def source(name, time=None, **fields):
 
 @given(st.permutations(range(6)))
 def test_the_order_does_not_depend_on_the_servers(order):
-    sources = [
-        source(f"n{5 - number}", f"2024-01-0{number // 2 + 1}", bbox=(number, 0, 9, 9)) for number in order
-    ]
+    sources = [source(f"n{5 - number}", f"2024-01-0{number // 2 + 1}", bbox=(number, 0, 9, 9)) for number in order]
     names = [one.item_id for one in order_sources(sources)]
     assert names == ["n4", "n5", "n2", "n3", "n0", "n1"]
 
@@ -437,9 +427,7 @@ NEW = source("v10", "2024-01-01", properties={"version": "10"})
 
 
 def test_two_versions_of_one_file_are_refused_by_default():
-    with pytest.raises(
-        StacError, match=r"2 sources for 2024-01-01T00:00:00\+00:00 .*'v9', 'v10'.*duplicates='latest'"
-    ):
+    with pytest.raises(StacError, match=r"2 sources for 2024-01-01T00:00:00\+00:00 .*'v9', 'v10'.*duplicates='latest'"):
         order_sources([OLD, NEW])
 
 

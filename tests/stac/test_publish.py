@@ -314,9 +314,7 @@ def test_a_list_of_items_is_read_as_it_was_written(tmp_path, monkeypatch, parque
     assert asset.href == ("./items.parquet" if parquet else "./items.json")
     items = read_source_items((tmp_path / asset.href).read_bytes(), asset.href)
     assert len(items) == 35
-    read = [
-        one for item in items for one in source_items(ItemDocument(item, "https://h/items"), asset=list(item["assets"]))
-    ]
+    read = [one for item in items for one in source_items(ItemDocument(item, "https://h/items"), asset=list(item["assets"]))]
     nothing = {"signed_href": None, "properties": {}, "geometry_wkb": None, "collection_href": None}
     same = [dataclasses.replace(one, **nothing) for one in read]
     assert sorted(same, key=str) == sorted((dataclasses.replace(one, **nothing) for one in sources), key=str)
@@ -690,9 +688,7 @@ def test_buckets_are_described_as_far_as_they_are_known():
         "abfs://d@acc.dfs.core.windows.net/x.nc",
         "https://h/x.nc",
     ]
-    schemes, refs = storage_schemes(
-        hrefs, regions={"a": "eu-west-1"}, endpoints={"b": "http://127.0.0.1:8333"}
-    )
+    schemes, refs = storage_schemes(hrefs, regions={"a": "eu-west-1"}, endpoints={"b": "http://127.0.0.1:8333"})
     assert {key: one["type"] for key, one in schemes.items()} == {
         "abfs-d": "ms-azure",
         "s3-a": "aws-s3",

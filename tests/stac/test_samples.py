@@ -14,9 +14,7 @@ from intake_virtualzarr.stac.items import iter_items
 SHARED = Path(os.environ.get("IVZ_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 SAMPLES = SHARED / "stac_samples"
 
-pytestmark = pytest.mark.skipif(
-    not SAMPLES.is_dir(), reason=f"no {SAMPLES.name} beside the checkout; set IVZ_SHARED"
-)
+pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no {SAMPLES.name} beside the checkout; set IVZ_SHARED")
 
 S5P = "S5P_NRTI_L2__NO2____20210827T012135_20210827T012635_20056_02_020200_20210827T021525"
 

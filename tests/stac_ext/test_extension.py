@@ -116,9 +116,7 @@ def test_a_good_second_asset_passes():
     document = example("item.json")
     second_asset(type="image/png", roles=["thumbnail"])(document)
     document["assets"]["vrt"] = {"href": "./a.vrt", "roles": ["virtual"]}
-    document["assets"]["virtual"]["vzarr:sources"][0]["href"] = (
-        "abfs://container@account.dfs.core.windows.net/a/"
-    )
+    document["assets"]["virtual"]["vzarr:sources"][0]["href"] = "abfs://container@account.dfs.core.windows.net/a/"
     validate_dict(document, validator=VALIDATOR)
 
 
@@ -129,15 +127,11 @@ def wrong_definitions():
         "definition has an unknown field": lambda d: d["item_assets"]["virtual"].update({"vzarr:x": 1}),
         "second definition is wrong": lambda d: d["item_assets"].update(b={"title": "B", "vzarr:group": "/"}),
         "summary of an unknown format": lambda d: d["summaries"].update({"vzarr:manifest_format": ["zip"]}),
-        "summary of an unknown field": lambda d: d["summaries"].update(
-            {"vzarr:fingerprint": ["sha256:0123456789abcdef"]}
-        ),
+        "summary of an unknown field": lambda d: d["summaries"].update({"vzarr:fingerprint": ["sha256:0123456789abcdef"]}),
         "summary range is open": lambda d: d["summaries"].update({"vzarr:chunk_count": {"minimum": 1}}),
         "field at the top level": lambda d: d.update({"vzarr:manifest_format": "vzarr"}),
         "field in a link": lambda d: d["links"][0].update({"vzarr:group": "/"}),
-        "wrong asset beside good definitions": lambda d: d.update(
-            assets={"a": {"href": "a", "vzarr:group": "/"}}
-        ),
+        "wrong asset beside good definitions": lambda d: d.update(assets={"a": {"href": "a", "vzarr:group": "/"}}),
         "field nowhere": lambda d: (d.pop("summaries"), d.pop("item_assets")),
         "extension not listed": lambda d: d.update(stac_extensions=[]),
     }.items():
@@ -163,9 +157,7 @@ def test_fields_written_through_the_class_are_those_of_the_example():
     wanted = example("item.json")["assets"]["virtual"]
     item = pystac.Item.from_dict(example("item.json"))
     item.stac_extensions = []
-    asset = pystac.Asset(
-        wanted["href"], media_type=wanted["type"], roles=wanted["roles"], title=wanted["title"]
-    )
+    asset = pystac.Asset(wanted["href"], media_type=wanted["type"], roles=wanted["roles"], title=wanted["title"])
     item.add_asset("virtual", asset)
     source = wanted["vzarr:sources"][0]
     VirtualZarrExtension.ext(asset, add_if_missing=True).apply(
@@ -186,9 +178,7 @@ def test_fields_are_read_with_their_types():
     ext = VirtualZarrExtension.ext(asset)
     assert (ext.manifest_format, ext.manifest_version, ext.group) == ("vzarr", "0.1", None)
     assert (ext.concat_dims, ext.chunk_count, ext.source_count) == (("time",), 124, 31)
-    assert ext.sources == (
-        SourcePrefix("https://data.example.com/sst/2024/01/", "application/x-netcdf", (), 31, 2790000),
-    )
+    assert ext.sources == (SourcePrefix("https://data.example.com/sst/2024/01/", "application/x-netcdf", (), 31, 2790000),)
     assert ext.fingerprint is not None
     assert "VirtualZarrExtension" in repr(ext)
 

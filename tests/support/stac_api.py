@@ -48,9 +48,7 @@ def make_item(number, url):
 class Api:
     """What the server serves, and what it was asked."""
 
-    def __init__(
-        self, count, page_size, *, empty_pages=(), faults=(), conforms_to=CONFORMS_TO, methods=("GET", "POST")
-    ):
+    def __init__(self, count, page_size, *, empty_pages=(), faults=(), conforms_to=CONFORMS_TO, methods=("GET", "POST")):
         self.count = count
         self.page_size = page_size
         self.empty_pages = set(empty_pages)

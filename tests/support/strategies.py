@@ -72,9 +72,7 @@ def stored_arrays(draw: Any, factory: Factory, shape: tuple[int, ...] | None = N
     codec = draw(st.sampled_from(CODECS))
     other = draw(st.sampled_from([None, None, *(c for c in CODECS if c != codec)]))
     values = numbers(kind, shape, draw(st.integers(1, 90)))
-    return helpers.store_array(
-        factory.path(), values, axes, fill_value=fill, missing=missing, codec=codec, other_codec=other
-    )
+    return helpers.store_array(factory.path(), values, axes, fill_value=fill, missing=missing, codec=codec, other_codec=other)
 
 
 @st.composite

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import JsonObject, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype, parse_datatype
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.hdf5.attribute_values import attribute_reader, decode_text, texts_value
@@ -38,7 +38,7 @@ DIMENSION_LIST = "DIMENSION_LIST"
 class Attributes(NamedTuple):
     """Attributes of one object."""
 
-    values: dict[str, Any]
+    values: JsonObject
     """By name, internal ones included; those without a Python form left out."""
     scales: tuple[tuple[int, ...], ...]
     """Addresses of the dimension scales attached to each axis."""
@@ -97,7 +97,7 @@ def read_attributes(state: State, messages: Sequence[Message]) -> Task[Attribute
             blobs.append((yield from resolve_shared(state, message)) if flags & SHARED else data)
         elif number == ATTRIBUTE_INFO:
             blobs += yield from _read_dense(state, data)
-    values: dict[str, Any] = {}
+    values: JsonObject = {}
     damaged: dict[str, str] = {}
     pointing: list[_Raw] = []
     for number, blob in enumerate(blobs):
@@ -132,9 +132,7 @@ def read_attributes(state: State, messages: Sequence[Message]) -> Task[Attribute
     return Attributes(values, scales, damaged)
 
 
-def _follow(
-    state: State, pointing: list[_Raw], values: dict[str, Any], damaged: dict[str, str]
-) -> Task[tuple[tuple[int, ...], ...]]:
+def _follow(state: State, pointing: list[_Raw], values: JsonObject, damaged: dict[str, str]) -> Task[tuple[tuple[int, ...], ...]]:
     """Read attributes whose values lie in the global heap, all in one round; returns the dimension scales."""
     kept: list[tuple[_Raw, list[HeapRef]]] = []
     for raw in pointing:

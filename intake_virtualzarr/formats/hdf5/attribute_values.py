@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype
 from intake_virtualzarr.codecs.hdf5_elements import convert, storage_of
 from intake_virtualzarr.errors import UnsupportedError
@@ -105,5 +104,5 @@ def attribute_value(datatype: Datatype, shape: Shape | None, raw: bytes) -> Any:
     return values.reshape(shape + inner)
 
 
-def _values(datatype: Datatype, raw: bytes) -> npt.NDArray[Any]:
+def _values(datatype: Datatype, raw: bytes) -> AnyArray:
     return convert(datatype, np.frombuffer(raw, np.uint8).reshape(-1, datatype.size))

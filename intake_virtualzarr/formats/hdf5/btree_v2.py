@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr.errors import FormatError
-from intake_virtualzarr.formats.hdf5.object_header import check_sum
+from intake_virtualzarr.formats.hdf5.checksum import check_sum
 from intake_virtualzarr.formats.hdf5.state import State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch, fetch_many
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.hdf5.btree_v2 import read_record_blocks
 from intake_virtualzarr.formats.hdf5.header_messages import BTREE1, BTREE2, EXTENSIBLE, FIXED, IMPLICIT, SINGLE, Layout

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype, Member
 
 __all__ = ["MAX_BYTES", "fixed_lengths", "fixed_members", "holds_texts", "text_count", "text_places", "text_sizes"]
@@ -113,7 +113,7 @@ def fixed_lengths(
     return replace(datatype, size=at, members=tuple(members)), np.concatenate(parts, axis=1)
 
 
-def fixed_members(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def fixed_members(values: AnyArray) -> AnyArray:
     """The same for values that h5py has read: members that hold ``bytes`` objects become strings of fixed length."""
     if values.dtype.names is None:
         if not values.dtype.hasobject:

@@ -7,7 +7,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Shape
+from intake_virtualzarr._typing import Shape
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["PIECE", "contiguous_grid", "split_grid"]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.hdf5.btree_v2 import encoded_size, read_records
-from intake_virtualzarr.formats.hdf5.object_header import check_sum
+from intake_virtualzarr.formats.hdf5.checksum import check_sum
+from intake_virtualzarr.formats.hdf5.header_messages import parse_filters
 from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch, fetch_many
 
@@ -240,8 +241,6 @@ class FractalHeap:
 
 def parse_heap_filters(data: bytes) -> list[tuple[int, tuple[int, ...]]]:
     """Filters of a heap, as of a dataset."""
-    from intake_virtualzarr.formats.hdf5.header_messages import parse_filters
-
     return [(f.id, f.values) for f in parse_filters(data)]
 
 

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, JsonObject, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype, parse_datatype
 from intake_virtualzarr.codecs.hdf5_elements import storage_of, unwrap
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
@@ -217,8 +216,8 @@ def _names(gid: Any) -> list[bytes]:
 # ---------------------------------------------------------------- attributes
 
 
-def _attributes(oid: Any) -> dict[str, Any]:
-    attrs: dict[str, Any] = {}
+def _attributes(oid: Any) -> JsonObject:
+    attrs: JsonObject = {}
     for index in range(h5py.h5a.get_num_attrs(oid)):
         try:
             aid = h5py.h5a.open(oid, index=index)
@@ -306,7 +305,7 @@ def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, files: _Files) -
     return described
 
 
-def _read(did: Any, shape: Shape) -> npt.NDArray[Any]:
+def _read(did: Any, shape: Shape) -> AnyArray:
     values = h5py.Dataset(did)[...]
     if not isinstance(values, np.ndarray | np.generic):
         raise TypeError

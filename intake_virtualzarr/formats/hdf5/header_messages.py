@@ -13,7 +13,7 @@ from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.hdf5.attribute_values import decode_text
 from intake_virtualzarr.formats.hdf5.model import RawFilter

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Attrs, Shape
 from intake_virtualzarr.storage.source import Source
 
 __all__ = [
@@ -126,7 +126,7 @@ class Mapped:
 class Values:
     """Values were read while scanning, because they have no virtual form."""
 
-    values: npt.NDArray[Any]
+    values: AnyArray
     """All values; strings as an object array of str."""
     fill: Any = None
     """The fill value; None for zero or the empty string."""
@@ -155,7 +155,7 @@ class RawDataset:
     """Filter pipeline in the order of writing."""
     fill: bytes | None = None
     """Fill value in the stored datatype; None for zeros."""
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Attrs = field(default_factory=dict)
     """Attributes, the internal ones included; those without a Python form left out."""
     scales: tuple[tuple[int, ...], ...] = ()
     """Addresses of the dimension scales attached to each axis."""
@@ -169,7 +169,7 @@ class RawGroup:
 
     path: str
     """Absolute path, ``"/"`` for the root."""
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     """Attributes, the internal ones included."""
 
 

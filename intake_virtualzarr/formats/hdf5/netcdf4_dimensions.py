@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Attrs, JsonObject, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype
 from intake_virtualzarr.formats.hdf5.model import RawDataset, RawFile
 
@@ -84,7 +83,7 @@ def size_of(name: str, group: str, groups: Mapping[str, Dimensions]) -> int | No
         group = parent_of(group)
 
 
-def public_attrs(attrs: Mapping[str, Any], datatype: Datatype | None = None) -> dict[str, Any]:
+def public_attrs(attrs: Attrs, datatype: Datatype | None = None) -> JsonObject:
     """Attributes that users see; names of an enumeration become CF flags unless there are such attributes."""
     seen = {name: value for name, value in attrs.items() if name not in HIDDEN}
     if datatype is not None and datatype.kind == "enum" and "flag_values" not in seen and "flag_meanings" not in seen:

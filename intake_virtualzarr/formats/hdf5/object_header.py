@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from struct import Struct
 
-from numcodecs.jenkins import jenkins_lookup3
-
 from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.hdf5.checksum import check_sum
+from intake_virtualzarr.formats.hdf5.fractal_heap import open_heap
 from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch
 
-__all__ = ["Message", "check_sum", "read_header", "resolve_shared"]
+__all__ = ["Message", "read_header", "resolve_shared"]
 
 V1_PREFIX = Struct("<BxHII")
 V1_MESSAGE = Struct("<HHB")
@@ -36,18 +36,6 @@ type Message = tuple[int, int, bytes]
 
 A plain tuple: a file has thousands, and a class of its own would make each three times as slow.
 """
-
-
-def check_sum(data: bytes, what: str, address: int) -> None:
-    """Verify Jenkins' lookup3 checksum in the last four bytes.
-
-    Raises
-    ------
-    FormatError
-        If it does not match.
-    """
-    if jenkins_lookup3(data[:-4], 0) != int.from_bytes(data[-4:], "little"):
-        raise FormatError(f"checksum of the {what} at address {address:#x} does not match: the file is damaged")
 
 
 def read_header(state: State, address: int) -> Task[list[Message]]:
@@ -158,8 +146,6 @@ def read_shared(state: State, number: int, data: bytes) -> Task[bytes]:
         heap = state.shared_heaps.get(number)
         if heap is None:
             raise FormatError(f"header message {number:#x} lies in a heap of shared messages that the file lacks")
-        from intake_virtualzarr.formats.hdf5.fractal_heap import open_heap
-
         opened = yield from open_heap(state, heap)
         return (yield from opened.read(state, data[2:10]))
     # version 1 puts the offset of a name before the address, as entries of symbol tables do

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import error as StructError
 from typing import Any
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.codecs.hdf5_datatype import parse_datatype
 from intake_virtualzarr.codecs.hdf5_elements import unwrap
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError

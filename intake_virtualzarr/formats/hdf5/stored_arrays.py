@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid, Shape
+from intake_virtualzarr._typing import AnyArray, Attrs, DType, Shape
+from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import MAX_CHUNK, ChunkManifest
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, Packing
@@ -139,7 +140,7 @@ def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], source
     return ScannedArray(path, names, storage.dtype, dataset.shape + storage.inner, fill, segments, attrs)
 
 
-def _packing(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> Packing | None:
+def _packing(attrs: Attrs, dtype: DType) -> Packing | None:
     """`Packing.from_attrs`, once for equal attributes."""
     key: list[Any] = []
     for name in PACKING_ATTRIBUTES:
@@ -155,7 +156,7 @@ def _packing(attrs: Mapping[str, Any], dtype: np.dtype[Any]) -> Packing | None:
 
 
 @lru_cache(maxsize=1024)
-def _packing_of(dtype: np.dtype[Any], key: tuple[Any, ...]) -> Packing | None:
+def _packing_of(dtype: DType, key: tuple[Any, ...]) -> Packing | None:
     return Packing.from_attrs(dict(zip(key[::3], key[2::3], strict=True)), dtype)
 
 
@@ -278,9 +279,7 @@ def _regular_grid(shape: Shape, chunk_shape: Shape) -> tuple[ChunkGrid, Shape, n
     return grid, counts, np.array([prod(counts[axis + 1 :]) for axis in range(len(counts))], np.int64)
 
 
-def _spread(
-    flat: npt.NDArray[np.int64], values: npt.NDArray[Any], total: int, dtype: npt.DTypeLike, counts: Shape
-) -> npt.NDArray[Any]:
+def _spread(flat: npt.NDArray[np.int64], values: AnyArray, total: int, dtype: npt.DTypeLike, counts: Shape) -> AnyArray:
     column = np.zeros(total, dtype)
     column[flat] = values
     return column.reshape(counts)
@@ -343,7 +342,7 @@ def _compact(dataset: RawDataset, layout: Compact, storage: Storage, fill: Any) 
     return _content_array(dataset.path, layout.data[:nbytes], shape, storage.dtype, storage.codec, fill)
 
 
-def _content_array(path: str, content: bytes, shape: Shape, dtype: np.dtype[Any], codec: CodecSpec, fill: Any) -> StoredArray:
+def _content_array(path: str, content: bytes, shape: Shape, dtype: DType, codec: CodecSpec, fill: Any) -> StoredArray:
     grid = ChunkGrid.regular(shape, tuple(max(n, 1) for n in shape))
     if not content or 0 in shape:
         return StoredArray(dtype, fill, grid, (codec,), ChunkManifest.empty(grid.grid_shape), (Source("inline:"),))

@@ -8,7 +8,8 @@ HDF5 File Format Specification 3.0, II.A "Disk Format: Level 0A - Format Signatu
 from __future__ import annotations
 
 from intake_virtualzarr.errors import FormatError
-from intake_virtualzarr.formats.hdf5.object_header import check_sum, read_header
+from intake_virtualzarr.formats.hdf5.checksum import check_sum
+from intake_virtualzarr.formats.hdf5.object_header import read_header
 from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.hdf5.model import MappedBlock, RawDataset
 

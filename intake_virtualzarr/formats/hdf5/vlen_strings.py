@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from intake_virtualzarr.arrays.chunk_grid import Shape
+from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype
 from intake_virtualzarr.codecs.hdf5_elements import convert, unwrap
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
@@ -104,7 +102,7 @@ def _all_elements(
     itemsize: int,
     filters: tuple[RawFilter, ...],
     empty: np.void,
-) -> Task[npt.NDArray[Any]]:
+) -> Task[AnyArray]:
     count = prod(shape)
     if isinstance(layout, Chunked):
         return (yield from _chunk_elements(state, layout, shape, itemsize, filters, empty))
@@ -116,7 +114,7 @@ def _all_elements(
     return _elements(raw, shape, itemsize)
 
 
-def _elements(raw: bytes, shape: Shape, itemsize: int) -> npt.NDArray[Any]:
+def _elements(raw: bytes, shape: Shape, itemsize: int) -> AnyArray:
     size = prod(shape) * itemsize
     if len(raw) < size:
         raise FormatError(f"{len(raw)} bytes are stored, expected {size}")
@@ -125,7 +123,7 @@ def _elements(raw: bytes, shape: Shape, itemsize: int) -> npt.NDArray[Any]:
 
 def _chunk_elements(
     state: State, layout: Chunked, shape: Shape, itemsize: int, filters: tuple[RawFilter, ...], empty: np.void
-) -> Task[npt.NDArray[Any]]:
+) -> Task[AnyArray]:
     nbytes = prod(layout.chunk_shape) * itemsize
     if nbytes > MAX_CHUNK_BYTES:
         raise UnsupportedError(f"holds chunks of {nbytes} bytes of variable-length strings")

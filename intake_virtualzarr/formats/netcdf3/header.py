@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._typing import DType, JsonObject
 from intake_virtualzarr.errors import FormatError
 
 __all__ = ["Header", "TooShort", "Variable", "read_header"]
 
-TYPES: dict[int, np.dtype[Any]] = {
+TYPES: dict[int, DType] = {
     1: np.dtype(">i1"),
     2: np.dtype("S1"),
     3: np.dtype(">i2"),
@@ -50,8 +50,8 @@ class Variable:
     name: str
     dims: tuple[int, ...]
     """Numbers of its dimensions."""
-    attrs: dict[str, Any]
-    dtype: np.dtype[Any]
+    attrs: JsonObject
+    dtype: DType
     """Stored type, big-endian."""
     begin: int
     """Where its values begin [bytes]."""
@@ -74,7 +74,7 @@ class Header:
     """Number of records; None if the file was being written (it follows from the size)."""
     dims: tuple[tuple[str, int], ...]
     """Names and lengths; 0 for the record dimension."""
-    attrs: dict[str, Any]
+    attrs: JsonObject
     variables: tuple[Variable, ...]
     length: int
     """Length of the header [bytes]."""
@@ -160,8 +160,8 @@ def read_header(data: bytes, url: str) -> Header:
     return Header(records, dims, attrs, variables, r.at)
 
 
-def _attributes(r: _Reader) -> dict[str, Any]:
-    out: dict[str, Any] = {}
+def _attributes(r: _Reader) -> JsonObject:
+    out: JsonObject = {}
     for _ in range(r.listed(ATTRIBUTES, "attributes")):
         name = r.name()
         dtype, count = _type(r), r.count()
@@ -174,7 +174,7 @@ def _attributes(r: _Reader) -> dict[str, Any]:
     return out
 
 
-def _type(r: _Reader) -> np.dtype[Any]:
+def _type(r: _Reader) -> DType:
     place, number = r.at, r.integer()
     if number not in TYPES or (number > 6 and r.version != 5):
         raise FormatError(f"{r.url}: type {number} at byte {place} of the header is unknown")

@@ -1,0 +1,26 @@
+"""Names of types that stand in many signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["AnyArray", "Attrs", "DType", "JsonObject", "Shape"]
+
+type AnyArray = npt.NDArray[Any]
+"""An array in memory whose dtype is known at run time only."""
+
+type DType = np.dtype[Any]
+"""A dtype that is known at run time only."""
+
+type JsonObject = dict[str, Any]
+"""A parsed JSON object, or keywords; values are checked where they are read."""
+
+type Attrs = Mapping[str, Any]
+"""Attributes or a JSON object that is only read; values are checked where they are read."""
+
+
+type Shape = tuple[int, ...]
