@@ -50,6 +50,11 @@ DOORS = {
 """Libraries, and the modules (or rooms) that may import them. Those that are named nowhere are free."""
 
 SAME_NAME = {
+    "describe": "the command, and texts of STAC objects",
+    "registry": "decoders, and archive formats, by name",
+    "open": "a source as a tree, and as a dataset",
+    "reader": "bytes of a file, and a hierarchy of ours",
+    "documents": "JSON of hierarchies, and of STAC",
     "__init__": "Python's",
     "append": "the command, and what it does to a hierarchy",
     "ingest": "the command, and the function behind it",
