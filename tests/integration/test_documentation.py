@@ -17,6 +17,13 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *sorted((REPOSITORY / "docs/how-to").glob("*.md"))]
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WRITTEN = sorted(
+    path
+    for pattern in ("*.md", ".github/**/*.md", "docs/**/*.md", "stac_ext/*.md", "benchmarks/*.md", "examples/*/*.md", "js/*.md", "js/test/**/*.md")
+    for path in REPOSITORY.glob(pattern)
+    if "node_modules" not in path.parts
+)
+TEST_FILE = re.compile(r"\b(?:js/)?tests?/[\w./-]+\.(?:py|js)\b")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
 
@@ -63,11 +70,13 @@ def test_an_example_runs(example, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "page",
-    sorted(path for pattern in ("*.md", "docs/**/*.md", "stac_ext/*.md", "js/*.md") for path in REPOSITORY.glob(pattern)),
-    ids=lambda path: str(path.relative_to(REPOSITORY)),
-)
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_links_between_pages_lead_somewhere(page):
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_tests_that_a_page_names_are_there(page):
+    for name in TEST_FILE.findall(page.read_text(encoding="utf-8")):
+        assert any((folder / name).exists() for folder in (REPOSITORY, page.parent)), f"{page.name} names {name}"

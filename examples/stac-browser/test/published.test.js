@@ -16,7 +16,7 @@ const PreviewVirtualZarr = await loadAction();
 
 const folder = process.env.IVZ_CATALOG;
 const schemas = process.env.IVZ_SCHEMAS;
-const skip = folder && schemas ? false : "IVZ_CATALOG and IVZ_SCHEMAS are not set; run tests/test_stac_browser.py";
+const skip = folder && schemas ? false : "IVZ_CATALOG and IVZ_SCHEMAS are not set; run tests/stac/test_browser.py";
 const here = dirname(fileURLToPath(import.meta.url));
 const BASE = "https://catalog.example.com/sst/";
 
