@@ -19,7 +19,7 @@ EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WRITTEN = sorted(
     path
-    for pattern in ("*.md", ".github/**/*.md", "docs/**/*.md", "stac_ext/*.md", "benchmarks/*.md", "examples/*/*.md", "js/*.md", "js/test/**/*.md")
+    for pattern in ("*.md", "*/*.md", "docs/**/*.md", "examples/*/*.md", "js/test/**/*.md")
     for path in REPOSITORY.glob(pattern)
     if "node_modules" not in path.parts
 )
