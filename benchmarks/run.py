@@ -65,7 +65,7 @@ def main() -> int:
     print(f"\n{len(missed)} of {sum(row.held is not None for row in rows)} goals missed")
     for what in missed:
         print(f"  {what}")
-    # times are no reason to fail: they depend on who else uses the machine
+    # times are not a reason to fail: they depend on who else uses the machine
     return 1 if chosen.quick and missed else 0
 
 

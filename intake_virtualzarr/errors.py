@@ -51,7 +51,7 @@ class FormatError(VirtualZarrError, ValueError):
 
 
 class UnsupportedError(VirtualZarrError, NotImplementedError):
-    """A feature of a file, or an operation, has no virtual form."""
+    """A feature of a file cannot be stored by reference, or an operation needs values."""
 
 
 class UnsupportedIndexError(UnsupportedError, IndexError):

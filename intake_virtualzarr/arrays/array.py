@@ -392,7 +392,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             order = range(self.ndim)[::-1]
         order = tuple(int(a) + self.ndim if a < 0 else int(a) for a in order)
         if sorted(order) != list(range(self.ndim)):
-            raise ValueError(f"axes {order} are no permutation of {self.ndim} axes")
+            raise ValueError(f"axes {order} are not a permutation of {self.ndim} axes")
         if order == tuple(range(self.ndim)):
             return self
         segments = tuple(
@@ -427,7 +427,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             first = segment.stored.dtype if packing is None else packing.dtype
             if not is_exact(first, self.dtype):
                 raise UnsupportedError(
-                    f"values of {first} were cast to {self.dtype}, and a second cast, to {to}, has no virtual form; "
+                    f"values of {first} were cast to {self.dtype}, and a second cast, to {to}, cannot be stored by reference; "
                     "cast once, or load or chunk the array first"
                 )
 
@@ -437,7 +437,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         return out
 
     def reshape(self, *shape: Any, **kwargs: Any) -> VirtualZarrArray:
-        """Only reshapes that add or drop axes of one element have a virtual form."""
+        """Only reshapes that add or drop axes of one element can be done by reference."""
         out: VirtualZarrArray = FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape)
         return out
 

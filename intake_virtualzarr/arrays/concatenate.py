@@ -37,7 +37,7 @@ def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DType
     if not items:
         raise ValueError("need at least one array to concatenate")
     if axis is None:
-        raise UnsupportedError("concatenating flattened arrays has no virtual form; give an axis")
+        raise UnsupportedError("concatenating flattened arrays cannot be done by reference; give an axis")
     if kwargs.get("out") is not None:
         raise UnsupportedError("joining into an array in memory (out=) needs values; load the arrays first")
     if len({a.ndim for a in items}) != 1 or items[0].ndim == 0:
@@ -136,7 +136,7 @@ def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | No
 
 
 def _packed_fill(segment: Segment, packing: Packing) -> Segment:
-    """A region of one stored number, joined with packed numbers, is packed like them; NaN is no stored number."""
+    """A region of one stored number, joined with packed numbers, is packed like them; NaN is not a stored number."""
     plain = is_fill(segment) and not is_nan(segment.stored.fill_value)
     return replace(segment, packing=packing) if plain else segment
 
@@ -154,7 +154,7 @@ def common_dtype(dtypes: Iterable[DType]) -> DType:
 def filled(array: VirtualZarrArray) -> VirtualZarrArray:
     """The same array with segments for the parts that none covered.
 
-    Their value is packed like those of the other segments, unless it is NaN, which is no packed number.
+    Their value is packed like those of the other segments, unless it is NaN, which is not a packed number.
     """
     missing = [((0,) * array.ndim, array.shape)]
     for segment in array.segments:

@@ -26,7 +26,7 @@ def as_scalar(value: Any, dtype: DType) -> Any:
     if value is None:
         return "" if dtype.kind == "O" else np.zeros((), dtype)[()]
     if isinstance(value, np.ndarray | list | tuple) and dtype.names is None:
-        raise UnsupportedError(f"a fill value of shape {np.shape(value)} has no virtual form; only a scalar has")
+        raise UnsupportedError(f"a fill value of shape {np.shape(value)} cannot be stored by reference; only a scalar can")
     if dtype.kind == "O" and not isinstance(value, str):
         raise UnsupportedError(
             f"a virtual array of text cannot hold {value!r}, the mark for what is missing (the files cover different labels); "

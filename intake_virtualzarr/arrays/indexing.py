@@ -72,7 +72,7 @@ def normalize_key(key: object, shape: Shape) -> Key:
         position += 1
     if sum(not isinstance(request, Window) for request in requests) > 1:
         raise UnsupportedIndexError(
-            "integer arrays on several axes at once (vectorized indexing) have no virtual form; "
+            "integer arrays on several axes at once (vectorized indexing) cannot be expressed by reference; "
             "index one axis after the other, or load or chunk the array first"
         )
     apart = listed_at is not None and advanced[-1] - advanced[0] >= len(advanced)
@@ -94,7 +94,7 @@ def _expand_ellipsis(parts: list[Any], ndim: int) -> list[Any]:
 
 def _listed(part: Any, extent: int, axis: int) -> tuple[Window | npt.NDArray[np.int64], bool]:
     if isinstance(part, bool | np.bool_):
-        raise UnsupportedIndexError("a single boolean is no index of a virtual array")
+        raise UnsupportedIndexError("a single boolean is not an index of a virtual array")
     try:
         return Window(_checked(operator.index(part), extent, axis), 1), True
     except TypeError:
@@ -104,7 +104,9 @@ def _listed(part: Any, extent: int, axis: int) -> tuple[Window | npt.NDArray[np.
         values = values.astype(np.int64)
     if values.dtype.kind == "b":
         if values.ndim != 1:
-            raise UnsupportedIndexError("a mask of several dimensions has no virtual form; load or chunk the array first")
+            raise UnsupportedIndexError(
+                "a mask of several dimensions cannot be expressed by reference; load or chunk the array first"
+            )
         if values.size != extent:
             raise IndexError(f"mask of {values.size} elements for axis {axis} of {extent}")
         values = np.flatnonzero(values)
@@ -114,7 +116,8 @@ def _listed(part: Any, extent: int, axis: int) -> tuple[Window | npt.NDArray[np.
         return Window(_checked(int(values), extent, axis), 1), True
     if values.ndim > 1:
         raise UnsupportedIndexError(
-            "an index array of several dimensions (vectorized indexing) has no virtual form; load or chunk the array first"
+            "an index array of several dimensions (vectorized indexing) cannot be expressed by reference; "
+            "load or chunk the array first"
         )
     indices = values.astype(np.int64)
     if indices.size:
@@ -155,7 +158,7 @@ def runs_of(indices: npt.NDArray[np.int64]) -> list[Window]:
             stop = at + 1
             while stop < total and values[stop] - values[stop - 1] == step:
                 stop += 1
-            if stop - at == 2 and step != 1:  # two elements are no pattern: the second may begin a longer run
+            if stop - at == 2 and step != 1:  # two elements are not a pattern: the second may begin a longer run
                 stop = at + 1
                 step = 1
             runs.append(Window(values[at], stop - at, step if stop - at > 1 else 1))

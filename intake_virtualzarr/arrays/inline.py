@@ -51,7 +51,7 @@ def _strings(values: AnyArray) -> bytes:
 
     flat = values.astype(object).ravel()
     if not all(isinstance(v, str) for v in flat):
-        raise UnsupportedError("an object array has a virtual form only if all its elements are strings")
+        raise UnsupportedError("an object array can be stored by reference only if all its elements are strings")
     return bytes(VLenUTF8().encode(flat))
 
 

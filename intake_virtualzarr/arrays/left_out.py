@@ -11,7 +11,7 @@ __all__ = ["raise_left_out", "warn_left_out"]
 
 
 def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> None:
-    """Warn once per file of what has no virtual form (what the caller drops anyway is not named)."""
+    """Warn once per file of what cannot be stored by reference (what the caller drops anyway is not named)."""
     missing = {
         path: reason
         for path, reason in tree.left_out.items()
@@ -28,7 +28,7 @@ def warn_left_out(tree: VirtualTree, group: str, dropped: frozenset[str]) -> Non
 
 
 def raise_left_out(tree: VirtualTree) -> None:
-    """Raise if anything has no virtual form."""
+    """Raise if anything cannot be stored by reference."""
     if tree.left_out:
         path, reason = next(iter(tree.left_out.items()))
         more = f" (and {len(tree.left_out) - 1} more)" if len(tree.left_out) > 1 else ""

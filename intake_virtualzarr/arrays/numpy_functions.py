@@ -44,7 +44,7 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: JsonObject)
     if (logic or ufunc in (np.equal, np.not_equal)) and method == "__call__" and not kwargs.get("out"):
         return ufunc(*(_values(x, ufunc.__name__) for x in inputs), **kwargs)
     raise UnsupportedError(
-        f"numpy.{ufunc.__name__} has no virtual form: it needs values. Load the array first (.load(), numpy.asarray), "
+        f"numpy.{ufunc.__name__} cannot be done by reference: it needs values. Load the array first (.load(), numpy.asarray), "
         "make it lazy with .chunk(), or open the file decoded with xarray.open_dataset(…, engine='virtualzarr')"
     )
 
@@ -145,7 +145,8 @@ def reshape(a: VirtualZarrArray, shape: Any, *args: Any, **kwargs: Any) -> Virtu
         wanted = tuple(a.size // rest if n == -1 and rest else n for n in wanted)
     if tuple(n for n in wanted if n != 1) != tuple(n for n in a.shape if n != 1):
         raise UnsupportedError(
-            f"reshaping {a.shape} to {wanted} has no virtual form: chunks would have to be cut; load or chunk the array first"
+            f"reshaping {a.shape} to {wanted} cannot be done by reference: chunks would have to be cut; "
+            "load or chunk the array first"
         )
     a = squeeze(a)
     for axis, n in enumerate(wanted):
@@ -208,9 +209,9 @@ def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> Vir
 @_implements(np.take)
 def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> VirtualZarrArray:
     if axis is None:
-        raise UnsupportedError("numpy.take of a flattened array has no virtual form; give an axis")
+        raise UnsupportedError("numpy.take of a flattened array cannot be done by reference; give an axis")
     if mode != "raise" or out is not None:
-        raise UnsupportedError(f"numpy.take with mode={mode!r} or out has no virtual form; clip or wrap the indices first")
+        raise UnsupportedError(f"numpy.take with mode={mode!r} or out cannot be done by reference; clip or wrap the indices first")
     taken: VirtualZarrArray = a[(slice(None),) * axis_number(axis, a.ndim) + (indices,)]
     return taken
 
@@ -218,7 +219,7 @@ def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None 
 @_implements(np.roll)
 def _roll(a: VirtualZarrArray, shift: Any, axis: Any = None) -> VirtualZarrArray:
     if axis is None:
-        raise UnsupportedError("numpy.roll of a flattened array has no virtual form; give an axis")
+        raise UnsupportedError("numpy.roll of a flattened array cannot be done by reference; give an axis")
     for by, along in np.broadcast(shift, axis):
         n = axis_number(along, a.ndim)
         extent = a.shape[n]
@@ -294,7 +295,8 @@ def where(condition: Any, *choices: Any) -> VirtualZarrArray:
     scalar = y if not isinstance(y, VirtualZarrArray) else _single_value(y)
     if scalar is None or np.ndim(scalar) != 0:
         raise UnsupportedError(
-            "numpy.where with two arrays has no virtual form: the other value must be a scalar; load or chunk the arrays first"
+            "numpy.where with two arrays cannot be done by reference: the other value must be a scalar; "
+            "load or chunk the arrays first"
         )
     shape = np.broadcast_shapes(keep.shape, x.shape)
     x = _broadcast_to(x, shape)
@@ -303,7 +305,8 @@ def where(condition: Any, *choices: Any) -> VirtualZarrArray:
     masks = masks_by_axis(keep, shape)
     if masks is None:
         raise UnsupportedError(
-            "numpy.where with a mask that varies along several axes at once has no virtual form; load or chunk the array first"
+            "numpy.where with a mask that varies along several axes at once cannot be done by reference; "
+            "load or chunk the array first"
         )
     return _masked(x, masks, as_scalar(scalar, dtype))
 

@@ -30,7 +30,7 @@ def dispatch(array: Any, function: Any, types: Any, args: Any, kwargs: Any) -> A
     Raises
     ------
     UnsupportedError
-        If the function has no virtual form.
+        If the function needs values.
     """
     implementation = FUNCTIONS.get(function)
     if implementation is None:

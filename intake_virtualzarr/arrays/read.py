@@ -373,7 +373,7 @@ class _Read:
 
 
 def _jobs(batches: Sequence[_Batch], target: int) -> Iterator[list[_Batch]]:
-    """Batches that one thread does in one go: many sources of one small chunk each are no task each."""
+    """Batches that one thread does in one go: many sources of one small chunk each are not a task each."""
     job: list[_Batch] = []
     size = 0
     for batch in batches:

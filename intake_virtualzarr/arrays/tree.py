@@ -47,7 +47,7 @@ class VirtualTree:
     groups: Mapping[str, VirtualGroup]
     """By absolute path, parents before children."""
     left_out: Mapping[str, str] = field(default_factory=dict)
-    """What has no virtual form: path and reason."""
+    """What cannot be stored by reference: path and reason."""
 
     def group(self, path: str | None) -> VirtualGroup:
         """One group.

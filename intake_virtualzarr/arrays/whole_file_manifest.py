@@ -91,7 +91,7 @@ class WholeFiles:
         if size is None:
             raise SourceError(f"{url}: its server does not tell how long it is")
         if size == 0:
-            raise SourceError(f"{url}: is empty, so it is no chunk")
+            raise SourceError(f"{url}: is empty, so it is not a chunk")
         if size >= WHOLE:
             raise UnsupportedError(f"{url}: has {size} bytes; a chunk has at most {WHOLE - 1}")
         return size

@@ -111,7 +111,7 @@ def merged_catalog(
     Raises
     ------
     CatalogError
-        If the existing text is no catalog of this kind.
+        If the existing text is not a catalog of this kind.
     """
     entry = CatalogEntry(store_href, description, metadata or {}, args or {}).source()
     document = _parsed(existing, where)
@@ -149,11 +149,11 @@ def _parsed(text: str | None, where: str) -> JsonObject:
     try:
         document = yaml.safe_load(text) if text is not None else None
     except yaml.YAMLError as exc:
-        raise CatalogError(f"{where}: is no valid YAML, so no entry is added to it: {exc}") from exc
+        raise CatalogError(f"{where}: is not valid YAML, so no entry is added to it: {exc}") from exc
     if document is None:
         return {"metadata": {"version": 1}, "sources": {}}
     if not isinstance(document, dict) or not isinstance(document.get("sources", {}), dict | None):
-        raise CatalogError(f"{where}: is no Intake catalog (it has no 'sources'), so no entry is added to it")
+        raise CatalogError(f"{where}: is not an Intake catalog (it has no 'sources'), so no entry is added to it")
     version = document.get("version") or (document.get("metadata") or {}).get("version") or 1
     if version != 1:
         raise CatalogError(

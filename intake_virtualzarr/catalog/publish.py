@@ -204,7 +204,7 @@ class Target:
         try:
             document = json.loads(raw)
         except ValueError as exc:
-            raise HierarchyError(f"{self.url}/{name}: is no valid JSON: {exc}; move it away") from exc
+            raise HierarchyError(f"{self.url}/{name}: is not valid JSON: {exc}; move it away") from exc
         if not isinstance(document, dict):
             raise HierarchyError(f"{self.url}/{name}: holds a JSON {type(document).__name__}, expected an object")
         return document

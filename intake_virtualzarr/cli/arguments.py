@@ -50,7 +50,7 @@ def storage_options(options: argparse.Namespace) -> JsonObject | None:
     Raises
     ------
     VirtualZarrError
-        If it is no JSON object. The text itself is not shown: it may hold secrets.
+        If it is not a JSON object. The text itself is not shown: it may hold secrets.
     """
     text: str | None = options.storage_options
     if text is None:
@@ -60,7 +60,7 @@ def storage_options(options: argparse.Namespace) -> JsonObject | None:
     except OSError as exc:
         raise VirtualZarrError(f"--storage-options: {text[1:]}: {exc.strerror}") from exc
     except ValueError:
-        raise VirtualZarrError("--storage-options: is no valid JSON") from None
+        raise VirtualZarrError("--storage-options: is not valid JSON") from None
     if not isinstance(value, dict):
         raise VirtualZarrError(f"--storage-options: is a JSON {type(value).__name__}, expected an object")
     return value

@@ -66,7 +66,7 @@ class RangeServer(ThreadingHTTPServer):
     def __init__(self, root: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0) -> None:
         self.root = Path(root).resolve()
         if not self.root.is_dir():
-            raise VirtualZarrError(f"{root}: is no directory, so it cannot be served")
+            raise VirtualZarrError(f"{root}: is not a directory, so it cannot be served")
         self.requests = 0
         self.sent = 0
         self._lock = threading.Lock()

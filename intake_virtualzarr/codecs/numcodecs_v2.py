@@ -65,7 +65,7 @@ def pipeline_of_v2(filters: Any, compressor: Any, dtype: DType, order: str, ndim
 
 def _entry(document: Any) -> tuple[str, JsonObject]:
     if not isinstance(document, Mapping) or not isinstance(document.get("id"), str):
-        raise UnsupportedError(f"{document!r} is no codec of Zarr v2; expected an object with an id")
+        raise UnsupportedError(f"{document!r} is not a codec of Zarr v2; expected an object with an id")
     return document["id"], {name: value for name, value in document.items() if name != "id"}
 
 

@@ -55,7 +55,7 @@ class CodecSpec:
         if isinstance(document, str):
             return cls(document)
         if not isinstance(document, Mapping) or not isinstance(document.get("name"), str):
-            raise CodecError(f"{document!r} is no codec; expected an object with a name")
+            raise CodecError(f"{document!r} is not a codec; expected an object with a name")
         configuration = document.get("configuration") or {}
         if not isinstance(configuration, Mapping):
             raise CodecError(f"codec {document['name']!r}: configuration is {configuration!r}, expected an object")

@@ -40,15 +40,15 @@ def open_virtual_dataset(
     loadable_variables : iterable of str, optional
         Variables whose values are read now, and decoded; default: one-dimensional coordinates and scalars.
     drop_variables : str or iterable of str, optional
-        Variables to leave away.
+        Variables to drop.
     decode_times : bool
         Whether loaded time coordinates become dates (with their units in ``encoding``).
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     on_unsupported : {"skip", "raise"}
-        What to do about variables that have no virtual form.
+        What to do about variables that cannot be stored by reference.
     format : str, optional
-        Name of the format; default: found by looking.
+        Name of the format; default: detected automatically.
 
     Returns
     -------

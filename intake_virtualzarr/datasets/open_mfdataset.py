@@ -73,7 +73,7 @@ def open_virtual_mfdataset(
     loadable_variables : iterable of str, optional
         Variables whose values are read now; default: one-dimensional coordinates and scalars.
     drop_variables : str or iterable of str, optional
-        Variables to leave away.
+        Variables to drop.
     group : str, optional
         Path of the group in each file.
     decode_times : bool
@@ -85,7 +85,7 @@ def open_virtual_mfdataset(
         What to do about files that cannot be scanned. Skipped ones are warned of, and listed with the reasons in
         ``ds.encoding["skipped"]``.
     on_unsupported : {"skip", "raise"}
-        What to do about variables that have no virtual form.
+        What to do about variables that cannot be stored by reference.
     client : dask.distributed.Client, optional
         Cluster that scans.
     progress : bool, optional
@@ -93,7 +93,7 @@ def open_virtual_mfdataset(
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     format : str, optional
-        Name of the format; default: found by looking.
+        Name of the format; default: detected automatically.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def write_dataset(
     path = (group or "").strip("/")
     if append_dim is not None or region is not None or mode in ("a", "r+"):
         if mode not in (None, "a", "r+"):
-            raise HierarchyError(f"mode={mode!r} and append_dim/region contradict each other; leave mode away")
+            raise HierarchyError(f"mode={mode!r} and append_dim/region contradict each other; drop mode")
         if append_dim is not None and region is not None:
             raise HierarchyError("append_dim and region were both given; only one can be meant")
         if append_dim is not None:
@@ -264,7 +264,7 @@ def write_datatree(
     keys = _target(store, storage_options)
     if append_dim is not None:
         if mode not in (None, "a", "r+"):
-            raise HierarchyError(f"mode={mode!r} and append_dim contradict each other; leave mode away")
+            raise HierarchyError(f"mode={mode!r} and append_dim contradict each other; drop mode")
         datasets = {node.path.strip("/"): node.to_dataset(inherit=False) for node in tree.subtree}
         return append_groups(keys, {path: ds for path, ds in datasets.items() if ds.variables}, str(append_dim))
     if mode not in (None, "w", "w-"):

@@ -96,7 +96,7 @@ def virtual_dataset(
         Variables whose values are read now, and decoded; default: one-dimensional coordinates, scalars, and small
         variables that hold times.
     drop_variables : frozenset of str
-        Variables to leave away.
+        Variables to drop.
     decode_times : bool
         Whether loaded time coordinates become dates.
 

@@ -111,7 +111,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         return args
 
     def _yaml(self) -> JsonObject:
-        """Write the source as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
+        """Write the source as a catalog of one entry. Its values are not templates, and do not become any when it is read."""
         document: JsonObject = super()._yaml()
         for source in document["sources"].values():
             source["args"], source["metadata"] = literal(source["args"]), literal(source["metadata"])

@@ -56,13 +56,13 @@ def open_entry(
     chunks : int, mapping or "auto", optional
         dask chunks, as for `xarray.open_dataset`; ``None`` (here) opens without dask.
     drop_variables : str or list of str, optional
-        Variables to leave away unread.
+        Variables to drop unread.
     mask_and_scale, decode_times : bool, optional
         As for `xarray.open_dataset`.
     format : str, optional
-        Name of the format; default: found by looking.
+        Name of the format; default: detected automatically.
     on_unsupported : {"skip", "raise"}
-        What to do about variables that have no virtual form.
+        What to do about variables that cannot be stored by reference.
     storage_options : mapping, optional
         Options for opening, by URL prefix; without prefixes, see `options.access_rules`.
 
@@ -244,7 +244,7 @@ def _position(value: Any) -> Any:
     if isinstance(value, str) and WHOLE.fullmatch(value):
         return int(value)
     if isinstance(value, str | bool | float):
-        raise ArgumentError(f"isel: {value!r} is no position; to select by labels use sel")
+        raise ArgumentError(f"isel: {value!r} is not a position; to select by labels use sel")
     return value  # a number, or what xarray takes: a slice, an array
 
 

@@ -44,7 +44,7 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, JsonObje
             raise
         raise CatalogError(f"{target}: no such catalog, or it cannot be read") from exc
     except (CatalogException, ValidationError) as exc:
-        raise CatalogError(f"{target}: is no Intake catalog: {exc}") from exc
+        raise CatalogError(f"{target}: is not an Intake catalog: {exc}") from exc
     found = []
     for name in catalog:
         source = catalog[name]

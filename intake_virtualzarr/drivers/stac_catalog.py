@@ -202,7 +202,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         }
 
     def _yaml(self) -> JsonObject:
-        """Write the catalog as a catalog of one entry. Its values are no templates, and do not become any when it is read."""
+        """Write the catalog as a catalog of one entry. Its values are not templates, and do not become any when it is read."""
         source = {
             "driver": "virtualzarr_stac",
             "description": _first_line(self.description),

@@ -66,7 +66,7 @@ class ScannedFile:
     arrays: Mapping[str, ScannedArray]
     """Variables by path, in the order of the file."""
     left_out: Mapping[str, str]
-    """What has no virtual form: path and reason."""
+    """What cannot be stored by reference: path and reason."""
 
     @property
     def references(self) -> int:

@@ -28,7 +28,7 @@ DIRECTORIES = (*ENDS, ".vzarr", ".zarr")
 
 
 def is_named_as_references(target: Any) -> bool:
-    """Whether the target itself says that it is no hierarchy.
+    """Whether the target itself says that it is not a hierarchy.
 
     It is the store of an Icechunk session, ``…|icechunk://version/``, or an URL whose end says so: a bucket that may not be listed
     answers questions for what is not there like questions that are forbidden, so they are better not asked.
@@ -107,7 +107,7 @@ def _zmetadata(keys: Keys) -> Any:
     try:
         document = json.loads(raw)
     except ValueError as exc:
-        raise FormatError(f"{keys.url}/.zmetadata: is no JSON: {exc}") from exc
+        raise FormatError(f"{keys.url}/.zmetadata: is not JSON: {exc}") from exc
     if isinstance(document, dict) and "record_size" not in document and "zarr_consolidated_format" in document:
         raise FormatError(f"{keys.url}: is a Zarr store of version 2, not references; open it with xarray.open_zarr")
     return document

@@ -69,7 +69,7 @@ def version_of(text: str) -> tuple[str, JsonObject, str]:
         return found["url"], {kind: name}, group
     if not dot and SNAPSHOT.match(kind):
         return found["url"], {"snapshot_id": kind}, group
-    raise UnsupportedError(f"{text}: {found['ref']!r} is no 'branch.NAME', 'tag.NAME' or id of a snapshot")
+    raise UnsupportedError(f"{text}: {found['ref']!r} is not 'branch.NAME', 'tag.NAME' or id of a snapshot")
 
 
 def open_store(path: str, access: Access) -> tuple[Any, str, str]:

@@ -53,7 +53,7 @@ class KerchunkJson:
         try:
             document = json.loads(bytes(raw))
         except ValueError as exc:
-            raise FormatError(f"{source.url}: is no JSON: {exc}") from exc
+            raise FormatError(f"{source.url}: is not JSON: {exc}") from exc
         return scanned_document(document, source)
 
     def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
@@ -164,7 +164,7 @@ def _metadata(key: str, reference: Any, url: str) -> Any:
     try:
         return json.loads(_chunk(key, reference))
     except ValueError as exc:
-        raise FormatError(f"{url}: {key}: is no JSON: {exc}") from exc
+        raise FormatError(f"{url}: {key}: is not JSON: {exc}") from exc
 
 
 def _chunk(key: str, reference: str) -> bytes:
@@ -174,11 +174,11 @@ def _chunk(key: str, reference: str) -> bytes:
     try:
         return base64.b64decode(reference[len(ENCODED) :], validate=True)
     except binascii.Error as exc:
-        raise UnsupportedError(f"chunk {key!r} is no base64: {exc}") from exc
+        raise UnsupportedError(f"chunk {key!r} is not base64: {exc}") from exc
 
 
 def _by_array(chunks: Mapping[str, Chunks], paths: Sequence[str]) -> dict[str, Chunks]:
-    """Chunks by array, with the rest of their keys; keys that belong to none are no chunks."""
+    """Chunks by array, with the rest of their keys; keys that belong to none are not chunks."""
     owned: dict[str, Chunks] = {path: ([], []) for path in paths}
     for place, (names, references) in chunks.items():
         path = place

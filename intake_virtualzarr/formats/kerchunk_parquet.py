@@ -118,7 +118,7 @@ def _table(raw: bytes, label: str) -> Any:
     try:
         return read(io.BytesIO(raw))
     except Exception as exc:  # each engine has errors of its own
-        raise FormatError(f"{label}: is no Parquet file: {exc}") from exc
+        raise FormatError(f"{label}: is not a Parquet file: {exc}") from exc
 
 
 def _engine() -> Callable[[io.BytesIO], Any]:
@@ -137,7 +137,7 @@ def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
         return np.zeros(len(table), np.int64)
     values: AnyArray = table[name].to_numpy()
     if values.dtype.kind not in "iu" or (values.size and not 0 <= int(values.min()) <= int(values.max()) < 2**63):
-        raise FormatError(f"{label}: column {name!r} holds {values.dtype} values that are no sizes")
+        raise FormatError(f"{label}: column {name!r} holds {values.dtype} values that are not sizes")
     if name == "size" and values.size and int(values.max()) >= WHOLE:
         raise FormatError(f"{label}: a chunk of {int(values.max())} bytes is longer than {WHOLE - 1}")
     return values.astype(np.int64)
@@ -154,4 +154,4 @@ def _content(value: Any, label: str) -> bytes:
     try:
         return base64.b64decode(raw[7:], validate=True)
     except ValueError as exc:
-        raise FormatError(f"{label}: is no base64: {exc}") from exc
+        raise FormatError(f"{label}: is not base64: {exc}") from exc

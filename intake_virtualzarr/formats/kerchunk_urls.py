@@ -33,7 +33,7 @@ def source_url(text: Any, base: str) -> str:
     Raises
     ------
     UnsupportedError
-        If it is no text, or two different files fit.
+        If it is not text, or two different files fit.
     """
     if not isinstance(text, str) or not text:
         raise UnsupportedError(f"a reference names {text!r} as its file, expected a path or URL")

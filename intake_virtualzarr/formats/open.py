@@ -30,9 +30,9 @@ def open_tree(
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     format : str, optional
-        Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: found by looking.
+        Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: detected automatically.
     on_unsupported : {"skip", "raise"}
-        What to do about variables that have no virtual form.
+        What to do about variables that cannot be stored by reference.
     """
     if on_unsupported not in ("skip", "raise"):
         raise VirtualZarrError(f"on_unsupported is {on_unsupported!r}, expected 'skip' or 'raise'")
@@ -58,7 +58,7 @@ def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     if references is not None:
         return references
     if not isinstance(path, str | os.PathLike):
-        raise VirtualZarrError(f"{type(path).__name__} is no path, URL or zarr store")
+        raise VirtualZarrError(f"{type(path).__name__} is not a path, URL or zarr store")
     # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets
     own = ReaderPool(access) if access.rules or access.modifier is not None else None
     return tree_of_scan(scan(path, format=format, storage_options=access), own)

@@ -22,7 +22,7 @@ def formats() -> dict[str, Format]:
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
         plugin = entry.load()
         if not isinstance(plugin, Format):
-            raise FormatError(f"entry point {entry.name!r} of {GROUP} is {plugin!r}, which is no format plug-in")
+            raise FormatError(f"entry point {entry.name!r} of {GROUP} is {plugin!r}, which is not a format plug-in")
         found[entry.name] = plugin
     return found
 

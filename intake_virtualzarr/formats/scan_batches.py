@@ -51,7 +51,7 @@ def scan_paths(
     paths : sequence of str
         Files.
     format : str, optional
-        Name of the format; default: found by looking.
+        Name of the format; default: detected automatically.
     access : Access, optional
         Options for opening.
     client : dask.distributed.Client, optional

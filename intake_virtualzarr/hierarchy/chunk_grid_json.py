@@ -55,7 +55,7 @@ def _edges(document: Any, where: str) -> Edges:
     for entry in document:
         if isinstance(entry, list):
             if len(entry) != 2:
-                raise HierarchyError(f"{where}: run {entry!r} is no [edge, count]")
+                raise HierarchyError(f"{where}: run {entry!r} is not [edge, count]")
             parts.append(np.full(int(entry[1]), int(entry[0]), dtype=np.int64))
         else:
             parts.append(np.array([int(entry)], dtype=np.int64))

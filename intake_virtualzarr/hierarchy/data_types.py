@@ -243,7 +243,7 @@ def _fill_attribute(value: str, kind: str | None, dtype: DType) -> Any:
     try:
         number = struct.unpack("<d", base64.standard_b64decode(value))[0]
     except (ValueError, struct.error) as exc:
-        raise HierarchyError(f"_FillValue {value!r} is no base64 of a float64") from exc
+        raise HierarchyError(f"_FillValue {value!r} is not base64 of a float64") from exc
     return np.dtype(kind or dtype).type(number)
 
 

@@ -53,7 +53,7 @@ class InPlaceKeys:
         Raises
         ------
         HierarchyError
-            If the entry is no base64.
+            If the entry is not base64.
         """
         content = self.files.get(key)
         if content is None:
@@ -63,7 +63,7 @@ class InPlaceKeys:
         try:
             return base64.b64decode(content, validate=True)[start:stop]
         except (TypeError, ValueError) as exc:
-            raise HierarchyError(f"{self.url}: {key!r} is no base64: {exc}") from exc
+            raise HierarchyError(f"{self.url}: {key!r} is not base64: {exc}") from exc
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         """The bytes of several keys."""

@@ -126,9 +126,7 @@ def write_plan(plan: Plan, shape: Shape, head: ArrayHeader, path: str, sink: Doc
 
 
 def _refused_scalar(path: str) -> Concat:
-    raise HierarchyError(
-        f"{path}: a scalar that is part of a larger array or decoded has no virtual form in the store; load it first"
-    )
+    raise HierarchyError(f"{path}: a scalar that is part of a larger array or decoded cannot be stored by reference; load it first")
 
 
 def _write_fill(shape: Shape, head: ArrayHeader) -> JsonObject:

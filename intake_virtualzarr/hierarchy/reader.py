@@ -105,7 +105,7 @@ class Hierarchy:
     Raises
     ------
     HierarchyError
-        If there is no root document or it is no Zarr v3 group.
+        If there is no root document or it is not a Zarr v3 group.
     """
 
     def __init__(self, keys: Keys, root: bytes | None = None) -> None:
@@ -113,7 +113,7 @@ class Hierarchy:
         self.readers = ReaderPool(keys.access)
         raw = keys.get("zarr.json") if root is None else root
         if raw is None:
-            raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
+            raise HierarchyError(f"{keys.url}: has no zarr.json, so it is not a Zarr v3 hierarchy")
         self.documents: dict[str, JsonObject] = {"": self.parsed(raw, "")}
         top = self.documents[""]
         if top.get("zarr_format") != 3:
@@ -130,7 +130,7 @@ class Hierarchy:
         try:
             document = json.loads(raw)
         except ValueError as exc:
-            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is no JSON: {exc}") from exc
+            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is not JSON: {exc}") from exc
         if not isinstance(document, dict):
             raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is {type(document).__name__}, expected an object")
         return document

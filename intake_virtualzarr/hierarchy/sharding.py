@@ -49,7 +49,7 @@ class Sharding:
 
     @classmethod
     def of(cls, codecs: Pipeline, label: str) -> Sharding | None:
-        """Read an array's codecs; None if its chunks are no shards.
+        """Read an array's codecs; None if its chunks are not shards.
 
         Raises
         ------

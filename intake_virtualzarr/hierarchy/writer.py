@@ -41,7 +41,7 @@ class NodeGroup:
     def __post_init__(self) -> None:
         for name in self.arrays:
             if "/" in name or name in ("", ".", "..", "zarr.json"):
-                raise HierarchyError(f"{name!r} is no name for an array in a Zarr hierarchy; rename the variable")
+                raise HierarchyError(f"{name!r} is not a name for an array in a Zarr hierarchy; rename the variable")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def metadata_of_v3(name: str, document: Attrs) -> ArrayMetadata:
     if document.get("zarr_format") != 3:
         raise UnsupportedError(f"zarr_format is {document.get('zarr_format')!r}, expected 3")
     if document.get("storage_transformers"):
-        raise UnsupportedError("has storage transformers, whose chunks are no plain references")
+        raise UnsupportedError("has storage transformers, whose chunks are not plain references")
     shape = checked_shape(document["shape"])
     dtype = data_type_from_json(document["data_type"])
     codecs = pipeline_from_json(document["codecs"])

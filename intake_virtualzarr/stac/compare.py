@@ -85,7 +85,7 @@ def differences(found: SourceItem, known: SourceItem) -> tuple[list[str], str]:
     Returns
     -------
     list of str
-        What differs in the file: its place, size or checksum. What one of both does not say is no difference.
+        What differs in the file: its place, size or checksum. What one of both does not say is not a difference.
     str
         What differs in the time of the last change; empty if nothing does.
     """

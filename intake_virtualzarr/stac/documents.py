@@ -50,7 +50,7 @@ def read_document(href: str, stac_io: StacApiIO) -> JsonObject:
     Raises
     ------
     StacError
-        If it cannot be read, is no JSON, or no object.
+        If it cannot be read, is not JSON, or is not an object.
     """
     shown = strip_signature(href)
     text = _read_text(href, shown, stac_io)

@@ -70,7 +70,7 @@ def _check(items: Items, fields: Hashable) -> None:
 
 
 def _fields(value: Any) -> Hashable:
-    """Names and types of all that a document holds; its place is no matter, that has one column whatever it is."""
+    """Names and types of all that a document holds; its place does not matter: that has one column whatever it is."""
     if isinstance(value, dict):
         return tuple((name, _fields(value[name])) for name in sorted(value) if name != "geometry")
     if isinstance(value, list | tuple):
@@ -90,7 +90,7 @@ def from_geoparquet(content: bytes, name: str) -> Items:
     Raises
     ------
     StacError
-        If it is no stac-geoparquet, or rustac is not installed.
+        If it is not stac-geoparquet, or rustac is not installed.
     """
     if not can_write():
         raise StacError(f"{name}: is stac-geoparquet, which rustac reads; install 'intake-virtualzarr[rustac]'")

@@ -23,7 +23,7 @@ def given_fields(document: Attrs, dataset: xr.Dataset, name: str) -> JsonObject:
     document : mapping
         Collection or item.
     dataset : xarray.Dataset
-        What it describes: its title is no given one.
+        What it describes: its title is not a given one.
     name : str
         Identifier.
 

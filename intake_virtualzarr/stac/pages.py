@@ -57,5 +57,5 @@ def _read(stac_io: StacApiIO, source: str | Link, url: str, method: str | None, 
     except APIError as exc:
         raise StacError(f"{url}: the STAC API answered {getattr(exc, 'status_code', None) or 'nothing'}: {exc}") from exc
     if not isinstance(page, dict):
-        raise StacError(f"{url}: a page of the STAC API is no JSON object but a {type(page).__name__}")
+        raise StacError(f"{url}: a page of the STAC API is not a JSON object but a {type(page).__name__}")
     return page

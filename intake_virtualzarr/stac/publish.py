@@ -248,7 +248,7 @@ def add_child(
     Raises
     ------
     StacError
-        If the parent is no catalog or collection.
+        If the parent is not a catalog or collection.
     """
     path = Path(parent)
     try:
@@ -256,7 +256,7 @@ def add_child(
     except (OSError, ValueError) as exc:
         raise StacError(f"{path}: no STAC catalog can be read there: {exc}") from exc
     if not isinstance(document, dict) or document.get("type") not in ("Catalog", "Collection"):
-        raise StacError(f"{path}: is no STAC Catalog or Collection")
+        raise StacError(f"{path}: is not a STAC Catalog or Collection")
     relative = os.path.relpath(child, path.parent).replace(os.sep, "/")
     href = relative if relative.startswith("../") else f"./{relative}"
     link = {

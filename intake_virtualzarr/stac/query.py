@@ -50,7 +50,7 @@ class Query:
         )
 
     def matches(self, document: Attrs) -> bool:
-        """Tell whether an item is what was asked for; what an item does not say is no reason to drop it."""
+        """Tell whether an item is what was asked for; what an item does not say is not a reason to drop it."""
         if self.ids is not None and document.get("id") not in self.ids:
             return False
         if self.collections is not None and document.get("collection", None) not in (*self.collections, None):

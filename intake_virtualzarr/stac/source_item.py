@@ -102,7 +102,7 @@ def parse_time(text: object, what: str) -> dt.datetime | None:
     Raises
     ------
     StacError
-        If the text is no time.
+        If the text is not a time.
 
     Examples
     --------
@@ -114,5 +114,5 @@ def parse_time(text: object, what: str) -> dt.datetime | None:
     try:
         time = dt.datetime.fromisoformat(str(text))
     except ValueError:
-        raise StacError(f"{what}: {text!r} is no RFC 3339 time such as '2024-01-31T12:00:00Z'") from None
+        raise StacError(f"{what}: {text!r} is not an RFC 3339 time such as '2024-01-31T12:00:00Z'") from None
     return time.replace(tzinfo=dt.UTC) if time.tzinfo is None else time.astimezone(dt.UTC)

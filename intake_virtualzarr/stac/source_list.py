@@ -198,11 +198,11 @@ def read_source_items(content: bytes, name: str) -> list[JsonObject]:
     Raises
     ------
     StacError
-        If it is no list of items, or needs a library that is not installed.
+        If it is not a list of items, or needs a library that is not installed.
     """
     if not name.endswith(".parquet"):
         try:
             return list(json.loads(content)["features"])
         except (ValueError, KeyError, TypeError) as exc:
-            raise StacError(f"{name}: is no list of STAC items: {exc}") from exc
+            raise StacError(f"{name}: is not a list of STAC items: {exc}") from exc
     return from_geoparquet(content, name)

@@ -390,7 +390,7 @@ def keys_of(target: Any, access: Access | None = None) -> Keys:
             return LocalKeys(target.root, access)
         if isinstance(target, Store):
             return StoreKeys(target, access)
-        raise HierarchyError(f"{type(target).__name__} is no path, URL or zarr store")
+        raise HierarchyError(f"{type(target).__name__} is not a path, URL or zarr store")
     url = absolute_url(target)
     if is_local(url):
         return LocalKeys(local_path(url), access)

@@ -38,7 +38,7 @@ ENVIRONMENT = "INTAKE_VIRTUALZARR_PIPELINE"
 """Environment variable; ``0`` leaves zarr-python's own pipeline in place."""
 SETTING = "codec_pipeline.path"
 SCATTERED_BYTES = 64 * 1024 * 1024
-"""Decoded bytes of the chunks of a request that is no box of elements, read at once."""
+"""Decoded bytes of the chunks of a request that is not a box of elements, read at once."""
 
 type Item = tuple[Any, Any, Any, Any, bool]
 """Byte getter, chunk spec, selection in the chunk, selection in the result, whether the chunk is needed whole."""
@@ -55,7 +55,7 @@ class ServesArrays(Protocol):
 class VirtualPipeline(CodecPipeline):
     """Codec pipeline of arrays in a store that `ServesArrays`.
 
-    Everything that is no plain read is handed to ``plain``, the pipeline that zarr-python would have used.
+    Everything that is not a plain read is handed to ``plain``, the pipeline that zarr-python would have used.
     """
 
     def __init__(self, plain: Any) -> None:

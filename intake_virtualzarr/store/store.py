@@ -169,7 +169,7 @@ class VirtualZarrStore(Store):
         return path, coords
 
     def array_behind(self, key: str) -> tuple[VirtualZarrArray, ChunkGrid, Shape, ChunkCache | None, str] | None:
-        """What `VirtualPipeline` needs for a chunk key; None if it is no key of a chunk."""
+        """What `VirtualPipeline` needs for a chunk key; None if it is not a key of a chunk."""
         at = self._chunk(key)
         if at is None:
             self._refuse_left_out(key)
@@ -367,9 +367,9 @@ def open_virtual_store(
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     on_unsupported : {"skip", "raise"}
-        What to do about variables that have no virtual form.
+        What to do about variables that cannot be stored by reference.
     format : str, optional
-        Name of the format; default: found by looking.
+        Name of the format; default: detected automatically.
     """
     from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 

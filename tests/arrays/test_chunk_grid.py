@@ -133,7 +133,7 @@ def test_edges_that_contradict_each_other_are_refused(make, message):
         (
             {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [[[2, 1, 1], 3]]}},
             None,
-            r"a: run \[2, 1, 1\] is no \[edge, count\]",
+            r"a: run \[2, 1, 1\] is not \[edge, count\]",
         ),
     ],
 )

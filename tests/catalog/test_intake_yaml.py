@@ -51,9 +51,9 @@ def test_comments_stay_where_nothing_changes():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "is no valid YAML"),
-        ("- a", "is no Intake catalog"),
-        ("sources: [a]", "is no Intake catalog"),
+        ("a: [", "is not valid YAML"),
+        ("- a", "is not an Intake catalog"),
+        ("sources: [a]", "is not an Intake catalog"),
         ("version: 2\nentries: {}\n", "of version 2"),
         ("metadata: {version: 2}\nsources: {}\n", "of version 2"),
     ],

@@ -54,7 +54,7 @@ def test_a_document_that_is_no_json_is_named(tmp_path):
     ivz.ingest([tmp_path / "1.nc"], tmp_path / "c", name="sst")
     (tmp_path / "c" / "collection.json").write_text("{")
     for call in (ivz.update, ivz.ingest):
-        with pytest.raises(HierarchyError, match=r"collection.json: is no valid JSON"):
+        with pytest.raises(HierarchyError, match=r"collection.json: is not valid JSON"):
             call([tmp_path / "1.nc"], tmp_path / "c", name="sst")
 
 

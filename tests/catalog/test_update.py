@@ -667,7 +667,7 @@ def test_a_list_of_items_that_is_gone_or_broken_is_named(archive):
     path = archive.catalog / "items.json"
     text = path.read_text()
     path.write_text("[]")
-    with pytest.raises(VirtualZarrError, match=r"items\.json: is no list of STAC items"):
+    with pytest.raises(VirtualZarrError, match=r"items\.json: is not a list of STAC items"):
         ivz.update(archive.items(), archive.catalog)
     path.unlink()
     with pytest.raises(HierarchyError, match=r"items\.json: the list of source items is not there"):

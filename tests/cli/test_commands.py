@@ -73,8 +73,8 @@ def test_the_installed_program_is_this_one():
         (("describe", "absent.json"), "absent.json: cannot be read"),
         (("describe", "absent.yaml"), "absent.yaml: no such catalog"),
         (("search", "absent.json"), "absent.json: cannot be read"),
-        (("serve", "absent"), "absent: is no directory"),
-        (("scan", "a.nc", "--storage-options", "{"), "--storage-options: is no valid JSON"),
+        (("serve", "absent"), "absent: is not a directory"),
+        (("scan", "a.nc", "--storage-options", "{"), "--storage-options: is not valid JSON"),
         (("scan", "a.nc", "--storage-options", "[1]"), "--storage-options: is a JSON list, expected an object"),
         (("scan", "a.nc", "--storage-options", "@absent"), "--storage-options: absent: No such file"),
         (

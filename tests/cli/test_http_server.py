@@ -104,7 +104,7 @@ def test_a_port_in_use_and_a_missing_directory_are_errors(server, tmp_path):
     port = server.server_address[1]
     with pytest.raises(VirtualZarrError, match=f"cannot listen on 127.0.0.1:{port}"):
         RangeServer(tmp_path, port=port)
-    with pytest.raises(VirtualZarrError, match="is no directory"):
+    with pytest.raises(VirtualZarrError, match="is not a directory"):
         RangeServer(tmp_path / "absent")
 
 

@@ -1,4 +1,4 @@
-"""Joins of variables that are no plain numbers: booleans, durations, text as objects and as characters."""
+"""Joins of variables that are not plain numbers: booleans, durations, text as objects and as characters."""
 
 from __future__ import annotations
 

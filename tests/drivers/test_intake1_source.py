@@ -142,8 +142,8 @@ def test_an_unknown_keyword_is_an_error_before_anything_is_opened(catalog, argum
         ({"sel": {"depth": 1}}, "sel names 'depth', and the dimensions are time, lat, lon"),
         ({"sel": {"lat": 0.5}}, "is not there; 'lat' runs from 50.0 to -50.0"),
         ({"isel": {"lon": {"begin": 1}}}, "a range has 'start', 'stop' and 'step', not 'begin'"),
-        ({"isel": {"lon": "east"}}, "isel: 'east' is no position; to select by labels use sel"),
-        ({"isel": {"lon": [0, 1.5]}}, "isel: 1.5 is no position"),
+        ({"isel": {"lon": "east"}}, "isel: 'east' is not a position; to select by labels use sel"),
+        ({"isel": {"lon": [0, 1.5]}}, "isel: 1.5 is not a position"),
     ],
 )
 def test_what_is_not_there_is_an_error_that_says_what_is(catalog, arguments, message):

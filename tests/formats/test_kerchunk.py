@@ -172,7 +172,7 @@ def test_only_the_row_files_of_what_is_read_are_opened(references, tmp_path):
     lazy = xr.open_dataset(tmp_path / "refs.parq", engine="virtualzarr")
     whole = opened(write(tmp_path / "refs.json", references))
     np.testing.assert_array_equal(lazy["packed"][:2].values, whole["packed"][:2].values)
-    with pytest.raises(FormatError, match=r"packed/refs\.3\.parq: is no Parquet file"):
+    with pytest.raises(FormatError, match=r"packed/refs\.3\.parq: is not a Parquet file"):
         lazy["packed"].load()
 
 
@@ -531,7 +531,7 @@ def test_options_reach_whole_files(whole, tmp_path):
         ({"filters": [{"id": "pickle"}], "dtype": "|O"}, {}, "objects are encoded by 'pickle'"),
         ({"filters": [{"id": "zlib"}, {"id": "delta", "dtype": "<i4"}]}, {}, "'delta' takes values, and stands after"),
         ({"filters": [{"id": "delta", "dtype": "<i2"}]}, {}, "decodes to int16, the array has int32"),
-        ({"filters": ["zlib"]}, {}, "is no codec of Zarr v2"),
+        ({"filters": ["zlib"]}, {}, "is not a codec of Zarr v2"),
         ({"dtype": [["a", "<i4"]]}, {}, "is structured"),
         ({"dtype": "<i5"}, {}, "data type '<i5' is unknown"),
         ({"fill_value": "many"}, {}, "fill_value 'many' does not fit data type int32"),
@@ -550,7 +550,7 @@ def test_options_reach_whole_files(whole, tmp_path):
         ({}, {"0": ["a", 0, 2**70]}, "v: "),
         ({}, {"0": [None, 0, 8]}, "names None as its file"),
         ({}, {"0": ""}, "has no bytes"),
-        ({}, {"0": "base64:?"}, "is no base64"),
+        ({}, {"0": "base64:?"}, "is not base64"),
         ({}, {"0": {"a": 1}}, r"expected \[url, offset, length\]"),
     ],
 )
@@ -573,7 +573,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_opens(tmp_path, ch
         ({"version": 1, "refs": {}}, "holds no Zarr metadata"),
         ({"version": 2, "refs": {".zgroup": "{}"}}, "version 2"),
         ({"version": 1, "refs": []}, "are to be objects"),
-        ({"version": 1, "refs": {".zgroup": "{"}}, r"\.zgroup: is no JSON"),
+        ({"version": 1, "refs": {".zgroup": "{"}}, r"\.zgroup: is not JSON"),
         ({"version": 1, "refs": {".zgroup": "{}"}, "gen": [{"key": "a"}]}, "generator .* is incomplete"),
     ],
 )
@@ -673,7 +673,7 @@ def test_metadata_in_another_file_is_refused(tmp_path):
 
 def test_json_that_is_cut_is_an_error(tmp_path):
     (tmp_path / "refs.json").write_text('{"version": 1, "refs": {".zgroup": "{')
-    with pytest.raises(FormatError, match="is no JSON"):
+    with pytest.raises(FormatError, match="is not JSON"):
         opened(tmp_path / "refs.json")
 
 

@@ -276,8 +276,8 @@ def test_names_that_say_nothing_leave_out_their_variables_alone(tmp_path):
     assert list(scanned.arrays) == ["/v"]
     assert scanned.left_out == {
         "/twice": "/twice: 2 variables have this name",
-        "/a/b": "/a/b: 'a/b' is no name of a variable",
-        "/": "/: '' is no name of a variable",
+        "/a/b": "/a/b: 'a/b' is not a name of a variable",
+        "/": "/: '' is not a name of a variable",
     }
 
 

@@ -397,7 +397,7 @@ def test_a_geometry_that_is_none_is_named(geometry):
 
 
 def test_a_time_that_is_none_is_named():
-    with pytest.raises(StacError, match="item 'a': datetime: 'yesterday' is no RFC 3339 time"):
+    with pytest.raises(StacError, match="item 'a': datetime: 'yesterday' is not an RFC 3339 time"):
         find_sources(item(time="yesterday"), datetime="2024")
 
 

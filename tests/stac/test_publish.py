@@ -324,7 +324,7 @@ def test_a_damaged_list_of_items_is_named(tmp_path):
     pytest.importorskip("rustac")
     with pytest.raises(StacError, match=r"c/items.parquet: cannot be read as stac-geoparquet"):
         read_source_items(b"PAR1 no parquet", "c/items.parquet")
-    with pytest.raises(StacError, match=r"c/items.json: is no list of STAC items"):
+    with pytest.raises(StacError, match=r"c/items.json: is not a list of STAC items"):
         read_source_items(b"{}", "c/items.json")
 
 
@@ -505,7 +505,7 @@ def test_a_link_is_added_to_a_catalog_once_and_in_order(tmp_path):
     children = [link["href"] for link in json.loads(path.read_text())["links"] if link["rel"] == "child"]
     assert children == ["./a/collection.json", "./b/collection.json"]
     (tmp_path / "x.json").write_text('{"type": "Feature"}')
-    with pytest.raises(StacError, match="no STAC Catalog or Collection"):
+    with pytest.raises(StacError, match="not a STAC Catalog or Collection"):
         add_child(tmp_path / "x.json", path)
 
 

@@ -271,7 +271,7 @@ def _attributes(ours: Seen, theirs: Seen) -> tuple[Seen, Seen]:
         if name not in b and (kind.dtype.kind in "bc" or kind.dtype.names is not None):
             del a[name]  # netCDF-C has no such type
         elif name in b and "\ufffd" in str(b[name]):
-            del a[name], b[name]  # text that is no UTF-8, which is Latin-1 here
+            del a[name], b[name]  # text that is not UTF-8, which is Latin-1 here
         elif name in b and kind.dtype.kind == "U" and np.asarray(b[name]).dtype.kind == "U":
             a[name], b[name] = (np.char.rstrip(np.asarray(one), " \0").tolist() for one in (a[name], b[name]))
         elif name in b and kind.dtype.names is not None and np.asarray(b[name]).dtype.names == kind.dtype.names:
@@ -286,7 +286,7 @@ RULES: dict[str, Rule] = {
     "compounds come without padding, and with whole strings": _compounds,
     "booleans stay booleans, as in h5py": _booleans,
     "complex numbers are complex": _complex,
-    "attributes: padding of text, text that is no UTF-8, types that netCDF-C lacks": _attributes,
+    "attributes: padding of text, text that is not UTF-8, types that netCDF-C lacks": _attributes,
 }
 """Differences on purpose (docs/reference/hdf5.md tells why), each with what undoes it."""
 

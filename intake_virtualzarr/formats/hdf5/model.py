@@ -124,7 +124,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
-    """Values were read while scanning, because they have no virtual form."""
+    """Values were read while scanning, because they cannot be stored by reference."""
 
     values: AnyArray
     """All values; strings as an object array of str."""

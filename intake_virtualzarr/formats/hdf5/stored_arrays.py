@@ -48,7 +48,7 @@ from intake_virtualzarr.storage.source import Source
 __all__ = ["INLINE_LIMIT", "scanned_file", "segments_of"]
 
 INLINE_LIMIT = 1024 * 1024
-"""Variables up to this size are read and kept, where they have no virtual form [bytes]."""
+"""Variables up to this size are read and kept, where they cannot be stored by reference [bytes]."""
 MAX_SPARSE_GRID = 2**22
 """A grid may have this many chunks, or `MAX_SPARSENESS` times those stored; more would be mostly empty columns."""
 MAX_SPARSENESS = 64
@@ -123,7 +123,7 @@ def scanned_array(dataset: RawDataset, path: str, names: tuple[str, ...], source
     Raises
     ------
     UnsupportedError, FormatError
-        If it has no virtual form.
+        If it cannot be stored by reference.
     """
     datatype = parse_datatype(dataset.datatype)
     assert dataset.shape is not None

@@ -1,4 +1,4 @@
-"""Variable-length strings of a dataset, alone or in compounds: read while scanning, as they have no virtual form."""
+"""Variable-length strings of a dataset, alone or in compounds: read while scanning, as they cannot be stored by reference."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ MAX_DIMS = 1024
 LARGEST_COUNT = 2**63 - 1
 
 
-class TooShort(Exception):  # noqa: N818 - asks for more, is no error
+class TooShort(Exception):  # noqa: N818 - asks for more, is not an error
     """The bytes end before the header does."""
 
     def __init__(self, end: int) -> None:

@@ -46,7 +46,7 @@ class _Span(NamedTuple):
 
 
 def scanned_file(header: Header, source: Source) -> ScannedFile:
-    """The scan of a file; a variable that has no virtual form is left out with its reason.
+    """The scan of a file; a variable that cannot be stored by reference is left out with its reason.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def _check_name(name: str, count: int) -> None:
     if count > 1:
         raise UnsupportedError(f"{count} variables have this name")
     if not name or "/" in name:
-        raise UnsupportedError(f"{name!r} is no name of a variable")
+        raise UnsupportedError(f"{name!r} is not a name of a variable")
 
 
 def _array(path: str, v: Variable, header: Header, source: Source, records: _Records) -> ScannedArray:
