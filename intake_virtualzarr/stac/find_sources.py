@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
-from pystac.utils import make_absolute_href
 from pystac_client import ItemSearch
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import NothingFoundError, StacError
 from intake_virtualzarr.stac.assets import AssetLike, choose_assets
+from intake_virtualzarr.stac.hrefs import absolute_href
 from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
 from intake_virtualzarr.stac.order import Duplicates, order_sources
 from intake_virtualzarr.stac.query import Query, bbox_geometry, read_geometry
@@ -175,7 +175,7 @@ def _absolute(href: str, base: str | None, what: str) -> str:
         if what == "file":
             return os.path.abspath(os.path.expanduser(href))
         raise StacError(f"{what} has the relative href {href!r}, and the item has no self link to start from")
-    return str(make_absolute_href(href, base))
+    return absolute_href(href, base)
 
 
 def _item_fields(document: Attrs, href: str | None) -> JsonObject:

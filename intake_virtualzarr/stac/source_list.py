@@ -16,11 +16,12 @@ from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.geoparquet import can_write, from_geoparquet, to_geoparquet
+from intake_virtualzarr.stac.hrefs import relative_href
 from intake_virtualzarr.stac.query import bbox_geometry
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.atomic_write import file_fields, write_if_changed
-from intake_virtualzarr.storage.urls import local_path
+from intake_virtualzarr.storage.urls import is_local, is_url, local_path
 
 __all__ = [
     "MAX_LINKS",
@@ -40,11 +41,8 @@ BATCH = 2000
 
 def relative_to(href: str, directory: str | os.PathLike[str] | None) -> str:
     """Make a local path relative to a directory, so that both can be moved; URLs stay; credentials go."""
-    clean = local_path(strip_signature(href))
-    if directory is None or not os.path.isabs(clean):
-        return clean
-    relative = os.path.relpath(clean, os.path.abspath(directory)).replace(os.sep, "/")
-    return relative if relative.startswith("../") else f"./{relative}"
+    clean = strip_signature(href)
+    return clean if is_url(clean) and not is_local(clean) else relative_href(local_path(clean), directory)
 
 
 def derived_from_links(sources: Sequence[SourceItem]) -> list[pystac.Link]:
