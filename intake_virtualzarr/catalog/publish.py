@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,9 @@ type Kind = Literal["collection", "item"]
 """Which STAC object stands for a store."""
 
 CATALOG = "catalog.yaml"
+
+NAME = re.compile(r"[^\W][\w.-]*")
+"""Names of stores: those of files on every system, and ids of STAC objects."""
 
 SUFFIXES = {
     "application/x-netcdf": frozenset({"nc", "nc4", "cdf"}),
@@ -177,7 +181,9 @@ class Target:
         self.keys = keys_of(self.url, access)
 
     def check_free(self, name: str) -> None:
-        """Raise if the directory holds something that is not ours."""
+        """Raise if the name cannot be that of a directory, or the directory holds something that is not ours."""
+        if not NAME.fullmatch(name):
+            raise HierarchyError(f"name is {name!r}; expected letters, digits, '.', '_' or '-', the first no '.': it names files")
         if self.keys.is_empty() or self.has_store(name):
             return
         ours = any(self.keys.size(key) is not None for key in (CATALOG, "collection.json", "catalog.json"))

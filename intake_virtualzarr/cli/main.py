@@ -9,10 +9,11 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from intake_virtualzarr._version import __version__
+from intake_virtualzarr.cli.wording import flags_of, in_flags
 from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = ["main"]
@@ -34,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    flags = flags_of(_command_parser(parser, options.command))
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
         except VirtualZarrError as exc:
-            _complain(exc, debug=options.debug)
+            _complain(exc, str(exc), flags, debug=options.debug)
             return 1
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
@@ -51,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except OSError as exc:  # of a disk, a socket: the system says what and where
+            _complain(exc, _system_text(exc), flags, debug=options.debug)
+            return 1
+        except Exception as exc:
+            text = f"{type(exc).__name__}: {exc} (not expected: please report it with what intake-virtualzarr --debug shows)"
+            _complain(exc, text, flags, debug=options.debug)
+            return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,14 +77,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(exc: VirtualZarrError, *, debug: bool) -> None:
+def _command_parser(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    (commands,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    found: argparse.ArgumentParser = commands.choices[command]
+    return found
+
+
+def _system_text(exc: OSError) -> str:
+    where = " -> ".join(str(one) for one in (exc.filename, exc.filename2) if one is not None)
+    return f"{where}: {exc.strerror}" if where and exc.strerror else f"{type(exc).__name__}: {exc}"
+
+
+def _complain(exc: Exception, text: str, flags: Mapping[str, str], *, debug: bool) -> None:
     if debug:
         import traceback
 
         traceback.print_exception(exc)
         return
     notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
-    print(f"error: {exc}{notes}", file=sys.stderr)
+    print(f"error: {in_flags(text + notes, flags)}", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

@@ -21,8 +21,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("serve", help="serve a directory over http with byte ranges and CORS, until Ctrl-C")
     parser.add_argument("directory", nargs="?", default=".", help="what to serve, sources included (default: .)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: 8000)")
+    parser.add_argument("--port", type=_port, default=8000, help="port, 0 for a free one (default: 8000)")
     parser.set_defaults(run=run)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected 0 to 65535")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

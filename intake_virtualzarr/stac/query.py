@@ -117,6 +117,9 @@ def bbox_geometry(bbox: Sequence[float]) -> BaseGeometry:
         east = 180.0
     if 180.0 == west > east:
         west = -180.0
+    if west <= east and (west == east or south == north):  # a box without area is no valid polygon
+        corners = sorted({(west, south), (east, north)})
+        return shapely.Point(corners[0]) if len(corners) == 1 else shapely.LineString(corners)
     if west <= east:
         return shapely.box(west, south, east, north)
     return shapely.union(shapely.box(west, south, 180.0, north), shapely.box(-180.0, south, east, north))
@@ -138,7 +141,10 @@ def _moments(text: str) -> tuple[dt.datetime | None, dt.datetime | None]:
         time = parse_time(text, "datetime")
         return time, time
     year, month, day = int(date[1]), int(date[2] or 1), int(date[3] or 1)
-    start = dt.datetime(year, month, day, tzinfo=dt.UTC)
+    try:
+        start = dt.datetime(year, month, day, tzinfo=dt.UTC)
+    except ValueError as exc:
+        raise StacError(f"datetime {text!r}: {exc}; expected YYYY, YYYY-MM, YYYY-MM-DD, a moment, or an interval of two") from exc
     if date[3]:
         after = start + dt.timedelta(days=1)
     elif date[2]:

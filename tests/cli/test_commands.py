@@ -139,7 +139,7 @@ def test_search_lists_files_in_order(run, stac_items):
 
 def test_an_empty_search_is_a_problem(run, stac_items):
     code, _, err = run("search", stac_items, "--datetime", "2030")
-    assert (code, err) == (1, "error: no items found for datetime='2030'; nothing to do\n")
+    assert (code, err) == (1, "error: no items found for --datetime 2030; nothing to do\n")
 
 
 def test_ingest_publishes_what_intake_opens(run, stac_items, published_once, tmp_path):
