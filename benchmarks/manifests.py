@@ -15,7 +15,7 @@ import xarray as xr
 from bench import Row, main, medians, times
 from synthetic import arrays
 
-import intake_virtualzarr.datasets.backend  # noqa: F401 - the accessor
+import intake_virtualzarr.datasets.accessor  # noqa: F401 - the accessor
 from intake_virtualzarr.hierarchy.reader import read_tree
 from intake_virtualzarr.hierarchy.write_plan import plan_array
 from intake_virtualzarr.storage.readers import Access

@@ -16,7 +16,7 @@ from server import serving
 from synthetic import arrays
 
 import intake_virtualzarr as ivz
-import intake_virtualzarr.datasets.backend  # the accessor
+import intake_virtualzarr.datasets.accessor  # the accessor
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest

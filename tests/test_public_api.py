@@ -81,7 +81,7 @@ def test_entry_points_load(group, name):
 
 
 def test_the_accessor_has_these_members():
-    from intake_virtualzarr.datasets.backend import VirtualZarrAccessor
+    from intake_virtualzarr.datasets.accessor import VirtualZarrAccessor
 
     assert {name for name in vars(VirtualZarrAccessor) if not name.startswith("_")} == ACCESSOR
 

@@ -27,7 +27,7 @@ DOORS = {
     "argparse": "cli",
     "dask": "arrays.array datasets.chunk_manager",
     "distributed": "formats.scan_batches",
-    "fsspec": "datasets.open_mfdataset storage.fsspec_reader",
+    "fsspec": "datasets.paths storage.fsspec_reader",
     "h5py": "formats.hdf5.h5py_reader",
     "fastparquet": "formats.kerchunk_parquet",
     "icechunk": "datasets.to_icechunk datasets.icechunk_repository formats.icechunk_session",

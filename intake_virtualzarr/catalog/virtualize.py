@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
-from intake_virtualzarr.datasets.open_mfdataset import join_datasets, opened_dataset, skipped_scans
+from intake_virtualzarr.datasets.combine import join_datasets
+from intake_virtualzarr.datasets.open_files import opened_dataset, skipped_scans
 from intake_virtualzarr.datasets.virtual_dataset import name_set
 from intake_virtualzarr.errors import IngestError, JoinError
 from intake_virtualzarr.formats.scan_batches import scan_paths

@@ -36,7 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Scan each file. A file that cannot be scanned does not stop the others."""
-    from intake_virtualzarr.datasets.open_mfdataset import expand_paths
+    from intake_virtualzarr.datasets.paths import expand_paths
     from intake_virtualzarr.formats.scan import scan_many
     from intake_virtualzarr.progress import progress_bar
     from intake_virtualzarr.storage.readers import Access

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-import intake_virtualzarr.datasets.backend  # noqa: F401 - registers the accessor
+import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
 from intake_virtualzarr.arrays.left_out import warn_left_out
 from intake_virtualzarr.datasets.virtual_dataset import name_set, virtual_dataset
 from intake_virtualzarr.formats.open import open_tree

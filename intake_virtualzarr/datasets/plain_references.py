@@ -10,7 +10,7 @@ import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
-from intake_virtualzarr.datasets.to_zarr import node_group
+from intake_virtualzarr.datasets.encode import node_group
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
 from intake_virtualzarr.store.store import VirtualZarrStore

@@ -12,7 +12,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGroup
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata, positional
-from intake_virtualzarr.hierarchy.data_types import attributes_from_json
+from intake_virtualzarr.hierarchy.attributes import attributes_from_json
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.zarr_v2 import metadata_of_v2
 from intake_virtualzarr.hierarchy.zarr_v3 import metadata_of_v3

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
@@ -18,7 +17,8 @@ from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
-from intake_virtualzarr.hierarchy.data_types import attributes_from_json, attributes_to_json, data_type_from_json
+from intake_virtualzarr.hierarchy.attributes import attributes_from_json, attributes_to_json
+from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.documents import dump, is_virtual, ordinary_chunks
 from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, packing_to_json, write_plan
 from intake_virtualzarr.hierarchy.parts import as_member, next_part
@@ -27,7 +27,7 @@ from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.write_plan import plan_array
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, write_array
 
-__all__ = ["add_variables", "append_arrays", "check_monotonic_append"]
+__all__ = ["add_variables", "append_arrays"]
 
 
 # ---------------------------------------------------------------------- append
@@ -255,36 +255,3 @@ def same_values(hierarchy: Hierarchy, path: str, new: NodeArray) -> bool:
             return bool(np.array_equal(np.asarray(there), np.asarray(new.data.decode()), equal_nan=True))
     a, b = np.asarray(there), np.asarray(new.data)
     return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"))
-
-
-# ---------------------------------------------------------------------- coordinates
-
-
-def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None:
-    """Raise if a coordinate does not go on where the one in the store ends.
-
-    Raises
-    ------
-    HierarchyError
-        Names the last value that is there and the first that would follow.
-    """
-    a, b = np.asarray(old), np.asarray(new)
-    if a.size == 0 or b.size == 0:
-        return
-    if "M" in (a.dtype.kind, b.dtype.kind) and a.dtype.kind != b.dtype.kind:
-        raise HierarchyError(
-            f"append along {dim!r}: the store holds times ({a.dtype}), what is appended is {b.dtype}; decode its times first "
-            "(xarray.decode_cf)"
-        )
-    values = np.concatenate([a, b])
-    rising = bool((values[1:] > values[:-1]).all())
-    falling = bool((values[1:] < values[:-1]).all())
-    if rising or falling:
-        return
-    if np.isin(b, a).any():
-        twice = b[np.isin(b, a)][0]
-        raise HierarchyError(f"append along {dim!r}: {twice} is there already; overlapping steps are not joined")
-    raise HierarchyError(
-        f"append along {dim!r}: the store ends at {a[-1]}, what is appended runs from {b[0]} to {b[-1]}; "
-        "coordinates must go on in one direction"
-    )

@@ -13,7 +13,8 @@ from numcodecs import VLenUTF8, Zstd
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
-from intake_virtualzarr.hierarchy.data_types import attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.hierarchy.attributes import attributes_to_json
+from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 
 __all__ = ["VERSION", "dump", "group_document", "naming", "ordinary_array", "ordinary_chunks"]
 

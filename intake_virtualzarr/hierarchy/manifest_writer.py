@@ -16,8 +16,9 @@ from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import bytes_codec, pipeline_to_json
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.attributes import attributes_to_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json, stored_shapes_to_json
-from intake_virtualzarr.hierarchy.data_types import attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 from intake_virtualzarr.hierarchy.documents import VERSION, dump
 from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
 from intake_virtualzarr.hierarchy.paged_manifest import page_shape, refs_document, write_pages

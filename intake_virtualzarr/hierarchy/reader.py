@@ -20,8 +20,9 @@ from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVar
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
+from intake_virtualzarr.hierarchy.attributes import attributes_from_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
-from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json, fill_value_from_json
+from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.documents import dump, group_document, is_virtual, naming, transformer_of
 from intake_virtualzarr.hierarchy.embedded import InPlaceKeys
 from intake_virtualzarr.hierarchy.paged_manifest import PagedManifest

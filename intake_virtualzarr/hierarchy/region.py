@@ -12,7 +12,8 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.append import check_same_encoding, concatenation, inlined, new_member, view_of
-from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json
+from intake_virtualzarr.hierarchy.attributes import attributes_from_json
+from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.documents import is_virtual
 from intake_virtualzarr.hierarchy.embedded import in_place
 from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader

@@ -6,8 +6,9 @@ from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
+from intake_virtualzarr.hierarchy.attributes import attributes_from_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
-from intake_virtualzarr.hierarchy.data_types import attributes_from_json, data_type_from_json, fill_value_from_json
+from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 
 __all__ = ["metadata_of_v3"]
 

@@ -20,7 +20,7 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
-from intake_virtualzarr.hierarchy.data_types import ATTRIBUTE_TYPES, attributes_to_json
+from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool

@@ -19,8 +19,9 @@ from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkRef
 from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.spec import Pipeline, bytes_codec, pipeline_to_json
+from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json
-from intake_virtualzarr.hierarchy.data_types import ATTRIBUTE_TYPES, attributes_to_json, data_type_to_json, fill_value_to_json
+from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["Decoded", "Passthrough", "StorageTransformer", "Stored", "present", "register_transformer", "transformers"]

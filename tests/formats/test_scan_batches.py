@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from conftest import sst_dataset
 
-import intake_virtualzarr.datasets.backend  # noqa: F401 - the accessor
+import intake_virtualzarr.datasets.accessor  # noqa: F401 - the accessor
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 from intake_virtualzarr.formats import scan_batches as fanout

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import helpers, strategies
 
-import intake_virtualzarr.datasets.backend  # noqa: F401 - the accessor
+import intake_virtualzarr.datasets.accessor  # noqa: F401 - the accessor
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.fill_value import fill_segment

@@ -15,7 +15,7 @@ import zarr
 from support.helpers import serving
 
 import intake_virtualzarr as ivz
-import intake_virtualzarr.datasets.backend  # the accessor
+import intake_virtualzarr.datasets.accessor  # the accessor
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest

@@ -15,6 +15,7 @@ from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 
 CODECS = (helpers.RAW, helpers.BIG, helpers.ZLIB, helpers.SHUFFLE_ZLIB)
 DTYPES = ("i1", "i2", "i4", "u2", "f4", "f8")
+NUMBERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 
 
 @st.composite
@@ -110,3 +111,12 @@ def keys(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
         parts.insert(draw(st.integers(0, len(parts))), None)
     return tuple(parts)
+
+
+def scalars(kind: str) -> st.SearchStrategy[Any]:
+    """NumPy scalars of one type of numbers, its extremes included."""
+    dtype = np.dtype(kind)
+    if dtype.kind == "f":
+        return st.floats(width=8 * dtype.itemsize).map(dtype.type)
+    info = np.iinfo(dtype)
+    return st.integers(int(info.min), int(info.max)).map(dtype.type)

@@ -1,0 +1,112 @@
+"""Files that were scanned, and stores that were opened, as virtual datasets; what cannot be opened is named."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import xarray as xr
+
+from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
+from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
+from intake_virtualzarr.errors import IngestError, VirtualZarrError
+from intake_virtualzarr.formats.find_references import like_a_directory
+from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.formats.scan_batches import scan_paths
+from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.urls import is_local, local_path
+
+__all__ = ["opened_dataset", "scan_failure", "scanned_or_opened", "skipped_scans"]
+
+
+STORES = ("vzarr", "kerchunk", "icechunk")
+"""Formats that are a directory, or may be."""
+
+
+STORES_AT_ONCE = 16
+"""Stores that are opened at once."""
+
+
+def scanned_or_opened(paths: Sequence[str], *, format: str | None, access: Access, client: Any, progress: bool | None) -> list[Any]:
+    """Scans of files, trees of stores (a hierarchy of ours, kerchunk references, an Icechunk repository), or errors."""
+    stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and _is_directory(path))]
+    files = sorted(set(range(len(paths))) - set(stores))
+    results: list[Any] = [None] * len(paths)
+    if files:
+        found = scan_paths([paths[i] for i in files], format=format, access=access, client=client, progress=progress)
+        for i, scan in zip(files, found, strict=True):
+            results[i] = scan
+
+    def opened(path: str) -> Any:
+        try:
+            return open_tree(local_path(path) if is_local(path) else path, storage_options=access, format=format)
+        except VirtualZarrError as exc:
+            return exc
+
+    if stores:
+        with ThreadPoolExecutor(min(len(stores), STORES_AT_ONCE)) as pool:
+            for i, tree in zip(stores, pool.map(opened, [paths[i] for i in stores]), strict=True):
+                results[i] = tree
+    return results
+
+
+def _is_directory(path: str) -> bool:
+    """Whether a path is a directory, or a URL ends like one: there is no asking without a request."""
+    return os.path.isdir(local_path(path)) if is_local(path) else like_a_directory(path)
+
+
+def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: str) -> dict[str, str]:
+    """Files that could not be scanned, by label, and why; a warning names them.
+
+    Raises
+    ------
+    IngestError
+        If there are any and ``on_error`` is not ``"skip"``, or if these are all files.
+    """
+    skipped = {label: str(scan) for label, scan in zip(labels, scans, strict=True) if isinstance(scan, Exception)}
+    if skipped and (on_error != "skip" or len(skipped) == len(labels)):
+        raise scan_failure(skipped, len(labels), next(scan for scan in scans if isinstance(scan, Exception)))
+    if skipped:
+        lines = "\n".join(f"  {reason}" for reason in skipped.values())
+        warnings.warn(f"{len(skipped)} of {len(labels)} files skipped:\n{lines}", UserWarning, stacklevel=3)
+    return skipped
+
+
+def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> VirtualZarrError:
+    """One error for all files that could not be scanned."""
+    if total == 1 and isinstance(first, VirtualZarrError):
+        return first
+    lines = "\n".join(f"  {reason}" for reason in list(failures.values())[:20])
+    more = f"\n  … and {len(failures) - 20} more" if len(failures) > 20 else ""
+    error = IngestError(f"{len(failures)} of {total} files cannot be scanned:\n{lines}{more}\n(on_error='skip' leaves them out)")
+    error.__cause__ = first
+    return error
+
+
+def opened_dataset(
+    tree: VirtualTree,
+    group: str | None,
+    dropped: frozenset[str],
+    loadable: Iterable[str] | None,
+    decode_times: bool,
+    on_unsupported: str,
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None,
+) -> xr.Dataset:
+    """The virtual dataset of one scanned file, preprocessed."""
+    node = tree.group(group)
+    if on_unsupported == "raise":
+        raise_left_out(tree)
+    else:
+        warn_left_out(tree, node.path, dropped)
+    dataset = virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped, decode_times=decode_times)
+    if preprocess is None:
+        return dataset
+    changed = preprocess(dataset)
+    if not isinstance(changed, xr.Dataset):
+        raise VirtualZarrError(f"preprocess gave {type(changed).__name__} for {tree.url}, expected an xarray.Dataset")
+    changed.encoding.setdefault("source", tree.url)
+    return changed

@@ -1,0 +1,62 @@
+"""Paths, patterns and nested lists of them as absolute URLs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from intake_virtualzarr.errors import NothingFoundError
+from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.urls import absolute_url, is_url
+
+__all__ = ["Paths", "expand_paths", "flat_paths"]
+
+
+type Paths = str | os.PathLike[str] | Sequence[Any]
+
+
+def expand_paths(paths: Paths, access: Access) -> list[Any]:
+    """Paths as a (nested) list of absolute URLs; patterns are expanded and sorted.
+
+    Raises
+    ------
+    NothingFoundError
+        If a pattern matches nothing.
+    """
+    if isinstance(paths, str | os.PathLike):
+        text = os.fspath(paths)
+        if any(c in text for c in "*?[") and not os.path.exists(text):
+            found = _glob(text, access)
+            if not found:
+                raise NothingFoundError(f"no file matches {text!r}")
+            return found
+        return [absolute_url(text)]
+    out: list[Any] = []
+    for part in paths:
+        expanded = expand_paths(part, access)
+        if isinstance(part, str | os.PathLike):
+            out.extend(expanded)
+        else:
+            out.append(expanded)
+    return out
+
+
+def _glob(text: str, access: Access) -> list[str]:
+    if not is_url(text) or text.startswith("file://"):
+        pattern = text.removeprefix("file://")
+        return [absolute_url(path) for path in sorted(glob.glob(os.path.expanduser(pattern), recursive=True))]
+    import fsspec
+
+    fs, _ = fsspec.core.url_to_fs(text, **access.options(text))
+    return sorted(str(fs.unstrip_protocol(path)) for path in fs.glob(text))
+
+
+def flat_paths(nested: Any) -> Iterable[Any]:
+    """The members of nested lists, in order."""
+    if isinstance(nested, list | tuple):
+        for part in nested:
+            yield from flat_paths(part)
+    else:
+        yield nested
