@@ -77,8 +77,13 @@ def run(options: argparse.Namespace) -> int:
         **search_options(options),
     )
     print_json(_plain(report)) if options.json else _print(report)
-    troubled = report.skipped or any(one.state != "touched" for one in report.differences)
-    return int(bool(troubled))
+    return int(bool(report.skipped or any(not _resolved(one.state, report) for one in report.differences)))
+
+
+def _resolved(state: str, report: UpdateReport) -> bool:
+    """Whether a difference needs nobody's attention any more: a store that was made anew holds what there is."""
+    made_anew = report.action == "rewrite" and not report.dry_run
+    return state == "touched" or (made_anew and state in ("changed", "earlier", "missing"))
 
 
 def _rows(report: UpdateReport) -> list[tuple[str, SourceItem, str]]:

@@ -13,7 +13,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
-from intake_virtualzarr.stac.description import describe_publication
+from intake_virtualzarr.stac.description import dataset_title, describe_publication
 from intake_virtualzarr.stac.extent import dataset_bbox, dataset_interval
 from intake_virtualzarr.stac.footprint import footprint
 from intake_virtualzarr.stac.publication import Publication
@@ -155,7 +155,7 @@ def build_item(dataset: xr.Dataset, publication: Publication) -> pystac.Item:
 
 
 def _title(dataset: xr.Dataset, publication: Publication) -> str:
-    return publication.title or str(dataset.attrs.get("title") or publication.id)
+    return publication.title or dataset_title(dataset) or publication.id
 
 
 def _cube(dataset: xr.Dataset) -> JsonObject:

@@ -12,6 +12,7 @@ import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.cf_axes import axis_of, is_geographic, is_time
+from intake_virtualzarr.stac.description import said
 from intake_virtualzarr.stac.extent import iso_time
 
 __all__ = ["cube_dimensions", "cube_variables"]
@@ -67,14 +68,15 @@ def _dimension(dataset: xr.Dataset, name: Hashable) -> JsonObject:
 
 def _common(variable: xr.DataArray) -> JsonObject:
     attrs = variable.attrs
-    described = attrs.get("long_name") or attrs.get("standard_name")
-    fields = {"description": described, "unit": attrs.get("units")}
+    described = said(attrs.get("long_name")) or said(attrs.get("standard_name"))
+    fields = {"description": described, "unit": said(attrs.get("units"))}
     return {key: str(value) for key, value in fields.items() if value}
 
 
 def _numeric(variable: xr.DataArray) -> JsonObject:
     values = np.asarray(variable.values, dtype=np.float64)
-    fields: JsonObject = {"extent": [_number(values.min()), _number(values.max())]} if values.size else {}
+    there = values[np.isfinite(values)]
+    fields: JsonObject = {"extent": [_number(there.min()), _number(there.max())]} if there.size else {}
     if values.size > 1:
         steps = np.diff(values)
         regular = np.allclose(steps, steps[0], rtol=1e-3, atol=1e-9)
@@ -94,9 +96,12 @@ def _number(value: float) -> float | int | None:
 
 def _temporal(variable: xr.DataArray) -> JsonObject:
     values = variable.values
-    if not values.size:
+    there = values[~np.isnat(values)] if values.dtype.kind == "M" else values
+    if not there.size:
         return {"extent": [None, None]}
-    fields: JsonObject = {"extent": [iso_time(values.min()), iso_time(values.max())]}
+    fields: JsonObject = {"extent": [iso_time(there.min()), iso_time(there.max())]}
+    if there.size < values.size:
+        return fields
     if values.size > 1:
         fields["step"] = duration([iso_time(value) for value in values[:3000]], values)
     calendar = getattr(values[0], "calendar", None)

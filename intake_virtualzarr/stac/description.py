@@ -33,7 +33,7 @@ def describe_publication(dataset: xr.Dataset, publication: Publication) -> str:
 
 
 def _summary(dataset: xr.Dataset, publication: Publication) -> str:
-    title = publication.title or str(dataset.attrs.get("title") or publication.id)
+    title = publication.title or dataset_title(dataset) or publication.id
     names = [f"`{name}`{_long_name(dataset[name])}" for name in dataset.data_vars]
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
@@ -41,8 +41,29 @@ def _summary(dataset: xr.Dataset, publication: Publication) -> str:
 
 
 def _long_name(variable: xr.DataArray) -> str:
-    text = variable.attrs.get("long_name")
-    return f" ({_plain(str(text))})" if text else ""
+    text = said(variable.attrs.get("long_name"))
+    return f" ({_plain(text)})" if text else ""
+
+
+SAYS_NOTHING = frozenset({"", "unset", "n/a", "na", "none", "null", "unknown", "undefined", "tbd", "-"})
+"""What producers write into attributes that they have to fill, in lower case."""
+
+
+def said(value: object) -> str | None:
+    """The text of an attribute, ``None`` if it says nothing.
+
+    Examples
+    --------
+    >>> said("Daily SST"), said(" UNSET "), said(None)
+    ('Daily SST', None, None)
+    """
+    text = "" if value is None else str(value).strip()
+    return None if text.lower() in SAYS_NOTHING else text
+
+
+def dataset_title(dataset: xr.Dataset) -> str | None:
+    """The title that the files give."""
+    return said(dataset.attrs.get("title"))
 
 
 def _plain(text: str) -> str:

@@ -110,6 +110,9 @@ def dataset_interval(dataset: xr.Dataset) -> Interval | None:
     The dimension coordinate wins over auxiliary ones such as a forecast reference time.
     """
     time = find_axis(dataset, "t")
+    if time is None:  # swaths list the times of their lines as a data variable
+        lines = (v for v in dataset.data_vars.values() if v.attrs.get("standard_name") == "time" and is_time(v))
+        time = next(lines, None)
     if time is None or not time.size or not is_time(time):
         return None
     values = time.values.ravel()

@@ -246,12 +246,20 @@ def _kept(properties: Attrs) -> Attrs:
     return kept or NO_PROPERTIES
 
 
+def _group(asset: Attrs) -> str | None:
+    """The group that readers of the asset are told to open (STAC extension xarray-assets)."""
+    keywords = asset.get("xarray:open_kwargs")
+    group = keywords.get("group") if isinstance(keywords, Mapping) else None
+    return sys.intern(group) if isinstance(group, str) else None
+
+
 def _asset_fields(key: str, asset: Attrs, updated: Any) -> JsonObject:
     size = asset.get("file:size")
     return {
         "asset_key": sys.intern(key),
         "media_type": sys.intern(asset["type"]) if isinstance(asset.get("type"), str) else None,
         "size": int(size) if isinstance(size, int | float) else None,
+        "group": _group(asset),
         "checksum": asset.get("file:checksum"),
         "updated": parse_time(asset.get("updated"), f"asset {key!r}: updated") or updated,
     }

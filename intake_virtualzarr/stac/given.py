@@ -7,7 +7,7 @@ import re
 import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.stac.description import GENERATED
+from intake_virtualzarr.stac.description import GENERATED, dataset_title
 
 __all__ = ["given_fields"]
 
@@ -36,7 +36,7 @@ def given_fields(document: Attrs, dataset: xr.Dataset, name: str) -> JsonObject:
     title = fields.get("title")
     base = _base_href(document)
     return {
-        "title": None if title == str(dataset.attrs.get("title") or name) else title,
+        "title": None if title == (dataset_title(dataset) or name) else title,
         "description": _given_text(str(fields.get("description") or "")),
         "license": str(fields.get("license") or "other"),
         "providers": tuple(fields.get("providers") or ()),

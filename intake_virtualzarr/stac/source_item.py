@@ -51,6 +51,8 @@ class SourceItem:
     """Media type of the asset, as given."""
     size: int | None = None
     """``file:size`` [bytes]."""
+    group: str | None = None
+    """Group in the file, as the asset's ``xarray:open_kwargs`` name it."""
     checksum: str | None = None
     """``file:checksum``, a multihash in hexadecimal."""
     updated: dt.datetime | None = None
