@@ -98,7 +98,7 @@ def with_parser(path: Path) -> int:
 
 def with_open(path: Path) -> int:
     """`open_virtual_dataset` as users call it: times decoded, indexes made."""
-    return int(ivz.open_virtual_dataset(path).vzarr.references)
+    return int(ivz.open_virtual_dataset(path).vzarr.n_references)
 
 
 def same_dataset_by_xarray(path: Path) -> Callable[[], Any]:

@@ -6,7 +6,7 @@ The public names are imported when they are first used, so that ``import intake_
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from intake_virtualzarr._version import __version__
 
@@ -17,59 +17,119 @@ if TYPE_CHECKING:
     from intake_virtualzarr.catalog.update import update
     from intake_virtualzarr.datasets.open import open_virtual_dataset, open_virtual_datatree
     from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
+    from intake_virtualzarr.errors import (
+        ArgumentError,
+        CatalogError,
+        ChunkGridError,
+        CodecError,
+        EncodingMismatchError,
+        FormatError,
+        HierarchyError,
+        IngestError,
+        JoinError,
+        ManifestError,
+        MissingExtraError,
+        NothingFoundError,
+        SourceChangedError,
+        SourceError,
+        StacError,
+        UnsupportedError,
+        UnsupportedIndexError,
+        VirtualZarrError,
+    )
     from intake_virtualzarr.formats.scan import scan
+    from intake_virtualzarr.storage.config import config
     from intake_virtualzarr.storage.readers import Access
-    from intake_virtualzarr.storage.thread_pool import set_threads
-    from intake_virtualzarr.store.codec_pipeline import use_fast_pipeline
+    from intake_virtualzarr.storage.thread_pool import set_threads as set_threads
+    from intake_virtualzarr.store.codec_pipeline import use_fast_pipeline as use_fast_pipeline
     from intake_virtualzarr.store.store import VirtualZarrStore, open_virtual_store
 
 __all__ = [
     "Access",
+    "ArgumentError",
+    "CatalogError",
+    "ChunkGridError",
     "ChunkManifest",
+    "CodecError",
+    "EncodingMismatchError",
+    "FormatError",
+    "HierarchyError",
+    "IngestError",
+    "JoinError",
+    "ManifestError",
+    "MissingExtraError",
+    "NothingFoundError",
+    "SourceChangedError",
+    "SourceError",
+    "StacError",
+    "UnsupportedError",
+    "UnsupportedIndexError",
     "VirtualZarrArray",
+    "VirtualZarrError",
     "VirtualZarrStore",
     "__version__",
+    "config",
     "ingest",
     "open_virtual_dataset",
     "open_virtual_datatree",
     "open_virtual_mfdataset",
     "open_virtual_store",
     "scan",
-    "set_threads",
     "update",
-    "use_fast_pipeline",
     "virtualize",
 ]
 
 _PLACES = {
     "Access": "storage.readers",
+    "ArgumentError": "errors",
+    "CatalogError": "errors",
+    "ChunkGridError": "errors",
     "ChunkManifest": "arrays.manifest",
+    "CodecError": "errors",
+    "EncodingMismatchError": "errors",
+    "FormatError": "errors",
+    "HierarchyError": "errors",
+    "IngestError": "errors",
+    "JoinError": "errors",
+    "ManifestError": "errors",
+    "MissingExtraError": "errors",
+    "NothingFoundError": "errors",
+    "SourceChangedError": "errors",
+    "SourceError": "errors",
+    "StacError": "errors",
+    "UnsupportedError": "errors",
+    "UnsupportedIndexError": "errors",
     "VirtualZarrArray": "arrays.array",
+    "VirtualZarrError": "errors",
     "VirtualZarrStore": "store.store",
+    "config": "storage.config",
     "ingest": "catalog.ingest",
     "open_virtual_dataset": "datasets.open",
     "open_virtual_datatree": "datasets.open",
     "open_virtual_mfdataset": "datasets.open_mfdataset",
     "open_virtual_store": "store.store",
     "scan": "formats.scan",
-    "set_threads": "storage.thread_pool",
     "update": "catalog.update",
-    "use_fast_pipeline": "store.codec_pipeline",
     "virtualize": "catalog.ingest",
 }
 
 
-def __getattr__(name: str) -> Any:
-    place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{place}"), name)
-    globals()[name] = value
-    return value
+_DEPRECATED = {"set_threads": "storage.thread_pool", "use_fast_pipeline": "store.codec_pipeline"}
+"""Old names, which warn when they are called."""
+
+if not TYPE_CHECKING:  # type checkers know the names from the imports above, and miss those that do not exist
+
+    def __getattr__(name: str) -> object:
+        place = _PLACES.get(name) or _DEPRECATED.get(name)
+        if place is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{place}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)
 
 
 class _Package(ModuleType):

@@ -1,4 +1,6 @@
-"""The exception tree. Every error that the package raises on purpose derives from `VirtualZarrError`."""
+"""The exception tree, and the warning of old names. Every error that is raised on purpose derives from `VirtualZarrError`."""
+
+import warnings
 
 __all__ = [
     "ArgumentError",
@@ -19,6 +21,7 @@ __all__ = [
     "UnsupportedError",
     "UnsupportedIndexError",
     "VirtualZarrError",
+    "warn_renamed",
 ]
 
 
@@ -92,3 +95,8 @@ class JoinError(VirtualZarrError, ValueError):
 
 class MissingExtraError(VirtualZarrError, ImportError):
     """An optional package is needed."""
+
+
+def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn the caller of the caller that a public name has another one now."""
+    warnings.warn(f"{old} is now {new}; the old name goes in 0.2.0", DeprecationWarning, stacklevel=stacklevel)

@@ -2,31 +2,56 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
 
 import pytest
+import xarray as xr
 
 import intake_virtualzarr as ivz
 
 NAMES = [
     "Access",
+    "ArgumentError",
+    "CatalogError",
+    "ChunkGridError",
     "ChunkManifest",
+    "CodecError",
+    "EncodingMismatchError",
+    "FormatError",
+    "HierarchyError",
+    "IngestError",
+    "JoinError",
+    "ManifestError",
+    "MissingExtraError",
+    "NothingFoundError",
+    "SourceChangedError",
+    "SourceError",
+    "StacError",
+    "UnsupportedError",
+    "UnsupportedIndexError",
     "VirtualZarrArray",
+    "VirtualZarrError",
     "VirtualZarrStore",
     "__version__",
+    "config",
     "ingest",
     "open_virtual_dataset",
     "open_virtual_datatree",
     "open_virtual_mfdataset",
     "open_virtual_store",
     "scan",
-    "set_threads",
     "update",
-    "use_fast_pipeline",
     "virtualize",
 ]
+
+OLD_NAMES = {
+    "set_threads": "set_threads(…) is now config.set(threads=…); the old name goes in 0.2.0",
+    "use_fast_pipeline": "use_fast_pipeline(…) is now config.set(fast_pipeline=…); the old name goes in 0.2.0",
+}
+"""Old names of functions, and what their calls say."""
 
 ENTRY_POINTS = {
     ("intake.drivers", "virtualzarr"),
@@ -41,12 +66,16 @@ ENTRY_POINTS = {
     ("intake_virtualzarr.formats", "netcdf3"),
 }
 
-ACCESSOR = {"decode", "nbytes", "references", "to_icechunk", "to_kerchunk", "to_zarr"}
+ACCESSOR = {"decode", "n_references", "nbytes", "references", "to_icechunk", "to_kerchunk", "to_zarr"}
 
 
 def test_the_public_names_are_these():
     assert sorted(ivz.__all__) == NAMES
-    assert set(NAMES) <= set(dir(ivz))
+
+
+def test_an_editor_shows_the_public_names_only():
+    importlib.import_module("intake_virtualzarr.cli.main")
+    assert dir(ivz) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,5 +118,24 @@ def test_the_accessor_has_these_members():
 def test_all_errors_have_one_base_and_are_listed():
     errors = importlib.import_module("intake_virtualzarr.errors")
     classes = {name for name, one in vars(errors).items() if inspect.isclass(one) and issubclass(one, Exception)}
-    assert classes == set(errors.__all__)
+    assert classes == set(errors.__all__) - {"warn_renamed"}
+    assert classes <= set(NAMES)
     assert all(issubclass(getattr(errors, name), errors.VirtualZarrError) for name in classes)
+
+
+@pytest.mark.parametrize(("name", "message"), OLD_NAMES.items())
+def test_an_old_name_warns_and_does_what_the_new_one_does(name, message):
+    with ivz.config.set(threads=None, fast_pipeline=None):
+        with pytest.warns(DeprecationWarning, match=re.escape(message)) as caught:
+            getattr(ivz, name)(True)
+        assert caught[0].filename == __file__
+        assert {"set_threads": ivz.config.settings.threads, "use_fast_pipeline": ivz.config.settings.fast_pipeline}[name]
+
+
+def test_the_old_name_of_a_count_of_references_warns():
+    array = ivz.VirtualZarrArray.full((2, 3), "f8", 1.0)
+    dataset = xr.Dataset({"v": ("x", array[0])})
+    with pytest.warns(DeprecationWarning, match=re.escape("VirtualZarrArray.references is now VirtualZarrArray.n_references;")):
+        assert array.references == array.n_references
+    with pytest.warns(DeprecationWarning, match=re.escape(".vzarr.references is now .vzarr.n_references;")):
+        assert dataset.vzarr.references == dataset.vzarr.n_references

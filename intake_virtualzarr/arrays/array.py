@@ -21,7 +21,7 @@ from intake_virtualzarr.arrays.read import Box, read_boxes, read_segments
 from intake_virtualzarr.arrays.repr_html import array_html
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, check_segments, covers
 from intake_virtualzarr.codecs.cf_packing import Packing
-from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.errors import UnsupportedError, warn_renamed
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
 __all__ = ["VirtualZarrArray"]
@@ -207,6 +207,12 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def references(self) -> int:
+        """Deprecated: use `n_references`."""
+        warn_renamed("VirtualZarrArray.references", "VirtualZarrArray.n_references")
+        return self.n_references
+
+    @property
+    def n_references(self) -> int:
         """Number of stored chunks that the segments can reach."""
         seen: dict[int, int] = {}
         for segment in self.segments:
@@ -342,8 +348,8 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             out = out.drop_axis(axis)
         for position in normal.new_axes:
             out = out.insert_axis(position)
-        if normal.first:
-            out = out.transpose(normal.first, *(n for n in range(out.ndim) if n != normal.first))
+        if normal.advanced_axis:
+            out = out.transpose(normal.advanced_axis, *(n for n in range(out.ndim) if n != normal.advanced_axis))
         return out
 
     def select(self, axis: int, windows: Sequence[Window]) -> VirtualZarrArray:

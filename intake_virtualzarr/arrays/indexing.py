@@ -29,7 +29,7 @@ class Key:
     """Axes of the array that an integer removes."""
     new_axes: tuple[int, ...]
     """Positions of new axes in the result."""
-    first: int | None = None
+    advanced_axis: int | None = None
     """Axis of the result that NumPy puts first: where an integer and a list of elements stand apart."""
 
 

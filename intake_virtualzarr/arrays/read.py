@@ -334,7 +334,7 @@ class _Read:
         chunks: ChunkList,
         number: int,
     ) -> None:
-        if self.cache is None and len(placements) == 1 and placements[0].share.plain:
+        if self.cache is None and len(placements) == 1 and placements[0].share.is_basic:
             self._decode_into(decode, block, shape, placements[0], chunks.out)
             return
         chunk = decode(block, shape)

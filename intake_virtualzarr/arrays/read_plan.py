@@ -35,7 +35,7 @@ class Placement:
 class SegmentSelection:
     """What one segment contributes to a request: a box of chunks, per axis of the stored array a list of picks."""
 
-    __slots__ = ("_insides", "_outer", "_outsides", "_wholes", "chunks", "plain", "segment", "shape")
+    __slots__ = ("_insides", "_outer", "_outsides", "_wholes", "chunks", "is_basic", "segment", "shape")
 
     def __init__(self, segment: Segment, axes: Sequence[tuple[int | None, list[AxisPick]]]) -> None:
         stored = segment.stored
@@ -59,7 +59,7 @@ class SegmentSelection:
         self._outsides = [[p.outside for p in picks] for picks in by_axis]
         self._wholes = [_whole(picks, stored.grid.axes[n]) for n, picks in enumerate(by_axis)]
         slices = all(isinstance(s, slice) for picks in by_axis for p in picks[:1] for s in (p.inside, p.outside))
-        self.plain = slices and not self._outer and segment.axes == tuple(range(stored.ndim))
+        self.is_basic = slices and not self._outer and segment.axes == tuple(range(stored.ndim))
         """Whether axes agree and all selectors are slices."""
 
     def columns(self) -> tuple[Column, Column, Column, Column, Column]:
@@ -94,7 +94,7 @@ class SegmentSelection:
             return zip(*([own[i] for i in places] for own, places in zip(picks, at, strict=True)), strict=True)
 
         for inside, outside, wholes in zip(column(self._insides), column(self._outsides), column(self._wholes), strict=True):
-            if not self.plain:
+            if not self.is_basic:
                 outside = tuple(
                     self._outer[axis] if stored_axis is None else outside[stored_axis]
                     for axis, stored_axis in enumerate(self.segment.axes)

@@ -44,7 +44,7 @@ class ShownArray(Protocol):
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]: ...
     @property
-    def references(self) -> int: ...
+    def n_references(self) -> int: ...
 
 
 def array_html(array: ShownArray) -> str:
@@ -126,7 +126,7 @@ def _segment_count(array: ShownArray) -> int:
 
 
 def _references(array: ShownArray) -> str:
-    return "not counted yet" if _is_deferred(array) else str(array.references)
+    return "not counted yet" if _is_deferred(array) else str(array.n_references)
 
 
 def _is_deferred(array: ShownArray) -> bool:

@@ -148,7 +148,7 @@ def ingest(
         stac=f"{target.url}/{document_name(publish, name)}",
         catalog=f"{target.url}/catalog.yaml",
         sources=len(cube.sources),
-        references=cube.dataset.vzarr.references,
+        references=cube.dataset.vzarr.n_references,
         data_bytes=sum(source.size or 0 for source in cube.sources),
         manifest_bytes=size,
         fingerprint=digest,

@@ -327,7 +327,7 @@ def _append(plan: _Plan, cube: Cube) -> UpdateReport:
     fields: JsonObject = {
         "after": published.length(dim) + int(cube.dataset.sizes[dim]),
         "appended": cube.items,
-        "references": cube.dataset.vzarr.references,
+        "references": cube.dataset.vzarr.n_references,
     }
     if plan.dry_run:
         with_items = any(one.item_id is not None for one in cube.items)
@@ -367,7 +367,7 @@ def _contents(plan: _Plan, added: Sequence[SourceItem], files: Mapping[str, Sour
     latest = {id(known): found for found, known in plan.pairs if id(found) not in as_recorded}
     items = order_sources([*(latest.get(id(one), one) for one in published.known), *added], "first", key=lambda one: one.href)
     sources = tuple(files.get(url) or _described(url, access) for url in (absolute_url(one.href) for one in items))
-    references = open_virtual_dataset(published.url, storage_options=access).vzarr.references
+    references = open_virtual_dataset(published.url, storage_options=access).vzarr.n_references
     return Contents(items, sources, references, published.target.size(published.name), dims)
 
 
@@ -393,7 +393,7 @@ def _rewrite(plan: _Plan, opening: JsonObject, joining: JsonObject, fuse: bool) 
     fields: JsonObject = {
         "after": int(cube.dataset.sizes.get(plan.dim, 0)),
         "appended": tuple(one for one in cube.items if absolute_url(one.href) not in published.files),
-        "references": cube.dataset.vzarr.references,
+        "references": cube.dataset.vzarr.n_references,
     }
     plan = replace(plan, skipped=skipped)
     if plan.dry_run:

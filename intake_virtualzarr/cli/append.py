@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         "dim": dim,
         "before": there.sizes[dim],
         "after": there.sizes[dim] + more.sizes[dim],
-        "references": more.vzarr.references,
+        "references": more.vzarr.n_references,
         "dry_run": options.dry_run,
     }
     if not options.dry_run:

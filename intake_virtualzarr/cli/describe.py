@@ -81,7 +81,7 @@ def _variable(variable: Any, mode: str) -> JsonObject:
         **about,
         "kind": mode,
         "segments": len(variable.data.segments),
-        "references": variable.data.references,
+        "references": variable.data.n_references,
     }
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.datasets.decode import decode_virtual
+from intake_virtualzarr.errors import warn_renamed
 
 __all__ = ["VirtualZarrAccessor", "VirtualZarrTreeAccessor"]
 
@@ -21,8 +22,14 @@ class VirtualZarrAccessor:
 
     @property
     def references(self) -> int:
+        """Deprecated: use `n_references`."""
+        warn_renamed(".vzarr.references", ".vzarr.n_references")
+        return self.n_references
+
+    @property
+    def n_references(self) -> int:
         """Number of stored chunks of all virtual variables."""
-        return sum(v._data.references for v in self._dataset.variables.values() if isinstance(v._data, VirtualZarrArray))
+        return sum(v._data.n_references for v in self._dataset.variables.values() if isinstance(v._data, VirtualZarrArray))
 
     @property
     def nbytes(self) -> int:

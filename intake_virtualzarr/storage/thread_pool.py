@@ -6,45 +6,33 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.errors import warn_renamed
+from intake_virtualzarr.storage.config import config
 
-__all__ = ["ENVIRONMENT", "decode_pool", "set_threads", "thread_count"]
-
-ENVIRONMENT = "INTAKE_VIRTUALZARR_THREADS"
-"""Environment variable with the number of decoding threads."""
+__all__ = ["decode_pool", "set_threads", "thread_count"]
 
 _lock = threading.Lock()
-_count: int | None = None
 _pool: ThreadPoolExecutor | None = None
-_owner = -1
+_made_for: tuple[int, int | None] | None = None
 
 
 def thread_count() -> int:
-    """Number of decoding threads: what `set_threads` said, else the environment variable, else the usable cores."""
-    if _count is not None:
-        return _count
-    text = os.environ.get(ENVIRONMENT)
-    if text:
-        if not text.isdigit() or int(text) < 1:
-            raise VirtualZarrError(f"{ENVIRONMENT} is {text!r}, expected a number of threads of at least 1")
-        return int(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of decoding threads."""
+    return config.threads
 
 
 def set_threads(count: int | None) -> None:
-    """Set the number of decoding threads of this process; None returns to the default."""
-    global _count, _pool
-    if count is not None and count < 1:
-        raise VirtualZarrError(f"{count} decoding threads; at least 1 is needed")
-    with _lock:
-        _count, _pool = count, None
+    """Set the number of decoding threads of this process. Deprecated: use ``config.set(threads=…)``."""
+    warn_renamed("set_threads(…)", "config.set(threads=…)")
+    config.set(threads=count)
 
 
 def decode_pool() -> ThreadPoolExecutor:
     """The pool. Work given to it never waits for the pool itself."""
-    global _pool, _owner
+    global _pool, _made_for
+    wanted = (os.getpid(), config.settings.threads)
     with _lock:
-        if _pool is None or _owner != os.getpid():
+        if _pool is None or _made_for != wanted:
             _pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="intake-virtualzarr-decode")
-            _owner = os.getpid()
+            _made_for = wanted
         return _pool

@@ -9,7 +9,6 @@ the whole request, so remote ranges are merged and chunks are decoded on our thr
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -22,6 +21,8 @@ from zarr.registry import get_pipeline_class, register_pipeline
 
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.segments import Window
+from intake_virtualzarr.errors import warn_renamed
+from intake_virtualzarr.storage.config import RestoreSettings, config
 
 if TYPE_CHECKING:
     from zarr.abc.codec import Codec
@@ -32,11 +33,10 @@ if TYPE_CHECKING:
     from intake_virtualzarr.arrays.chunk_cache import ChunkCache
     from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 
-__all__ = ["ENVIRONMENT", "VirtualPipeline", "use_fast_pipeline"]
+__all__ = ["SETTING", "VirtualPipeline", "activate", "use_fast_pipeline"]
 
-ENVIRONMENT = "INTAKE_VIRTUALZARR_PIPELINE"
-"""Environment variable; ``0`` leaves zarr-python's own pipeline in place."""
 SETTING = "codec_pipeline.path"
+"""zarr-python's setting with the class of its codec pipeline."""
 SCATTERED_BYTES = 64 * 1024 * 1024
 """Decoded bytes of the chunks of a request that is not a box of elements, read at once."""
 
@@ -65,7 +65,7 @@ class VirtualPipeline(CodecPipeline):
     def from_array_metadata_and_store(cls, array_metadata: Any, store: Store) -> Self:
         """The pipeline of an array, chosen by its store."""
         other = _Configured.other
-        if not isinstance(store, ServesArrays) or array_metadata.zarr_format != 3:
+        if not config.fast_pipeline or not isinstance(store, ServesArrays) or array_metadata.zarr_format != 3:
             # raises NotImplementedError where the other pipeline has no such choice; zarr then asks `from_codecs`
             return other.from_array_metadata_and_store(array_metadata, store)  # type: ignore[no-any-return]
         from zarr.core.array import create_codec_pipeline
@@ -218,46 +218,21 @@ class _Configured:
 OURS = f"{VirtualPipeline.__module__}.{VirtualPipeline.__qualname__}"
 
 
-class _Undo:
-    """Context manager that returns to the setting that was there."""
+def activate() -> None:
+    """Make ours the pipeline of zarr-python, unless the user does not want it; opening a `VirtualZarrStore` does this.
 
-    def __init__(self, before: str) -> None:
-        self._before = before
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exc: object) -> None:
-        zarr.config.set({SETTING: self._before})
-
-
-def use_fast_pipeline(active: bool = True) -> _Undo:
-    """Read arrays of a `VirtualZarrStore` through the fast pipeline (or, with False, no longer).
-
-    Opening a `VirtualZarrStore` does this unless the environment variable ``INTAKE_VIRTUALZARR_PIPELINE`` is ``0``.
     zarr-python chooses pipelines by one setting of the process; ours then chooses by store, and every array that is not in
     a `VirtualZarrStore` gets the pipeline that was configured before.
-
-    Parameters
-    ----------
-    active : bool
-        Whether arrays that are opened from now on are read by it.
-
-    Returns
-    -------
-    context manager
-        ``with use_fast_pipeline(False): …`` returns to the setting before at its end.
     """
     before = str(zarr.config.get(SETTING))
-    if active and before != OURS:
+    if config.fast_pipeline and before != OURS:
         _Configured.path, _Configured.other = before, get_pipeline_class()
         zarr.config.set({SETTING: OURS})
-    elif not active and before == OURS:
-        zarr.config.set({SETTING: _Configured.path})
-    return _Undo(before)
 
 
-def activate() -> None:
-    """What opening a store does."""
-    if os.environ.get(ENVIRONMENT) != "0":
-        use_fast_pipeline()
+def use_fast_pipeline(active: bool = True) -> RestoreSettings:
+    """Read stores by the fast pipeline, or no longer. Deprecated: use ``config.set(fast_pipeline=…)``."""
+    warn_renamed("use_fast_pipeline(…)", "config.set(fast_pipeline=…)")
+    undo = config.set(fast_pipeline=active)
+    activate()
+    return undo

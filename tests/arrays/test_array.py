@@ -150,7 +150,7 @@ def test_it_looks_like_an_array_and_reads_nothing(pair, tmp_path):
     assert (array.shape, array.ndim, array.size, array.nbytes, len(array)) == ((6, 5), 2, 30, 240, 6)
     assert array.dtype == values.dtype
     assert array.chunks == ((3, 1, 2), (2, 2, 1))
-    assert array.references == 8
+    assert array.n_references == 8
     assert "VirtualZarrArray(shape=(6, 5), dtype=float64, segments=1" in repr(array)
     assert "VirtualZarrArray" in np.array_repr(array)
     assert len(array._repr_inline_(20)) <= 20
@@ -177,7 +177,7 @@ def test_single_values_become_numbers(pair):
 
 def test_an_array_of_one_value_takes_no_memory_and_no_file():
     array = VirtualZarrArray.full((10**6, 10**6), "f4", np.nan, chunk_shape=(1000, 1000))
-    assert array.references == 0
+    assert array.n_references == 0
     assert np.isnan(np.asarray(array[5:7, :3])).all()
     assert VirtualZarrArray.full(3, "i2", 7)[:].shape == (3,)
     assert np.asarray(np.zeros_like(array[:2, :2])).tolist() == [[0, 0], [0, 0]]

@@ -494,7 +494,7 @@ def test_chunks_that_are_whole_files_are_read(whole, tmp_path, kind):
     virtual = pickle.loads(pickle.dumps(ivz.open_virtual_dataset(path)))
     virtual.vzarr.to_zarr(tmp_path / "own.vzarr")
     np.testing.assert_array_equal(opened(tmp_path / "own.vzarr")["v"].values, values)
-    assert virtual.vzarr.references == 6
+    assert virtual.vzarr.n_references == 6
 
 
 def test_whole_files_that_are_absent_or_empty_are_errors(whole, tmp_path):

@@ -13,8 +13,8 @@ from support.helpers import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import SourceError
-from intake_virtualzarr.store import codec_pipeline as pipeline
-from intake_virtualzarr.store.codec_pipeline import SETTING, VirtualPipeline, use_fast_pipeline
+from intake_virtualzarr.storage.config import PIPELINE_VARIABLE
+from intake_virtualzarr.store.codec_pipeline import SETTING, VirtualPipeline
 
 SHAPE, CHUNKS = (13, 20, 9), (4, 7, 5)
 KINDS = {"i2": "<i2", "big": ">i4", "f4": "<f4", "f8": "<f8", "u1": "u1"}
@@ -113,7 +113,7 @@ def test_missing_chunks_are_errors_where_zarr_is_asked_to_raise(path):
 
 
 def test_arrays_of_other_stores_keep_the_pipeline_they_had(path):
-    with use_fast_pipeline(False):
+    with ivz.config.set(fast_pipeline=False):
         before = type(zarr.create_array({}, shape=4, dtype="i4").async_array.codec_pipeline)
     ivz.open_virtual_store(path)
     other = zarr.create_array({}, shape=(8, 8), chunks=(4, 4), shards=(8, 8), dtype="i4")
@@ -123,7 +123,7 @@ def test_arrays_of_other_stores_keep_the_pipeline_they_had(path):
 
 
 def test_a_pipeline_that_the_user_chose_stays_for_other_stores(path):
-    with use_fast_pipeline(False), zarr.config.set({SETTING: "zarr.core.codec_pipeline.FusedCodecPipeline"}):
+    with zarr.config.set({SETTING: "zarr.core.codec_pipeline.FusedCodecPipeline"}):
         array = zarr.open_group(ivz.open_virtual_store(path), mode="r")["i2"]
         assert type(array.async_array.codec_pipeline) is VirtualPipeline
         assert type(array.async_array.codec_pipeline.plain).__name__ == "FusedCodecPipeline"
@@ -132,11 +132,19 @@ def test_a_pipeline_that_the_user_chose_stays_for_other_stores(path):
 
 
 def test_the_environment_variable_leaves_zarr_alone(path, values, monkeypatch):
-    monkeypatch.setenv(pipeline.ENVIRONMENT, "0")
-    with use_fast_pipeline(False):
-        array = zarr.open_group(ivz.open_virtual_store(path), mode="r")["i2"]
+    monkeypatch.setenv(PIPELINE_VARIABLE, "0")
+    array = zarr.open_group(ivz.open_virtual_store(path), mode="r")["i2"]
+    assert type(array.async_array.codec_pipeline) is not VirtualPipeline
+    assert np.array_equal(array[:9], values[:9])
+
+
+def test_the_config_leaves_zarr_alone(path, values):
+    store = ivz.open_virtual_store(path)
+    with ivz.config.set(fast_pipeline=False):
+        array = zarr.open_group(store, mode="r")["i2"]
         assert type(array.async_array.codec_pipeline) is not VirtualPipeline
         assert np.array_equal(array[:9], values[:9])
+    assert type(zarr.open_group(store, mode="r")["i2"].async_array.codec_pipeline) is VirtualPipeline
 
 
 def test_an_array_survives_pickling(group, values):
