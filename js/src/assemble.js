@@ -1,11 +1,13 @@
 import { copyValues, emptyBlock } from "./chunked.js";
 import { span } from "./region.js";
 
+/** @import { AnyArray, Coords } from "./types.js" */
+
 /**
  * Bytes of one chunk of the plain array that zarrita sees, little-endian and in C order.
  *
- * @param {any} array
- * @param {number[]} coords of the chunk
+ * @param {AnyArray} array
+ * @param {Coords} coords of the chunk
  * @param {number[]} shape of a chunk
  * @param {AbortSignal} [signal]
  */

@@ -1,4 +1,11 @@
 /**
+ * One load, under way or done.
+ *
+ * @template V
+ * @typedef {{controller: AbortController, waiting: number, size: number, done: boolean, promise: Promise<V>}} Entry
+ */
+
+/**
  * A bounded least-recently-used cache of asynchronous loads.
  *
  * Several readers of one key share one load. A reader that aborts leaves the others alone; the load itself is aborted
@@ -7,6 +14,7 @@
  * @template V
  */
 export class LoadCache {
+  /** @type {Map<string, Entry<V>>} */
   #entries = new Map();
   #size = 0;
 
@@ -37,10 +45,14 @@ export class LoadCache {
     return this.#wait(key, entry, signal);
   }
 
+  /**
+   * @param {string} key
+   * @param {(signal: AbortSignal) => Promise<V>} load
+   * @returns {Entry<V>}
+   */
   #start(key, load) {
     const controller = new AbortController();
-    const entry = { controller, waiting: 0, size: 0, done: false, promise: undefined };
-    entry.promise = load(controller.signal).then(
+    const promise = load(controller.signal).then(
       (value) => {
         entry.done = true;
         if (this.#entries.get(key) === entry) this.#keep(entry, value);
@@ -51,9 +63,14 @@ export class LoadCache {
         throw error;
       },
     );
+    const entry = { controller, waiting: 0, size: 0, done: false, promise };
     return entry;
   }
 
+  /**
+   * @param {Entry<V>} entry
+   * @param {V} value
+   */
   #keep(entry, value) {
     entry.size = this.sizeOf(value);
     this.#size += entry.size;
@@ -65,11 +82,21 @@ export class LoadCache {
     }
   }
 
+  /**
+   * @param {string} key
+   * @param {Entry<V>} entry
+   */
   #touch(key, entry) {
     this.#entries.delete(key);
     this.#entries.set(key, entry);
   }
 
+  /**
+   * @param {string} key
+   * @param {Entry<V>} entry
+   * @param {AbortSignal | undefined} signal
+   * @returns {Promise<V>}
+   */
   #wait(key, entry, signal) {
     entry.waiting++;
     if (!signal) return entry.promise;

@@ -1,14 +1,17 @@
 import { dataType, isBig } from "./dtype.js";
 import { FormatError } from "./errors.js";
 
+/** @import { DataType } from "./dtype.js" */
+/** @import { Decode, Units } from "./types.js" */
+
 /**
  * The `decode` of a member: reinterpret the sign, mask, cast, scale, add, cast again.
  *
- * @param {any} decode
- * @param {import("./dtype.js").DataType} from the member's data type
- * @param {import("./dtype.js").DataType} to the array's data type
+ * @param {Decode} decode
+ * @param {DataType} from the member's data type
+ * @param {DataType} to the array's data type
  * @param {string} what the member, for errors
- * @returns {(units: any) => any} units of `from` to units of `to`
+ * @returns {(units: Units) => Units} units of `from` to units of `to`
  */
 export function makeMemberDecoder(decode, from, to, what) {
   const stored = dataType(storedName(decode, from.name, what), what);
@@ -30,16 +33,29 @@ export function makeMemberDecoder(decode, from, to, what) {
   };
 }
 
+/**
+ * @param {Decode} decode
+ * @param {string} name of the stored type
+ * @param {string} what
+ */
 function storedName({ unsigned }, name, what) {
   if (unsigned === undefined || unsigned === null) return name;
   if (!/^u?int/.test(name)) throw new FormatError(`${what}: decode.unsigned for ${name}, expected an integer type`);
   return name.startsWith("u") === unsigned ? name : name.startsWith("u") ? name.slice(1) : `u${name}`;
 }
 
+/**
+ * @param {(number | string)[]} mask
+ * @param {DataType} type
+ */
 function maskValues(mask, type) {
   return new Set(mask.map((value) => type.Values.of(isBig(type) ? BigInt(value) : Number(value))[0]));
 }
 
+/**
+ * @param {any} values typed array
+ * @param {DataType} type
+ */
 function cast(values, type) {
   const fromBig = isBig({ Values: values.constructor });
   if (isBig(type) === fromBig) return new type.Values(values);
@@ -47,10 +63,15 @@ function cast(values, type) {
 }
 
 // What NumPy gives for NaN and infinities on common processors.
+/** @param {number} value */
 function toBig(value) {
   return Number.isFinite(value) ? BigInt(Math.trunc(value)) : -(2n ** 63n);
 }
 
+/**
+ * @param {any} Type of a typed array
+ * @param {ArrayBufferView} values
+ */
 function viewAs(Type, { buffer, byteOffset, byteLength }) {
   return new Type(buffer, byteOffset, byteLength / Type.BYTES_PER_ELEMENT);
 }

@@ -7,20 +7,42 @@ const GAP = 32 * 1024;
 // Longer requests would delay the first chunk without saving round trips worth mentioning [bytes].
 const SPAN = 8 * 1024 * 1024;
 
-/** @typedef {{offset: number, length: number, signal?: AbortSignal, resolve: Function, reject: Function}} Waiting */
+/** @import { Source } from "./sources.js" */
+/** @import { Signal } from "./types.js" */
+
+/**
+ * One reader of a range.
+ *
+ * @typedef {object} Waiting
+ * @property {number} offset [bytes]
+ * @property {number} length [bytes]
+ * @property {Signal} signal
+ * @property {Source} source
+ * @property {(bytes: Uint8Array) => void} resolve
+ * @property {(reason: unknown) => void} reject
+ */
+
+/** @typedef {{start: number, stop: number, members: Waiting[]}} Group one request for several readers */
 
 export class RangeBatcher {
   /** @type {Map<string, Waiting[]>} */
   #pending = new Map();
 
   /**
-   * @param {(url: string, offset: number, length: number, signal: AbortSignal, source: any) => Promise<Uint8Array>} fetchRange
+   * @param {(url: string, offset: number, length: number, signal: AbortSignal, source: Source) => Promise<Uint8Array>} fetchRange
    */
   constructor(fetchRange) {
     this.fetchRange = fetchRange;
   }
 
-  /** @returns {Promise<Uint8Array>} the bytes asked for, in a buffer of their own */
+  /**
+   * @param {string} url
+   * @param {number} offset [bytes]
+   * @param {number} length [bytes]
+   * @param {Signal} signal
+   * @param {Source} source
+   * @returns {Promise<Uint8Array>} the bytes asked for, in a buffer of their own
+   */
   read(url, offset, length, signal, source) {
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -34,8 +56,9 @@ export class RangeBatcher {
     });
   }
 
+  /** @param {string} url */
   #flush(url) {
-    const queue = this.#pending.get(url).filter(({ signal, reject }) => {
+    const queue = (this.#pending.get(url) ?? []).filter(({ signal, reject }) => {
       if (signal?.aborted) reject(signal.reason);
       return !signal?.aborted;
     });
@@ -43,11 +66,15 @@ export class RangeBatcher {
     for (const group of grouped(queue)) this.#send(url, group);
   }
 
+  /**
+   * @param {string} url
+   * @param {Group} group
+   */
   async #send(url, group) {
     const { start, stop, members } = group;
     const controller = new AbortController();
     let waiting = members.length;
-    const forget = members.map((member) => onAbort(member, () => --waiting || controller.abort(member.signal.reason)));
+    const forget = members.map((member) => onAbort(member, () => --waiting || controller.abort(member.signal?.reason)));
     try {
       const bytes = await this.fetchRange(url, start, stop - start, controller.signal, members[0].source);
       // Copies, where there are several: a cached chunk must not keep its neighbours' bytes alive.
@@ -61,6 +88,10 @@ export class RangeBatcher {
   }
 }
 
+/**
+ * @param {Waiting} waiting
+ * @param {() => void} then
+ */
 function onAbort({ signal, reject }, then) {
   if (!signal) return () => {};
   const abort = () => {
@@ -71,8 +102,12 @@ function onAbort({ signal, reject }, then) {
   return () => signal.removeEventListener("abort", abort);
 }
 
-/** @param {Waiting[]} queue */
+/**
+ * @param {Waiting[]} queue
+ * @returns {Group[]}
+ */
 function grouped(queue) {
+  /** @type {Group[]} */
   const groups = [];
   for (const member of queue.sort((a, b) => a.offset - b.offset)) {
     const last = groups.at(-1);

@@ -12,13 +12,39 @@ import { sameJson } from "./same.js";
 import { checkUniform } from "./uniform.js";
 import { directory, resolveUrl } from "./urls.js";
 
+/** @import { Hierarchy } from "./hierarchy.js" */
+/** @import { Block } from "./pipeline.js" */
+/** @import { Span } from "./region.js" */
+/** @import { AnyArray, ArrayDocument, Coords, Files, Member, Signal, Units } from "./types.js" */
+
 // Deeper nesting than this is an array that is, in the end, a member of itself.
 const DEEPEST = 32;
 
+/**
+ * A member that is open: its array, and how regions and values of this array come from it.
+ *
+ * @typedef {object} OpenMember
+ * @property {AnyArray} array
+ * @property {(number | null)[]} axes
+ * @property {(part: Span[]) => Span[]} regionOf
+ * @property {((units: Units) => Units) | undefined} decode
+ */
+
 /** An array that is other arrays, one after the other. */
 export class ConcatenatedArray extends StoredArray {
+  /**
+   * @param {ArrayDocument} metadata
+   * @param {{axis: number, members: Member[], uniform?: boolean}} config
+   * @param {string} url
+   * @param {string} name
+   * @param {Hierarchy} io
+   */
   constructor(metadata, config, url, name, io) {
     super(metadata, config, url, name, io);
+    /** @type {{axis: number, members: Member[], uniform?: boolean}} */
+    this.config = config;
+    /** @type {Hierarchy} */
+    this.io = io;
     this.axes = gridAxes(metadata, name);
     this.axis = config.axis;
     if (!Number.isInteger(this.axis) || !(this.axis in this.shape)) {
@@ -26,13 +52,20 @@ export class ConcatenatedArray extends StoredArray {
     }
     config.members.forEach((member, i) => checkMember(member, this.#label(i)));
     this.members = new Axis(this.shape[this.axis], config.members.map(({ length }) => length));
-    const sum = this.members.starts.at(-1);
+    const { sum } = this.members;
     if (sum !== this.shape[this.axis]) {
       throw new FormatError(`${name}: its ${config.members.length} members have ${sum} elements along axis ${this.axis}, the array ${this.shape[this.axis]}`);
     }
+    /** @type {Map<number, OpenMember>} */
     this.opened = new Map();
   }
 
+  /**
+   * @param {Span[]} region
+   * @param {Signal} [signal]
+   * @param {number} [depth]
+   * @returns {Promise<Block>}
+   */
   async read(region, signal, depth = 0) {
     const out = emptyBlock(this.type, region.map(({ count }) => count));
     await Promise.all(
@@ -45,7 +78,11 @@ export class ConcatenatedArray extends StoredArray {
     return out;
   }
 
-  /** Where a region meets members: the member's index, its place in the region, and the region counted from the member's start. */
+  /**
+   * Where a region meets members: the member's index, its place in the region, and the region counted from the member's start.
+   *
+   * @param {Span[]} region
+   */
   pieces(region) {
     const { members, axis } = this;
     return cut(region[axis], (at) => members.find(at), (index) => members.start(index)).map(({ index, at, inner }) => {
@@ -54,6 +91,13 @@ export class ConcatenatedArray extends StoredArray {
     });
   }
 
+  /**
+   * @param {number} index
+   * @param {Span[]} part
+   * @param {Signal} signal
+   * @param {number} depth
+   * @returns {Promise<Block>}
+   */
   async #readMember(index, part, signal, depth) {
     const member = await this.member(index, signal);
     if (!member) return constantBlock(fillUnits(this), part.length);
@@ -68,7 +112,13 @@ export class ConcatenatedArray extends StoredArray {
     };
   }
 
-  /** Encoded bytes of a chunk of a uniform concatenation; undefined if no member lists it. */
+  /**
+   * Encoded bytes of a chunk of a uniform concatenation; undefined if no member lists it.
+   *
+   * @param {Coords} coords
+   * @param {Signal} [signal]
+   * @returns {Promise<Uint8Array | undefined>}
+   */
   async stored(coords, signal) {
     const start = this.axes[this.axis].start(coords[this.axis]);
     const index = this.members.find(start);
@@ -82,8 +132,9 @@ export class ConcatenatedArray extends StoredArray {
   /**
    * Open a member and check it against what this array says of it.
    *
-   * @returns {Promise<undefined | {array: any, axes: (number | null)[], regionOf: Function, decode?: Function}>}
-   *   undefined for a member that is all fill
+   * @returns {Promise<OpenMember | undefined>} undefined for a member that is all fill
+   * @param {number} index
+   * @param {Signal} [signal]
    */
   async member(index, signal) {
     const entry = this.config.members[index];
@@ -98,11 +149,23 @@ export class ConcatenatedArray extends StoredArray {
     return member;
   }
 
+  /**
+   * @param {string | Files} array
+   * @param {number} index
+   * @param {Signal} signal
+   * @returns {Promise<AnyArray>}
+   */
   #open(array, index, signal) {
     if (typeof array === "object") return this.io.openInPlace(array, `${this.url}#${index}`, this.#label(index));
     return this.io.openArray(`${directory(resolveUrl(array, this.url))}zarr.json`, signal);
   }
 
+  /**
+   * @param {number} index
+   * @param {Member} entry
+   * @param {AnyArray} array
+   * @returns {OpenMember}
+   */
   #fit(index, entry, array) {
     const what = `${this.#label(index)} ('${array.name}')`;
     const axes = entry.axes ?? this.shape.map((_, i) => i);
@@ -121,8 +184,15 @@ export class ConcatenatedArray extends StoredArray {
     };
   }
 
+  /**
+   * @param {Member} entry
+   * @param {(number | null)[]} axes
+   * @param {Span[]} select
+   * @param {string} what
+   */
   #checkAxes(entry, axes, select, what) {
-    const wrong = (found, expected) => new FormatError(`${what}: ${found}, expected ${expected}`);
+    const wrong = (/** @type {string} */ found, /** @type {string | number} */ expected) =>
+      new FormatError(`${what}: ${found}, expected ${expected}`);
     if (axes.length !== this.shape.length) throw wrong(`has ${axes.length} axes`, this.shape.length);
     const named = axes.filter((axis) => axis !== null);
     if (new Set(named).size !== named.length || named.some((axis) => !(axis in select))) throw wrong(`axes [${axes}]`, "each axis at most once");
@@ -135,12 +205,19 @@ export class ConcatenatedArray extends StoredArray {
     });
   }
 
+  /** @param {number} index */
   #label(index) {
     return `${this.name}: member ${index}`;
   }
 }
 
-/** `range(start, stop, step)` per axis of the member. */
+/**
+ * `range(start, stop, step)` per axis of the member.
+ *
+ * @param {[number, number, number][] | undefined} select
+ * @param {number[]} shape
+ * @param {string} what
+ */
 function selection(select, shape, what) {
   if (!select) return shape.map((extent) => span(0, extent));
   if (select.length !== shape.length) throw new FormatError(`${what}: selects on ${select.length} axes, the array has ${shape.length}`);

@@ -8,10 +8,21 @@ import { UnsupportedError } from "./errors.js";
  * @property {string} name
  * @property {number} itemsize [bytes]
  * @property {number} lanes units per value
- * @property {any} Unit typed array of units
+ * @property {UnitArray} Unit typed array of units
  * @property {any} Values typed array of values
  */
 
+/** @import { Units } from "./types.js" */
+
+/**
+ * @typedef {{
+ *   BYTES_PER_ELEMENT: number,
+ *   new (size: number): Units,
+ *   new (buffer: ArrayBufferLike, offset?: number, length?: number): Units,
+ * }} UnitArray
+ */
+
+/** @type {Record<string, any>} */
 const VALUES = {
   bool: Uint8Array,
   int8: Int8Array,
@@ -23,7 +34,7 @@ const VALUES = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   // Node has it from version 24 on; zarrita needs it, too.
-  float16: globalThis.Float16Array,
+  float16: /** @type {any} */ (globalThis).Float16Array,
   float32: Float32Array,
   float64: Float64Array,
 };
@@ -44,6 +55,11 @@ export function dataType(name, array) {
   return { name, itemsize, lanes: itemsize / Unit.BYTES_PER_ELEMENT, Unit, Values };
 }
 
+/**
+ * True for integers of 64 bits.
+ *
+ * @param {{Values: any}} type
+ */
 export function isBig({ Values }) {
   return Values === BigInt64Array || Values === BigUint64Array;
 }

@@ -1,6 +1,8 @@
 import { SourceError } from "./errors.js";
 import { describeUrl } from "./urls.js";
 
+/** @import { Signal } from "./types.js" */
+
 /**
  * @typedef {object} RequestRecord what `onRequest` is told after each request
  * @property {string} url
@@ -12,6 +14,7 @@ import { describeUrl } from "./urls.js";
 // More requests than this at once gain nothing from one host, and Node would open a socket for each.
 const AT_ONCE = 16;
 const RETRIES = 2;
+/** @type {Record<number, string>} */
 const HINTS = {
   200: "; it ignores ranges, use a server that supports them",
   416: "; the file was truncated or replaced since it was scanned",
@@ -20,6 +23,7 @@ const HINTS = {
 /** HTTP GET with retries, a bound on requests under way, counters, and every answer to a range request checked. */
 export class HttpClient {
   #running = 0;
+  /** @type {((go?: unknown) => void)[]} */
   #queue = [];
 
   /**
@@ -36,6 +40,8 @@ export class HttpClient {
   /**
    * A whole resource.
    *
+   * @param {string} url
+   * @param {Signal} [signal]
    * @returns {Promise<Uint8Array | undefined>} undefined if the server answers 404
    */
   async get(url, signal) {
@@ -70,6 +76,14 @@ export class HttpClient {
     });
   }
 
+  /**
+   * @template {Uint8Array | undefined} T
+   * @param {string} url
+   * @param {[number, number] | undefined} range
+   * @param {Signal} signal
+   * @param {(response: Response) => T | Promise<T>} use
+   * @returns {Promise<T>}
+   */
   async #request(url, range, signal, use) {
     await this.#enter();
     try {
@@ -88,12 +102,18 @@ export class HttpClient {
     }
   }
 
+  /**
+   * @param {string} url
+   * @param {[number, number] | undefined} range
+   * @param {Signal} signal
+   */
   async #send(url, range, signal) {
     signal?.throwIfAborted();
+    /** @type {Record<string, string>} */
     const headers = range ? { Range: `bytes=${range[0]}-${range[0] + range[1] - 1}` } : {};
     try {
       return await this.fetch(new Request(url, { signal, headers }));
-    } catch (cause) {
+    } catch (/** @type {any} */ cause) {
       if (signal?.aborted) throw cause;
       this.#count(url, range, { status: 0 }, 0);
       throw new SourceError(
@@ -103,6 +123,14 @@ export class HttpClient {
     }
   }
 
+  /**
+   * @template {Uint8Array | undefined} T
+   * @param {string} url
+   * @param {[number, number] | undefined} range
+   * @param {Response} response
+   * @param {(response: Response) => T | Promise<T>} use
+   * @returns {Promise<T>}
+   */
   async #finish(url, range, response, use) {
     let bytes = 0;
     try {
@@ -118,6 +146,12 @@ export class HttpClient {
     }
   }
 
+  /**
+   * @param {string} url
+   * @param {[number, number] | undefined} range
+   * @param {{status: number}} response
+   * @param {number} bytes received
+   */
   #count(url, range, response, bytes) {
     this.stats.requests++;
     this.stats.bytes += bytes;
@@ -136,10 +170,17 @@ export class HttpClient {
   }
 }
 
+/** @param {Response} response */
 async function body(response) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/**
+ * @param {Response} response
+ * @param {string} url
+ * @param {number} offset
+ * @param {number} length
+ */
 function checkRangeStatus(response, url, offset, length) {
   const wanted = `${length} bytes from ${offset}`;
   const { status } = response;

@@ -2,6 +2,10 @@ import { chunksOf } from "./chunked.js";
 import { modeOf, viewShape } from "./present.js";
 import { span } from "./region.js";
 
+/** @import { AnyArray, ChunkedArray, Coords, Signal } from "./types.js" */
+/** @import { Span } from "./region.js" */
+/** @import { ConcatenatedArray } from "./concatenation.js" */
+
 /**
  * Questions about a store that reading does not ask: what is in it, how an array is stored, where its bytes lie.
  *
@@ -18,7 +22,7 @@ import { span } from "./region.js";
 export function contents({ hierarchy, root }) {
   const nodes = [...hierarchy.consolidated].map(async ([url, metadata]) => {
     const kind = metadata.node_type;
-    const path = root.keyOf(url).replace(/\/?zarr\.json$/, "") || "/";
+    const path = root.keyOf(url)?.replace(/\/?zarr\.json$/, "") || "/";
     const reason = kind === "array" ? await hierarchy.present(url).then(() => undefined, (error) => error.message) : undefined;
     return { path, kind, metadata, ...(reason && { reason }) };
   });
@@ -65,16 +69,33 @@ export async function locate(store, path, start, count, { signal } = {}) {
   return trace(array, start.map((first, i) => span(first, count[i])), signal);
 }
 
+/**
+ * @param {VirtualStore} store
+ * @param {string} path
+ * @param {Signal} signal
+ */
 function open({ hierarchy, root }, path, signal) {
   const folder = path.replace(/^\/|\/$/g, "");
   return hierarchy.openArray(root.urlOf(folder ? `/${folder}/zarr.json` : "/zarr.json"), signal);
 }
 
+/**
+ * @param {AnyArray} array
+ * @param {Span[]} region
+ * @param {Signal} signal
+ * @returns {Promise<Piece[]>}
+ */
 async function trace(array, region, signal) {
-  const parts = array.members ? await traceMembers(array, region, signal) : await traceChunks(array, region, signal);
+  const parts = "members" in array ? await traceMembers(array, region, signal) : await traceChunks(array, region, signal);
   return parts.flat();
 }
 
+/**
+ * @param {ConcatenatedArray} array
+ * @param {Span[]} region
+ * @param {Signal} signal
+ * @returns {Promise<Piece[][]>}
+ */
 function traceMembers(array, region, signal) {
   return Promise.all(
     array.pieces(region).map(async ({ index, part }) => {
@@ -84,13 +105,19 @@ function traceMembers(array, region, signal) {
   );
 }
 
+/**
+ * @param {ChunkedArray} array
+ * @param {Span[]} region
+ * @param {Signal} signal
+ * @returns {Promise<Piece[]>}
+ */
 function traceChunks(array, region, signal) {
   const chunks = [...chunksOf(array.axes, region)];
   return Promise.all(
     chunks.map(async ({ coords }) => {
       const ref = await array.lookup(coords, signal);
       if (!ref) return { kind: "fill" };
-      const { kind, source, url = source?.url, offset, length } = ref;
+      const { kind, source, url = source?.url, offset, length } = /** @type {any} */ (ref);
       return { kind, url, offset, length };
     }),
   );

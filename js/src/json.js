@@ -20,6 +20,12 @@ export function parseJson(bytes, url) {
   }
 }
 
+/**
+ * @param {string} match
+ * @param {string} key
+ * @param {string} colon
+ * @param {string} digits
+ */
 function quoteIfUnsafe(match, key, colon, digits) {
   return Number.isSafeInteger(Number(digits)) ? match : `"${key}"${colon}"${digits}"`;
 }

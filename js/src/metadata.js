@@ -1,5 +1,7 @@
 import { FormatError, UnsupportedError } from "./errors.js";
 
+/** @import { ArrayDocument, Member, Named } from "./types.js" */
+
 /** The version of the format this reader reads. */
 export const VERSION = "0.1";
 
@@ -7,6 +9,7 @@ const ARRAY_KEYS = [
   "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs",
   "attributes", "dimension_names", "storage_transformers", "consolidated_metadata",
 ];
+/** @type {Record<string, string[]>} */
 const CONFIGURATION_KEYS = {
   "chunk-manifest": ["version", "manifest", "chunks", "sources", "codec_alternatives", "stored_chunk_shapes"],
   "virtual-concatenation": ["version", "axis", "members", "uniform"],
@@ -15,7 +18,7 @@ const CONFIGURATION_KEYS = {
 /**
  * Tell what kind of array a document describes, and refuse what this reader would misread.
  *
- * @param {any} metadata an array's zarr.json
+ * @param {ArrayDocument} metadata an array's zarr.json
  * @param {string} name the array, for errors
  * @returns {{kind: "plain" | "chunk-manifest" | "virtual-concatenation", config: any}}
  */
@@ -24,7 +27,7 @@ export function classify(metadata, name) {
     throw new FormatError(`${name}: found a Zarr v${metadata.zarr_format} ${metadata.node_type}, expected a v3 array`);
   }
   // Zarr: an unknown key of an array must be understood, unless it says otherwise.
-  const ignorable = ([, value]) => value?.must_understand === false;
+  const ignorable = (/** @type {[string, any]} */ [, value]) => value?.must_understand === false;
   onlyKeys(Object.fromEntries(Object.entries(metadata).filter((entry) => !ignorable(entry))), ARRAY_KEYS, name);
   const transformers = metadata.storage_transformers ?? [];
   const encoding = metadata.chunk_key_encoding?.name;
@@ -42,17 +45,26 @@ export function classify(metadata, name) {
     throw new UnsupportedError(`${name}: '${kind}' has version ${JSON.stringify(config.version)}, this reader reads "${VERSION}"; use a newer reader`);
   }
   onlyKeys(config, CONFIGURATION_KEYS[kind], `${name}: ${kind}`);
-  return { kind, config };
+  return { kind: /** @type {"chunk-manifest" | "virtual-concatenation"} */ (kind), config };
 }
 
 // A key that is ignored would change values without a word.
+/**
+ * @param {object} object
+ * @param {string[]} allowed
+ * @param {string} what
+ */
 export function onlyKeys(object, allowed, what) {
   for (const key of Object.keys(object)) {
     if (!allowed.includes(key)) throw new UnsupportedError(`${what}: key '${key}' is unknown here, expected ${allowed.join(", ")}`);
   }
 }
 
-/** A member taken as it is: all of it, in its own axis order and values. */
+/**
+ * A member taken as it is: all of it, in its own axis order and values.
+ *
+ * @param {Member} member
+ */
 export function plainMember({ select, axes, decode }) {
   return select === undefined && axes === undefined && decode === undefined;
 }

@@ -18,7 +18,7 @@ import { describeUrl, Root } from "./urls.js";
 /**
  * Open a virtual hierarchy as a zarrita store.
  *
- * @param {string | URL | object} location URL of the hierarchy's directory, or a zarrita store that holds it
+ * @param {string | URL | import("./types.js").ReadableStore} location URL of the hierarchy's directory, or a zarrita store that holds it
  * @param {OpenOptions} [options]
  * @returns {Promise<VirtualStore>}
  *

@@ -2,9 +2,19 @@ import { registry } from "zarrita";
 import { DecodeError, isAbort, UnsupportedError } from "./errors.js";
 import { sizeOf, stridesOf } from "./shapes.js";
 
-/** @typedef {{data: any, offset: number, strides: number[]}} Block values as units, see dtype.js */
+/** @import { DataType } from "./dtype.js" */
+/** @import { Named, Units } from "./types.js" */
 
-/** Refuse by name what no codec here decodes. */
+/** @typedef {{data: Units, offset: number, strides: number[]}} Block values as units, see dtype.js */
+
+/** @typedef {(bytes: Uint8Array, shape: number[], what: string) => Promise<Block>} Decoder encoded bytes of a chunk of that shape */
+
+/**
+ * Refuse by name what no codec here decodes.
+ *
+ * @param {Named[]} codecs
+ * @param {string} name
+ */
 export function checkCodecs(codecs, name) {
   for (const codec of codecs) {
     if (codec.name !== "sharding_indexed" && !registry.has(codec.name)) {
@@ -18,9 +28,9 @@ export function checkCodecs(codecs, name) {
 /**
  * A codec pipeline that decodes one chunk to a block.
  *
- * @param {{name: string, configuration?: any}[]} codecs
- * @param {import("./dtype.js").DataType} type
- * @returns {(bytes: Uint8Array, shape: number[], what: string) => Promise<Block>}
+ * @param {Named[]} codecs
+ * @param {DataType} type
+ * @returns {Decoder}
  */
 export function makeDecoder(codecs, type) {
   const toBytes = codecs.findIndex(({ name }) => name === "bytes");
@@ -37,17 +47,31 @@ export function makeDecoder(codecs, type) {
   };
 }
 
+/**
+ * @param {Named} codec
+ * @param {Uint8Array} bytes
+ * @param {DataType} type
+ * @param {number[]} shape
+ * @param {string} what
+ * @returns {Promise<Uint8Array>}
+ */
 async function runCodec({ name, configuration }, bytes, type, shape, what) {
   const entry = await registry.get(name)?.();
   if (!entry) throw new UnsupportedError(`${what}: codec '${name}' has no decoder here`);
   try {
-    return await entry.fromConfig(configuration ?? {}, { dataType: type.name, shape, codecs: [], fillValue: null }).decode(bytes);
-  } catch (cause) {
+    return await entry.fromConfig(configuration ?? {}, { dataType: /** @type {any} */ (type.name), shape, codecs: [], fillValue: null }).decode(bytes);
+  } catch (/** @type {any} */ cause) {
     if (isAbort(cause)) throw cause;
     throw new DecodeError(`${what}: codec '${name}' failed: ${cause.message}`, { cause });
   }
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {DataType} type
+ * @param {boolean} big
+ * @returns {Units}
+ */
 function asUnits(bytes, { Unit, itemsize }, big) {
   if (big && itemsize > 1) {
     bytes = bytes.slice();
@@ -56,12 +80,21 @@ function asUnits(bytes, { Unit, itemsize }, big) {
   return new Unit(bytes.buffer, bytes.byteOffset, bytes.length / Unit.BYTES_PER_ELEMENT);
 }
 
-/** Transposition is left to the strides; any other array codec is refused. */
+/**
+ * Transposition is left to the strides; any other array codec is refused.
+ *
+ * @param {Block} block
+ * @param {Named[]} codecs
+ * @param {DataType} type
+ * @param {number[]} shape
+ * @param {string} what
+ * @returns {Block}
+ */
 function reorder(block, codecs, type, shape, what) {
   let order = shape.map((_, axis) => axis);
   for (const { name, configuration } of codecs) {
     if (name !== "transpose") throw new UnsupportedError(`${what}: codec '${name}' before 'bytes' has no decoder here`);
-    order = configuration.order.map((axis) => order[axis]);
+    order = configuration.order.map((/** @type {number} */ axis) => order[axis]);
   }
   const strides = Array(shape.length);
   stridesOf(order.map((axis) => shape[axis])).forEach((stride, i) => {

@@ -1,6 +1,8 @@
 import { plainMember } from "./metadata.js";
 import { checkCodecs } from "./pipeline.js";
 
+/** @import { AnyArray, ArrayDocument, Member } from "./types.js" */
+
 /**
  * How an array is shown to zarrita: `untouched` (its own document and keys), `passthrough` (stored bytes with the stored
  * codecs, under plain chunk keys), or `decoded` (this module decodes, crops and assembles).
@@ -8,11 +10,18 @@ import { checkCodecs } from "./pipeline.js";
  * @typedef {"untouched" | "passthrough" | "decoded"} Mode
  */
 
-/** @returns {Mode} */
+/**
+ * @param {AnyArray} array
+ * @returns {Mode}
+ */
 export function modeOf(array) {
   return (array.mode ??= decideMode(array));
 }
 
+/**
+ * @param {AnyArray} array
+ * @returns {Mode}
+ */
 function decideMode(array) {
   const { metadata, config } = array;
   const regular = array.axes.every((axis) => axis.regularEdge() !== undefined);
@@ -24,7 +33,12 @@ function decideMode(array) {
   return config.uniform && config.members.every(plainMember) ? "passthrough" : "decoded";
 }
 
-/** Chunk shape of the plain array that zarrita sees. */
+/**
+ * Chunk shape of the plain array that zarrita sees.
+ *
+ * @param {AnyArray} array
+ * @returns {number[]}
+ */
 export function viewShape(array) {
   return (array.view ??= array.axes.map((axis) => axis.regularEdge() ?? axis.viewEdge()));
 }
@@ -32,7 +46,7 @@ export function viewShape(array) {
 /**
  * The zarr.json that zarrita sees.
  *
- * @param {any} array
+ * @param {AnyArray} array
  * @param {Mode} mode
  */
 export function presented(array, mode) {
@@ -53,6 +67,11 @@ export function presented(array, mode) {
   );
 }
 
+/**
+ * @param {ArrayDocument} metadata
+ * @param {AnyArray} array
+ * @returns {Promise<ArrayDocument>}
+ */
 async function withFill(metadata, array) {
   const { fill_value: fill, data_type: type } = metadata;
   if (!/^0x/i.test(fill) || !/^float(32|64)$/.test(type)) return metadata;

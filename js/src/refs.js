@@ -4,15 +4,24 @@ import { classify } from "./metadata.js";
 import { PlainArray } from "./plain.js";
 import { describeUrl, directory, resolveUrl } from "./urls.js";
 
+/** @import { Hierarchy } from "./hierarchy.js" */
+/** @import { ManifestArray } from "./manifest.js" */
+/** @import { ArrayDocument, Coords, Files, Gets, Signal, Units } from "./types.js" */
+
 const FIELDS = ["source", "offset", "length", "codec"];
+
+/**
+ * Source, offset, length and codec of a chunk; undefined if its page is not stored.
+ *
+ * @typedef {(coords: Coords, signal?: AbortSignal) => Promise<number[] | undefined>} RefReader
+ */
 
 /**
  * Open the packed form of a manifest: an ordinary Zarr array of references, beside the array's document or in it.
  *
- * @param {import("./manifest.js").ManifestArray} array
- * @param {AbortSignal} [signal]
- * @returns {Promise<(coords: number[], signal?: AbortSignal) => Promise<number[] | undefined>>} source, offset, length and codec
- *   of a chunk; undefined if its page is not stored
+ * @returns {Promise<RefReader>}
+ * @param {ManifestArray} array
+ * @param {Signal} [signal]
  */
 export async function openRefs(array, signal) {
   const { manifest } = array.config;
@@ -24,16 +33,27 @@ export async function openRefs(array, signal) {
     if (!block) return undefined;
     const { data, offset, strides } = block;
     const start = coords.reduce((sum, at, i) => sum + (at - refs.axes[i].start(page[i])) * strides[i], offset);
-    return Array.from({ length: refs.shape.at(-1) }, (_, field) => exact(data, start + field * strides.at(-1), array.name));
+    const last = coords.length;
+    return Array.from({ length: refs.shape[last] }, (_, field) => exact(data, start + field * strides[last], array.name));
   };
 }
 
+/**
+ * @param {Units} data
+ * @param {number} at
+ * @param {string} name
+ */
 function exact(data, at, name) {
   const value = data[at + 1] * 2 ** 32 + data[at];
   if (!Number.isSafeInteger(value)) throw new FormatError(`${name}: the manifest holds a number above 2^53; write the store again`);
   return value;
 }
 
+/**
+ * @param {ManifestArray} array
+ * @param {string} manifest
+ * @param {Signal} signal
+ */
 async function beside({ io, url, name }, manifest, signal) {
   const place = `${directory(resolveUrl(manifest, url))}zarr.json`;
   const metadata = await io.document(place, signal);
@@ -43,23 +63,44 @@ async function beside({ io, url, name }, manifest, signal) {
   return open(metadata, place, name, io, io.bytes);
 }
 
+/**
+ * @param {ManifestArray} array
+ * @param {Files} files
+ */
 function inPlace({ io, url, name }, files) {
   const folder = `${url}#manifest/`;
-  const get = async (key) => files[key.slice(folder.length)] && fromBase64(files[key.slice(folder.length)]);
-  return open(files["zarr.json"], `${folder}zarr.json`, name, io, { get });
+  const get = async (/** @type {string} */ key) => files[key.slice(folder.length)] && fromBase64(files[key.slice(folder.length)]);
+  return open(files["zarr.json"], `${folder}zarr.json`, name, io, { get, getRange: beyond });
+}
+
+/** @returns {Promise<Uint8Array>} */
+async function beyond() {
+  throw new FormatError("a manifest in place has no shards");
 }
 
 // Pages have a cache of their own.
+/**
+ * @param {ArrayDocument} metadata
+ * @param {string} url
+ * @param {string} name
+ * @param {Hierarchy} io
+ * @param {Gets} bytes
+ */
 function open(metadata, url, name, io, bytes) {
   return new PlainArray(metadata, url, `${name}: manifest`, { bytes, chunks: io.manifestPages });
 }
 
+/**
+ * @param {PlainArray} refs
+ * @param {ManifestArray} array
+ */
 function check(refs, { name, axes }) {
   const grid = axes.map(({ count }) => count);
+  /** @type {string[]} */
   const fields = refs.metadata.attributes?.fields ?? FIELDS;
-  const width = refs.shape.at(-1);
+  const width = refs.shape[grid.length];
   const fits = refs.shape.length === grid.length + 1 && grid.every((count, i) => count === refs.shape[i]);
-  if (!fits || (width !== 3 && width !== 4) || refs.axes.at(-1).count !== 1) {
+  if (!fits || (width !== 3 && width !== 4) || refs.axes[grid.length].count !== 1) {
     throw new FormatError(`${name}: the manifest has shape (${refs.shape}), expected (${grid}, 3 or 4) with whole references in a page`);
   }
   if (refs.metadata.data_type !== "uint64" || !fields.slice(0, width).every((field, i) => field === FIELDS[i])) {

@@ -1,16 +1,31 @@
+/** @import { Block } from "./pipeline.js" */
+/** @import { Units } from "./types.js" */
+
 /**
  * Regions: per axis `count` elements from `start` in steps of `step` (never 0, may be negative). Chunks, members of a
  * concatenation and selections all map regions to regions, so any nesting of them reads only what it needs.
  */
 
 /** @typedef {{start: number, step: number, count: number}} Span */
+/** @typedef {{count: number, to: number, from: number}} CopyAxis elements, and steps on both sides */
 
-/** @returns {Span} */
+/**
+ * @param {number} start
+ * @param {number} count
+ * @param {number} [step]
+ * @returns {Span}
+ */
 export function span(start, count, step = 1) {
   return { start, step, count };
 }
 
-/** Compose: the elements `inner` of the sequence `outer`. @returns {Span} */
+/**
+ * Compose: the elements `inner` of the sequence `outer`.
+ *
+ * @param {Span} outer
+ * @param {Span} inner
+ * @returns {Span}
+ */
 export function within(outer, inner) {
   return { start: outer.start + outer.step * inner.start, step: outer.step * inner.step, count: inner.count };
 }
@@ -52,8 +67,8 @@ export function* product(lists) {
 /**
  * Copy a block between two strided arrays of the same type.
  *
- * @param {{data: any, offset: number, strides: number[]}} to
- * @param {{data: any, offset: number, strides: number[]}} from
+ * @param {Block} to
+ * @param {Block} from
  * @param {number[]} counts of the block, per axis
  */
 export function copyBlock(to, from, counts) {
@@ -62,7 +77,14 @@ export function copyBlock(to, from, counts) {
 }
 
 // Neighbouring axes that both sides traverse as one become one: whole rows and planes are then copied at once.
+/**
+ * @param {number[]} counts
+ * @param {number[]} to
+ * @param {number[]} from
+ * @returns {CopyAxis[]}
+ */
 function merged(counts, to, from) {
+  /** @type {CopyAxis[]} */
   const axes = [];
   counts.forEach((count, i) => {
     const last = axes.at(-1);
@@ -76,6 +98,14 @@ function merged(counts, to, from) {
   return axes.length ? axes : [{ count: 1, to: 1, from: 1 }];
 }
 
+/**
+ * @param {Units} target
+ * @param {number} targetAt
+ * @param {Units} source
+ * @param {number} sourceAt
+ * @param {CopyAxis[]} axes
+ * @param {number} depth
+ */
 function copyAxis(target, targetAt, source, sourceAt, axes, depth) {
   const { count, to, from } = axes[depth];
   if (depth < axes.length - 1) {

@@ -1,4 +1,10 @@
-/** Deep equality of two JSON values, whatever the order of their keys. */
+/**
+ * Deep equality of two JSON values, whatever the order of their keys.
+ *
+ * @param {any} a
+ * @param {any} b
+ * @returns {boolean}
+ */
 export function sameJson(a, b) {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

@@ -28,6 +28,10 @@ export function sourceTable(config = {}, documentUrl, openPage, name) {
     return source;
   };
 
+  /**
+   * @param {number} number
+   * @param {AbortSignal} [signal]
+   */
   async function pageOf(number, signal) {
     const url = `${directory(resolveUrl(path, documentUrl))}${number}.json`;
     const page = await openPage(url, signal);
@@ -36,7 +40,11 @@ export function sourceTable(config = {}, documentUrl, openPage, name) {
   }
 }
 
-/** @returns {Source[]} rows with absolute URLs */
+/**
+ * @param {{base?: string, list?: any}} config
+ * @param {string} documentUrl
+ * @returns {Source[]} rows with absolute URLs
+ */
 export function resolveRows({ base = "", list }, documentUrl) {
   if (!Array.isArray(list)) throw new FormatError(`'${describeUrl(documentUrl)}' has no list of sources`);
   const from = resolveUrl(base, documentUrl);

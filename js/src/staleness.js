@@ -27,15 +27,22 @@ export function checkFresh(response, source, url) {
   }
 }
 
+/** @param {string} etag */
 function opaque(etag) {
   return etag.replace(/^W\//, "");
 }
 
 // HTTP dates have whole seconds: the coarser of the two resolutions.
+/** @param {string} date */
 function seconds(date) {
   return Math.floor(Date.parse(date) / 1000);
 }
 
+/**
+ * @param {string} url
+ * @param {string} found
+ * @param {string} expected
+ */
 function stale(url, found, expected) {
   return new SourceError(
     `${describeUrl(url)}: the file is ${found}, but ${expected} when it was scanned; scan it again`,

@@ -1,9 +1,13 @@
 import { encodeJson } from "./json.js";
 import { modeOf, presented, viewShape } from "./present.js";
 
+/** @import { AnyArray, Coords, Signal } from "./types.js" */
+/** @import { Mode } from "./present.js" */
+
 const CHUNK_KEY = /^(.*)\/c((?:\/\d+)*)$/;
 
 /** @typedef {{signal?: AbortSignal}} GetOptions */
+/** @typedef {{array: AnyArray, mode: Mode, coords: Coords}} VirtualChunk */
 
 /** A zarrita store that shows a virtual hierarchy as plain Zarr. Read-only. */
 export class VirtualStore {
@@ -36,16 +40,21 @@ export class VirtualStore {
    * @param {string} key
    * @param {{offset: number, length: number} | {suffixLength: number}} range
    * @param {GetOptions} [options]
+   * @returns {Promise<Uint8Array | undefined>}
    */
   async getRange(key, range, { signal } = {}) {
     const chunk = await this.#virtualChunk(key, signal);
-    if (chunk?.mode === "passthrough" && chunk.array.storedRange) return chunk.array.storedRange(chunk.coords, range, signal);
+    if (chunk?.mode === "passthrough" && "storedRange" in chunk.array) return chunk.array.storedRange(chunk.coords, range, signal);
     if (!chunk && "offset" in range) return this.bytes.getRange({ url: this.root.urlOf(key) }, range.offset, range.length, signal);
     const whole = await this.get(key, { signal });
-    const start = range.offset ?? whole?.length - range.suffixLength;
-    return whole?.subarray(start, start + (range.length ?? range.suffixLength));
+    if (!whole) return undefined;
+    return "offset" in range ? whole.subarray(range.offset, range.offset + range.length) : whole.subarray(Math.max(0, whole.length - range.suffixLength));
   }
 
+  /**
+   * @param {string} key
+   * @param {Signal} signal
+   */
   async #metadata(key, signal) {
     const url = this.root.urlOf(key);
     const document = await this.hierarchy.document(url, signal);
@@ -56,9 +65,14 @@ export class VirtualStore {
   }
 
   // Consolidated copies are shown like the documents themselves; what cannot be read is left out, so that the group opens.
+  /**
+   * @param {any} document
+   * @param {string} url
+   */
   async #group(document, url) {
     const listed = document.consolidated_metadata?.metadata;
     if (!listed) return document;
+    /** @type {Record<string, any>} */
     const metadata = {};
     for (const [path, node] of Object.entries(listed)) {
       try {
@@ -70,10 +84,16 @@ export class VirtualStore {
     return { ...document, consolidated_metadata: { ...document.consolidated_metadata, metadata } };
   }
 
+  /**
+   * @param {string} key
+   * @param {Signal} signal
+   * @returns {Promise<VirtualChunk | undefined>}
+   */
   async #virtualChunk(key, signal) {
     const match = key.match(CHUNK_KEY);
-    const url = match && this.root.urlOf(`${match[1]}/zarr.json`);
-    const document = url && (await this.hierarchy.document(url, signal));
+    if (!match) return undefined;
+    const url = this.root.urlOf(`${match[1]}/zarr.json`);
+    const document = await this.hierarchy.document(url, signal);
     if (document?.node_type !== "array") return undefined;
     const array = await this.hierarchy.openArray(url, signal);
     const mode = modeOf(array);
@@ -81,6 +101,10 @@ export class VirtualStore {
     return mode === "untouched" || coords.length !== array.shape.length ? undefined : { array, mode, coords };
   }
 
+  /**
+   * @param {VirtualChunk} chunk
+   * @param {Signal} signal
+   */
   async #chunk({ array, mode, coords }, signal) {
     const shape = viewShape(array);
     if (coords.some((at, i) => at * shape[i] >= array.shape[i])) return undefined;

@@ -1,19 +1,23 @@
 import { FormatError } from "./errors.js";
 import { sameJson } from "./same.js";
 
+/** @import { Axis } from "./grid.js" */
+/** @import { ConcatenatedArray } from "./concatenation.js" */
+/** @import { AnyArray } from "./types.js" */
+
 /**
  * Check the promise `"uniform": true` for one member: this array's codecs, data type and fill value, and whole chunks at
  * this array's grid positions. Stored bytes are served untouched on the strength of it.
  *
- * @param {any} array the concatenation
+ * @param {ConcatenatedArray} array the concatenation
  * @param {number} index of the member
- * @param {any} member
+ * @param {AnyArray} member
  * @param {string} what the member, for errors
  */
 export function checkUniform(array, index, member, what) {
-  const broken = (found, expected) =>
+  const broken = (/** @type {string} */ found, /** @type {string} */ expected) =>
     new FormatError(`${what}: ${array.name} promises uniform members, but this one has ${found}, expected ${expected}; write the store again`);
-  for (const key of ["codecs", "data_type", "fill_value"]) {
+  for (const key of /** @type {const} */ (["codecs", "data_type", "fill_value"])) {
     if (!sameJson(member.metadata[key], array.metadata[key])) {
       throw broken(`${key} ${JSON.stringify(member.metadata[key])}`, JSON.stringify(array.metadata[key]));
     }
@@ -21,11 +25,16 @@ export function checkUniform(array, index, member, what) {
   if (member.config?.codec_alternatives?.length) throw broken("codec_alternatives", "none");
   array.axes.forEach((axis, i) => {
     const start = i === array.axis ? array.members.start(index) : 0;
-    const fault = misplaced(axis, (member.grid ?? member.axes)[i], start);
+    const fault = misplaced(axis, ("grid" in member ? member.grid : member.axes)[i], start);
     if (fault) throw broken(`${fault} on axis ${i}`, "whole chunks at the array's grid positions");
   });
 }
 
+/**
+ * @param {Axis} axis
+ * @param {Axis} memberAxis
+ * @param {number} start
+ */
 function misplaced(axis, memberAxis, start) {
   if (memberAxis.count === 0) return undefined;
   const first = axis.find(start);

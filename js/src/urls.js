@@ -22,18 +22,29 @@ export class Root {
     return this.href + this.pathOf(key);
   }
 
-  /** A key as part of a URL. zarrita's `resolve` escapes names already. */
+  /**
+   * A key as part of a URL. zarrita's `resolve` escapes names already.
+   *
+   * @param {string} key
+   */
   pathOf(key) {
     return key.replace(/^\//, "").split("/").map((name) => encodeURIComponent(unescaped(name))).join("/");
   }
 
-  /** @returns {string | undefined} the key of a URL, if the URL lies in the hierarchy */
+  /**
+   * @param {string} url
+   * @returns {import("zarrita").AbsolutePath | undefined} the key of a URL, if the URL lies in the hierarchy
+   */
   keyOf(url) {
     if (!url.startsWith(this.href)) return undefined;
     return `/${url.slice(this.href.length).split("/").map(unescaped).join("/")}`;
   }
 
-  /** The URL to ask a server for. */
+  /**
+   * The URL to ask a server for.
+   *
+   * @param {string} url
+   */
   request(url) {
     if (this.query && url.startsWith(this.href) && !url.includes("?")) return url + this.query;
     if (!this.named && url.startsWith("zarr-store:")) {
@@ -45,7 +56,11 @@ export class Root {
   }
 }
 
-/** A name without escapes; as it is, if it has a "%" that starts none. */
+/**
+ * A name without escapes; as it is, if it has a "%" that starts none.
+ *
+ * @param {string} name
+ */
 function unescaped(name) {
   try {
     return decodeURIComponent(name);
@@ -68,12 +83,20 @@ export function resolveUrl(reference, base) {
   }
 }
 
-/** A URL that names a directory, so that references resolve inside it. */
+/**
+ * A URL that names a directory, so that references resolve inside it.
+ *
+ * @param {string} url
+ */
 export function directory(url) {
   return url.endsWith("/") ? url : `${url}/`;
 }
 
-/** A URL as an error may show it: without the query, which can hold a signature. */
+/**
+ * A URL as an error may show it: without the query, which can hold a signature.
+ *
+ * @param {string} url
+ */
 export function describeUrl(url) {
   return url.replace(DEEP_ROOT, "/").replace(/\?.*$/, "");
 }

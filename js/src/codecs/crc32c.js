@@ -1,5 +1,6 @@
 import { DecodeError } from "../errors.js";
 
+/** @type {Uint32Array | undefined} */
 let table;
 
 /** Compare and remove Zarr's `crc32c`. @param {Uint8Array} bytes */
@@ -10,7 +11,11 @@ export function withoutCrc32c(bytes) {
   return data;
 }
 
-/** CRC-32C (Castagnoli), reflected polynomial 0x82f63b78. */
+/**
+ * CRC-32C (Castagnoli), reflected polynomial 0x82f63b78.
+ *
+ * @param {Uint8Array} bytes
+ */
 export function crc32c(bytes) {
   table ??= Uint32Array.from({ length: 256 }, (_, byte) => {
     for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0x82f63b78 : byte >>> 1;

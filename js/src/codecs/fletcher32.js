@@ -17,7 +17,11 @@ export function withoutFletcher32(bytes) {
 // Sums of 16-bit words stay below 2^53 for this many words, even after earlier ones were folded in.
 const FOLD = 1 << 16;
 
-/** Fletcher's checksum over big-endian 16-bit words, as HDF5's H5_checksum_fletcher32 computes it. */
+/**
+ * Fletcher's checksum over big-endian 16-bit words, as HDF5's H5_checksum_fletcher32 computes it.
+ *
+ * @param {Uint8Array} bytes
+ */
 export function fletcher32(bytes) {
   let sum1 = 0;
   let sum2 = 0;
@@ -34,14 +38,17 @@ export function fletcher32(bytes) {
 }
 
 // Folding keeps a sum modulo 65535, with 65535 rather than 0 for its multiples (but 0 for an empty sum).
+/** @param {number} sum */
 function fold(sum) {
   return sum === 0 ? 0 : ((sum - 1) % 65535) + 1;
 }
 
+/** @param {number} checksum */
 function swapHalves(checksum) {
   return (((checksum & 0x00ff00ff) << 8) | ((checksum >>> 8) & 0x00ff00ff)) >>> 0;
 }
 
+/** @param {number} checksum */
 function hex(checksum) {
   return `0x${checksum.toString(16).padStart(8, "0")}`;
 }

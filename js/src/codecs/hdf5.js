@@ -3,9 +3,12 @@ import { withoutFletcher32 } from "./fletcher32.js";
 import { unlzf } from "./lzf.js";
 import { unshuffle } from "./shuffle.js";
 
+/** @import { Decode } from "./register.js" */
+
+/** @type {Decode} */
 const shuffle = (bytes, { elementsize = 4 }) => unshuffle(bytes, elementsize);
 
-/** From encoded bytes and a configuration to bytes, by name of the codec. */
+/** From encoded bytes and a configuration to bytes, by name of the codec. @type {Record<string, Decode>} */
 export const decoders = {
   "numcodecs.shuffle": shuffle,
   "hdf5.shuffle": shuffle,

@@ -26,6 +26,7 @@ export function unlzf(bytes) {
 }
 
 // The format does not state its decoded length: add up the runs first.
+/** @param {Uint8Array} bytes */
 function decodedLength(bytes) {
   let at = 0;
   let length = 0;

@@ -1,10 +1,12 @@
 import { registry } from "zarrita";
 
+/** @typedef {(bytes: Uint8Array, configuration: any) => Uint8Array | Promise<Uint8Array>} Decode */
+
 /**
  * Add a codec to zarrita's registry, which decodes only.
  *
  * @param {string} name
- * @param {() => Promise<Function> | Function} load gives `(bytes, configuration) => bytes`, when a chunk needs it
+ * @param {() => Promise<Decode> | Decode} load gives `(bytes, configuration) => bytes`, when a chunk needs it
  * @param {number} [adds] bytes that encoding adds
  */
 export function register(name, load, adds = 0) {
@@ -13,11 +15,11 @@ export function register(name, load, adds = 0) {
     const encode = () => {
       throw new Error(`${name}: this reader does not write`);
     };
-    const fromConfig = (configuration) => ({
-      kind: "bytes_to_bytes",
-      decode: (bytes) => decode(bytes, configuration ?? {}),
+    const fromConfig = (/** @type {any} */ configuration) => ({
+      kind: /** @type {const} */ ("bytes_to_bytes"),
+      decode: async (/** @type {Uint8Array} */ bytes) => decode(bytes, configuration ?? {}),
       encode,
-      computeEncodedSize: (size) => size + adds,
+      computeEncodedSize: (/** @type {number} */ size) => size + adds,
     });
     return { fromConfig };
   });
@@ -28,7 +30,7 @@ export function register(name, load, adds = 0) {
  * ignores `elementsize` and loses bytes after the last whole element.
  */
 export function registerCodecs() {
-  const add = (name, adds) => register(name, () => import("./hdf5.js").then(({ decoders }) => decoders[name]), adds);
+  const add = (/** @type {string} */ name, adds = 0) => register(name, () => import("./hdf5.js").then(({ decoders }) => decoders[name]), adds);
   add("numcodecs.shuffle");
   add("hdf5.shuffle");
   add("hdf5.lzf");

@@ -3,6 +3,9 @@ import { unblosclz, unlz4 } from "./lz.js";
 import { unzstd } from "./zstd.js";
 
 const HEADER = 16;
+/** @typedef {(bytes: Uint8Array, size: number) => Uint8Array | Promise<Uint8Array>} Decompress */
+
+/** @type {(Decompress | undefined)[]} */
 const COMPRESSORS = [unblosclz, unlz4, undefined, inflate, unzstd];
 
 /**
@@ -30,6 +33,14 @@ export async function unblosc(bytes) {
   return out;
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {DataView} view
+ * @param {number} at
+ * @param {number} length
+ * @param {number} streams
+ * @param {Decompress} decompress
+ */
 async function readStreams(bytes, view, at, length, streams, decompress) {
   const block = new Uint8Array(length);
   const part = length / streams;
@@ -44,13 +55,23 @@ async function readStreams(bytes, view, at, length, streams, decompress) {
   return block;
 }
 
+/**
+ * @param {Uint8Array} block
+ * @param {number} flags
+ * @param {number} typesize
+ */
 function unfiltered(block, flags, typesize) {
   if (flags & 1 && typesize > 1) return unshuffle(block, typesize);
   if (flags & 4 && block.length >= typesize) return unbitshuffle(block, typesize);
   return block;
 }
 
-/** Bit k of byte b of all elements stands together; Blosc leaves blocks alone whose elements are no multiple of 8. */
+/**
+ * Bit k of byte b of all elements stands together; Blosc leaves blocks alone whose elements are no multiple of 8.
+ *
+ * @param {Uint8Array} block
+ * @param {number} typesize
+ */
 function unbitshuffle(block, typesize) {
   const count = Math.floor(block.length / typesize);
   if (count % 8) return block;
@@ -66,7 +87,8 @@ function unbitshuffle(block, typesize) {
   return out;
 }
 
+/** @param {Uint8Array} bytes */
 async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const stream = new Blob([/** @type {any} */ (bytes)]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

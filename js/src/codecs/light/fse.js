@@ -9,12 +9,16 @@ import { ForwardBits } from "./bits.js";
 /**
  * Read a table description.
  *
+ * @param {Uint8Array} bytes
+ * @param {number} start
+ * @param {number} maxLog
  * @returns {{table: FseTable, at: number}} the table and where the description ends
  */
 export function readFseTable(bytes, start, maxLog) {
   const bits = new ForwardBits(bytes, start);
   const log = bits.read(4) + 5;
   if (log > maxLog) throw new Error(`an entropy table has accuracy ${log}, at most ${maxLog} is allowed`);
+  /** @type {number[]} */
   const counts = [];
   for (let left = 1 << log; left > 0; ) {
     const count = readCount(bits, left);
@@ -27,6 +31,10 @@ export function readFseTable(bytes, start, maxLog) {
 }
 
 // Counts take as many bits as the rest needs; the lower ones one bit less.
+/**
+ * @param {ForwardBits} bits
+ * @param {number} left
+ */
 function readCount(bits, left) {
   const width = 32 - Math.clz32(left + 1);
   const low = (1 << (width - 1)) - 1;
@@ -39,6 +47,10 @@ function readCount(bits, left) {
   return value - 1;
 }
 
+/**
+ * @param {ForwardBits} bits
+ * @param {number[]} counts
+ */
 function readZeros(bits, counts) {
   let zeros;
   do {
@@ -67,6 +79,11 @@ export function buildFseTable(counts, log) {
   return { log, symbol, bits, base };
 }
 
+/**
+ * @param {number[]} counts
+ * @param {Uint8Array} symbol
+ * @param {number} size
+ */
 function spread(counts, symbol, size) {
   let high = size;
   counts.forEach((count, value) => {
@@ -83,7 +100,12 @@ function spread(counts, symbol, size) {
   });
 }
 
-/** A table of one symbol. */
+/**
+ * A table of one symbol.
+ *
+ * @param {number} symbol
+ * @returns {FseTable}
+ */
 export function constantFseTable(symbol) {
   return { log: 0, symbol: Uint8Array.of(symbol), bits: Uint8Array.of(0), base: Uint16Array.of(0) };
 }

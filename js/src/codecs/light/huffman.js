@@ -6,6 +6,8 @@ import { readFseTable } from "./fse.js";
 /**
  * Read a Huffman tree description (RFC 8878, 4.2.1).
  *
+ * @param {Uint8Array} bytes
+ * @param {number} start
  * @returns {{table: HuffmanTable, at: number}} the table and where the description ends
  */
 export function readHuffmanTable(bytes, start) {
@@ -20,6 +22,11 @@ export function readHuffmanTable(bytes, start) {
 }
 
 // Two states take turns; the stream ends where one of them would read beyond its start.
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} start
+ * @param {number} stop
+ */
 function readFseWeights(bytes, start, stop) {
   const { table, at } = readFseTable(bytes, start, 6);
   const bits = new BackwardBits(bytes, at, stop);
@@ -34,7 +41,12 @@ function readFseWeights(bytes, start, stop) {
   }
 }
 
-/** The last weight is not stored: it completes the sum to a power of two. */
+/**
+ * The last weight is not stored: it completes the sum to a power of two.
+ *
+ * @param {number[]} weights
+ * @returns {HuffmanTable}
+ */
 function buildTable(weights) {
   const sum = weights.reduce((total, weight) => total + ((1 << weight) >> 1), 0);
   const log = 32 - Math.clz32(sum);
@@ -54,7 +66,17 @@ function buildTable(weights) {
   return { log, symbol, bits };
 }
 
-/** Decode one stream into `out[from … to)`. */
+/**
+ * Decode one stream into `out[from … to)`.
+ *
+ * @param {HuffmanTable} table
+ * @param {Uint8Array} bytes
+ * @param {number} start
+ * @param {number} stop
+ * @param {Uint8Array} out
+ * @param {number} from
+ * @param {number} to
+ */
 export function decodeHuffman(table, bytes, start, stop, out, from, to) {
   const bits = new BackwardBits(bytes, start, stop);
   const { log, symbol, bits: widths } = table;

@@ -9,7 +9,11 @@ import { unblosc } from "./blosc.js";
 import { unlz4 } from "./lz.js";
 import { unzstd } from "./zstd.js";
 
-/** numcodecs puts the decoded size before an LZ4 block. */
+/**
+ * numcodecs puts the decoded size before an LZ4 block.
+ *
+ * @param {Uint8Array} bytes
+ */
 function sizedLz4(bytes) {
   return unlz4(bytes.subarray(4), new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true));
 }

@@ -8,7 +8,7 @@ export function unlz4(bytes, size) {
   const out = new Uint8Array(size);
   let at = 0;
   let to = 0;
-  const extended = (length) => {
+  const extended = (/** @type {number} */ length) => {
     if (length === 15) for (let more = 255; more === 255; length += more) more = bytes[at++];
     return length;
   };
@@ -50,6 +50,12 @@ export function unblosclz(bytes, size) {
   }
 }
 
+/**
+ * @param {Uint8Array} out
+ * @param {number} to
+ * @param {number} distance
+ * @param {number} length
+ */
 function copyMatch(out, to, distance, length) {
   let from = to - distance;
   if (from < 0 || distance === 0 || to + length > out.length) throw new Error("a match points outside the block");
@@ -58,6 +64,10 @@ function copyMatch(out, to, distance, length) {
   return distance >= length ? to + length : to;
 }
 
+/**
+ * @param {Uint8Array} out
+ * @param {number} length
+ */
 function whole(out, length) {
   if (length !== out.length) throw new Error(`decoded to ${length} bytes, expected ${out.length}`);
   return out;

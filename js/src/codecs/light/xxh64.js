@@ -5,9 +5,9 @@ const P3 = 0x165667b19e3779f9n;
 const P4 = 0x85ebca77c2b2ae63n;
 const P5 = 0x27d4eb2f165667c5n;
 
-const wrap = (x) => BigInt.asUintN(64, x);
-const rotate = (x, by) => wrap((x << by) | (x >> (64n - by)));
-const round = (lane, input) => wrap(rotate(wrap(lane + input * P2), 31n) * P1);
+const wrap = (/** @type {bigint} */ x) => BigInt.asUintN(64, x);
+const rotate = (/** @type {bigint} */ x, /** @type {bigint} */ by) => wrap((x << by) | (x >> (64n - by)));
+const round = (/** @type {bigint} */ lane, /** @type {bigint} */ input) => wrap(rotate(wrap(lane + input * P2), 31n) * P1);
 
 /** XXH64 with seed 0, the checksum of Zstandard frames. @param {Uint8Array} bytes @returns {bigint} */
 export function xxh64(bytes) {
@@ -25,6 +25,11 @@ export function xxh64(bytes) {
   return finish(wrap(hash + BigInt(bytes.length)), view, at);
 }
 
+/**
+ * @param {bigint} hash
+ * @param {DataView} view
+ * @param {number} at
+ */
 function finish(hash, view, at) {
   const stop = view.byteLength;
   for (; at + 8 <= stop; at += 8) hash = wrap(rotate(hash ^ round(0n, view.getBigUint64(at, true)), 27n) * P1 + P4);

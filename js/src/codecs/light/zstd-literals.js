@@ -1,9 +1,14 @@
 import { decodeHuffman, readHuffmanTable } from "./huffman.js";
 
+/** @import { Tables } from "./zstd.js" */
+/** @import { HuffmanTable } from "./huffman.js" */
+
 /**
  * Read the literals section of a Zstandard block (RFC 8878, 3.1.1.3.1).
  *
- * @param {any} tables keeps the Huffman table for later blocks
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {Tables} tables keeps the Huffman table for later blocks
  * @returns {{literals: Uint8Array, at: number}}
  */
 export function readLiterals(bytes, at, tables) {
@@ -12,6 +17,12 @@ export function readLiterals(bytes, at, tables) {
   return type < 2 ? readPlain(bytes, at, type, format) : readCompressed(bytes, at, type, format, tables);
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} type
+ * @param {number} format
+ */
 function readPlain(bytes, at, type, format) {
   const width = [1, 2, 1, 3][format];
   const size = littleEndian(bytes, at, width) >> (width === 1 ? 3 : 4);
@@ -20,6 +31,13 @@ function readPlain(bytes, at, type, format) {
   return { literals: bytes.subarray(at, at + size), at: at + size };
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} type
+ * @param {number} format
+ * @param {Tables} tables
+ */
 function readCompressed(bytes, at, type, format, tables) {
   const width = [3, 3, 4, 5][format];
   const bits = [10, 10, 14, 18][format];
@@ -35,6 +53,13 @@ function readCompressed(bytes, at, type, format, tables) {
   return { literals, at: stop };
 }
 
+/**
+ * @param {HuffmanTable} table
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} stop
+ * @param {Uint8Array} literals
+ */
 function decodeFour(table, bytes, at, stop, literals) {
   const part = (literals.length + 3) >> 2;
   let start = at + 6;
@@ -45,6 +70,11 @@ function decodeFour(table, bytes, at, stop, literals) {
   }
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} width
+ */
 function littleEndian(bytes, at, width) {
   let value = 0;
   for (let i = width - 1; i >= 0; i--) value = value * 256 + bytes[at + i];

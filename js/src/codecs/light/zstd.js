@@ -6,6 +6,15 @@ const MAGIC = 0xfd2fb528;
 const LARGEST_BLOCK = 128 * 1024;
 
 /**
+ * What a frame carries from block to block.
+ *
+ * @typedef {object} Tables
+ * @property {number[]} repeats the last three distances
+ * @property {import("./fse.js").FseTable[]} sequences of literal lengths, offsets and match lengths
+ * @property {import("./huffman.js").HuffmanTable} [huffman]
+ */
+
+/**
  * Decode Zstandard frames (RFC 8878), without dictionaries.
  *
  * @param {Uint8Array} bytes
@@ -24,6 +33,12 @@ export function unzstd(bytes, size) {
   return out.data.subarray(0, out.length);
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {DataView} view
+ * @param {number} at
+ * @param {Output} out
+ */
 function readFrame(bytes, view, at, out) {
   const flags = bytes[at++];
   const single = (flags >> 5) & 1;
@@ -42,6 +57,11 @@ function readFrame(bytes, view, at, out) {
   return at + 4;
 }
 
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @param {number} width
+ */
 function contentSize(view, at, width) {
   if (width === 0) return undefined;
   if (width === 1) return view.getUint8(at);
@@ -49,8 +69,14 @@ function contentSize(view, at, width) {
   return width === 4 ? view.getUint32(at, true) : Number(view.getBigUint64(at, true));
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {Output} out
+ */
 function readBlocks(bytes, at, out) {
-  const tables = { repeats: [1, 4, 8] };
+  /** @type {Tables} */
+  const tables = { repeats: [1, 4, 8], sequences: [] };
   for (let last = 0; !last; ) {
     const header = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16);
     const length = header >> 3;
@@ -67,6 +93,13 @@ function readBlocks(bytes, at, out) {
   return at;
 }
 
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} stop
+ * @param {Output} out
+ * @param {Tables} tables
+ */
 function readBlock(bytes, at, stop, out, tables) {
   out.reserve(LARGEST_BLOCK);
   const { literals, at: after } = readLiterals(bytes, at, tables);
@@ -74,13 +107,15 @@ function readBlock(bytes, at, stop, out, tables) {
 }
 
 /** Decoded bytes, in a buffer that grows. */
-class Output {
+export class Output {
+  /** @param {number} size */
   constructor(size) {
     this.data = new Uint8Array(size);
     this.length = 0;
     this.frame = 0;
   }
 
+  /** @param {number} more */
   reserve(more) {
     if (this.length + more <= this.data.length) return;
     const grown = new Uint8Array(Math.max(2 * this.data.length, this.length + more));
@@ -88,19 +123,29 @@ class Output {
     this.data = grown;
   }
 
+  /** @param {Uint8Array} bytes */
   append(bytes) {
     this.reserve(bytes.length);
     this.data.set(bytes, this.length);
     this.length += bytes.length;
   }
 
+  /**
+   * @param {number} byte
+   * @param {number} count
+   */
   repeat(byte, count) {
     this.reserve(count);
     this.data.fill(byte, this.length, this.length + count);
     this.length += count;
   }
 
-  /** Copy earlier output, which the copy may overlap. */
+  /**
+   * Copy earlier output, which the copy may overlap.
+   *
+   * @param {number} distance
+   * @param {number} count
+   */
   copy(distance, count) {
     this.reserve(count);
     const { data } = this;
