@@ -1,11 +1,13 @@
 """The public names, pinned: a change here is a change for users and belongs into the changelog."""
 
+import ast
 import importlib
 import inspect
 import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 import xarray as xr
@@ -139,3 +141,71 @@ def test_the_old_name_of_a_count_of_references_warns():
         assert array.references == array.n_references
     with pytest.warns(DeprecationWarning, match=re.escape(".vzarr.references is now .vzarr.n_references;")):
         assert dataset.vzarr.references == dataset.vzarr.n_references
+
+
+# ---------------------------------------------------------------------- what modules give to others
+
+PACKAGES = ("intake_virtualzarr", "stac_ext")
+
+
+def sources() -> dict[str, ast.Module]:
+    """Every module, by dotted name, parsed."""
+    root = Path(ivz.__file__).parent.parent
+    paths = {path for package in PACKAGES for path in (root / package).rglob("*.py")}
+    names = {".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in sorted(names.items())}
+
+
+def listed(tree: ast.Module) -> list[str] | None:
+    """What ``__all__`` lists; None if there is none."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+            return ast.literal_eval(node.value)
+    return None
+
+
+def hidden_imports(trees: dict[str, ast.Module]) -> list[str]:
+    """Imports of names that the other module does not list, wherever the import stands."""
+    given = {name: set(listed(tree) or ()) for name, tree in trees.items()}
+    return [
+        f"{name} imports {node.module}.{alias.name}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in trees
+        for alias in node.names
+        if alias.name not in given[node.module] and f"{node.module}.{alias.name}" not in trees
+    ]
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return sources()
+
+
+def test_every_module_lists_what_it_gives_to_others(trees):
+    assert [name for name, tree in trees.items() if listed(tree) is None] == []
+
+
+def test_what_a_module_lists_exists_and_is_listed_once(trees):
+    for name, tree in trees.items():
+        names = listed(tree)
+        assert len(set(names)) == len(names), name
+        module = importlib.import_module(name)
+        assert [one for one in names if not hasattr(module, one)] == [], name
+
+
+def test_modules_import_from_one_another_only_what_is_listed(trees):
+    assert hidden_imports(trees) == []
+
+
+def test_private_names_stay_in_their_module(trees):
+    private = [one for tree in trees.values() for one in listed(tree) if one.startswith("_") and one != "__version__"]
+    assert private == []
+
+
+def test_an_import_of_a_name_that_is_not_listed_is_found(trees):
+    more = ast.parse("def f():\n    from intake_virtualzarr.storage.urls import _hidden\n")
+    assert hidden_imports({**trees, "intake_virtualzarr.x": more}) == [
+        "intake_virtualzarr.x imports intake_virtualzarr.storage.urls._hidden"
+    ]

@@ -24,7 +24,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError, warn_renamed
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
-__all__ = ["VirtualZarrArray"]
+__all__ = ["VirtualZarrArray", "pool_of"]
 
 _DEFAULT_READERS = ReaderPool()
 

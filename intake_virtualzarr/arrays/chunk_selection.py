@@ -12,7 +12,7 @@ from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.segments import Segment, Window
 
-__all__ = ["AxisPick", "AxisRequest", "Selector", "pick", "picks_of"]
+__all__ = ["AxisPick", "AxisRequest", "Selector", "assign", "overlap", "pick", "picks_of", "request_length", "strided", "take"]
 
 type Selector = slice | npt.NDArray[np.intp]
 type AxisRequest = Window | npt.NDArray[np.int64]

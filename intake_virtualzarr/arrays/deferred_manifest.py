@@ -14,7 +14,7 @@ from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["DeferredReferences", "Part"]
+__all__ = ["DeferredReferences", "DeferredSources", "Part"]
 
 
 class Part(NamedTuple):

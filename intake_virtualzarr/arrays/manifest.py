@@ -13,7 +13,7 @@ import numpy.typing as npt
 from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.errors import ManifestError
 
-__all__ = ["ChunkManifest", "ChunkRef", "Manifest", "concatenate_manifests"]
+__all__ = ["ChunkManifest", "ChunkRef", "MAX_CHUNK", "Manifest", "concatenate_manifests"]
 
 MAX_CHUNK = 2**32 - 1
 

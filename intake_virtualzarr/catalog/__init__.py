@@ -1,1 +1,3 @@
 """From a search to a published store: the order of work."""
+
+__all__: list[str] = []

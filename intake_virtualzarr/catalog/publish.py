@@ -30,7 +30,7 @@ from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import is_local, local_path
 
-__all__ = ["Contents", "Kind", "Target", "document_name", "fingerprint", "publish_store"]
+__all__ = ["Contents", "Kind", "Target", "catalog_text", "document_name", "fingerprint", "publish_store", "store_asset"]
 
 type Kind = Literal["collection", "item"]
 """Which STAC object stands for a store."""

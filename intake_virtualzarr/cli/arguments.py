@@ -14,6 +14,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = [
+    "Subparsers",
     "add_json",
     "add_search_options",
     "add_sources",

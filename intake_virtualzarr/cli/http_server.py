@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from intake_virtualzarr.catalog.preview import PAGE, page_directory
 from intake_virtualzarr.errors import VirtualZarrError
 
-__all__ = ["PREVIEW", "RangeServer", "serve_directory"]
+__all__ = ["PREVIEW", "RangeServer", "parse_range", "serve_directory"]
 
 PREVIEW = "/_preview/"
 """Where the preview page is served, beside the directory."""

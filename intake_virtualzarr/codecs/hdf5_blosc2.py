@@ -20,6 +20,7 @@ from intake_virtualzarr.errors import CodecError
 
 __all__: list[str] = []
 
+
 MAGIC = b"b2frame\0"
 HEADER_SIZE, NBYTES, CBYTES = slice(11, 15), slice(30, 38), slice(39, 47)
 """Places in the frame's header; numbers are big-endian behind a type byte of MessagePack."""

@@ -14,6 +14,7 @@ from intake_virtualzarr.errors import CodecError
 
 __all__: list[str] = []
 
+
 MAX_FIELDS = 65536
 
 

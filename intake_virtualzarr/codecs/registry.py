@@ -13,11 +13,13 @@ from intake_virtualzarr.errors import CodecError
 
 __all__ = [
     "ArrayDecoder",
+    "Buffer",
     "BytesDecoder",
     "ChunkSpec",
     "LayoutDecoder",
     "array_decoder",
     "bytes_decoder",
+    "is_layout",
     "layout_decoder",
     "register_array",
     "register_bytes",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import xarray as xr
 
-__all__ = ["Axis", "axis_of", "find_axis", "is_geographic"]
+__all__ = ["Axis", "axis_of", "find_axis", "is_geographic", "is_time"]
 
 Axis = Literal["x", "y", "z", "t"]
 

@@ -16,7 +16,7 @@ from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import ArgumentError, CatalogError
 
-__all__ = ["ARGUMENTS", "check_arguments", "open_entry"]
+__all__ = ["ARGUMENTS", "check_arguments", "open_entry", "plain_url"]
 
 
 def open_entry(

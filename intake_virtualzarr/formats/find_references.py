@@ -16,7 +16,7 @@ from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
-__all__ = ["find_references", "is_session_store", "like_a_directory"]
+__all__ = ["find_references", "is_named_as_references", "like_a_directory"]
 
 REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Objects that every Icechunk repository has, of version 2 and 1 of its specification."""

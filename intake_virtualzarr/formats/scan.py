@@ -19,7 +19,7 @@ from intake_virtualzarr.storage.readers import Access, Buffer, ByteRange, open_r
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.thread_pool import thread_count
 
-__all__ = ["scan", "scan_many"]
+__all__ = ["HEAD", "scan", "scan_many"]
 
 HEAD = 64 * 1024
 """First request of a remote scan [bytes]."""

@@ -27,7 +27,7 @@ from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.write_plan import plan_array
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, write_array
 
-__all__ = ["add_variables", "append_arrays"]
+__all__ = ["add_variables", "append_arrays", "check_same_encoding", "concatenation", "inlined", "new_member", "view_of"]
 
 
 # ---------------------------------------------------------------------- append

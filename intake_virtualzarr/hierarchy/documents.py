@@ -16,7 +16,7 @@ from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_to_json
 from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 
-__all__ = ["VERSION", "dump", "group_document", "naming", "ordinary_array", "ordinary_chunks"]
+__all__ = ["VERSION", "dump", "group_document", "is_virtual", "naming", "ordinary_array", "ordinary_chunks", "transformer_of"]
 
 VERSION = "0.1"
 """Version of the on-disk format."""

@@ -27,7 +27,7 @@ from intake_virtualzarr.hierarchy.write_plan import Concat, Fill, Leaf, Plan, vi
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted, relative_url
 
-__all__ = ["ArrayHeader", "DocumentWriter", "write_plan"]
+__all__ = ["ArrayHeader", "DocumentWriter", "packing_to_json", "write_plan"]
 
 READABLE_REFERENCES = 256
 """Up to this many references are written as JSON in the array's own document."""

@@ -21,7 +21,7 @@ from intake_virtualzarr.storage.key_value import Keys
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted
 
-__all__ = ["key_parts", "ordinary_stored"]
+__all__ = ["ChunkObjects", "key_parts", "ordinary_stored"]
 
 FEW = 8
 """Up to this many chunks are fetched at once instead of being asked for their sizes first."""

@@ -34,7 +34,7 @@ from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source, SourceTable
 from intake_virtualzarr.storage.urls import quoted
 
-__all__ = ["Hierarchy", "find_hierarchy", "read_tree"]
+__all__ = ["Hierarchy", "dims_of", "find_hierarchy", "read_tree", "tree_of"]
 
 
 def find_hierarchy(target: Any, access: Access) -> Hierarchy | None:

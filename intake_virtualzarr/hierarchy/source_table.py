@@ -18,7 +18,17 @@ from intake_virtualzarr.storage.key_value import Keys, StoreKeys
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import relative_url
 
-__all__ = ["PagedSources", "common_base", "row_from_json", "row_to_json", "rows_from_json"]
+__all__ = [
+    "PAGE_SIZE",
+    "PagedSources",
+    "common_base",
+    "held",
+    "page_document",
+    "resolve",
+    "row_from_json",
+    "row_to_json",
+    "rows_from_json",
+]
 
 DOTS = re.compile(r"/\.\.?(/|$)")
 """Segments of a path that resolution removes."""

@@ -10,7 +10,7 @@ from intake_virtualzarr.hierarchy.documents import dump
 from intake_virtualzarr.hierarchy.manifest_writer import DocumentWriter
 from intake_virtualzarr.hierarchy.reader import Hierarchy
 from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, PagedSources
-from intake_virtualzarr.hierarchy.writer import WriteReport, _Counter, finish_sources
+from intake_virtualzarr.hierarchy.writer import CountingKeys, WriteReport, finish_sources
 from intake_virtualzarr.storage.key_value import Keys
 
 __all__ = ["HierarchyTransaction"]
@@ -33,7 +33,7 @@ class HierarchyTransaction:
         self.hierarchy = Hierarchy(keys)
         self.documents: dict[str, JsonObject] = {}
         self.changed_chunks: dict[str, bytes] = {}
-        self._counter = _Counter(keys)
+        self._counter = CountingKeys(keys)
         rows = _shared_rows(self.hierarchy)
         self._old_rows = len(rows)
         self.sink = DocumentWriter(self._counter.put, keys.url, rows)

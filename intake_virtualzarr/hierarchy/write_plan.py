@@ -23,7 +23,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import Pipeline, same_decoding
 from intake_virtualzarr.storage.source import SourceTable, unify_tables
 
-__all__ = ["Concat", "Fill", "Leaf", "Plan", "plan_array"]
+__all__ = ["Concat", "Fill", "Leaf", "Plan", "plan_array", "view_grid"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, page_document
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
 from intake_virtualzarr.storage.key_value import Keys, LocalKeys
 
-__all__ = ["NodeArray", "NodeGroup", "WriteReport", "write_hierarchy"]
+__all__ = ["CountingKeys", "NodeArray", "NodeGroup", "WriteReport", "finish_sources", "write_array", "write_hierarchy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class WriteReport:
     """Source files."""
 
 
-class _Counter:
+class CountingKeys:
     """Writes keys and counts what is written."""
 
     def __init__(self, keys: Keys | BufferedStore) -> None:
@@ -158,7 +158,7 @@ def _swap(staging: Path, final: Path) -> None:
 
 
 def _write(keys: Keys | BufferedStore, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
-    counter = _Counter(keys)
+    counter = CountingKeys(keys)
     sink = DocumentWriter(counter.put, url)
     members: dict[str, JsonObject] = {}
     root_attrs: Attrs = {}

@@ -3,3 +3,5 @@
 ``find`` is the way in (`find_sources`), over ``client``, ``items``, ``assets``, ``select`` and ``order``;
 ``publish`` is the way out (`publish_collection`, `publish_item`), over ``publication`` and ``build``.
 """
+
+__all__: list[str] = []

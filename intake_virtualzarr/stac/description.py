@@ -8,7 +8,7 @@ import xarray as xr
 
 from intake_virtualzarr.stac.publication import Publication
 
-__all__ = ["GENERATED", "describe_publication"]
+__all__ = ["GENERATED", "dataset_title", "describe_publication", "said"]
 
 GENERATED = "This is a *virtual* Zarr store: it refers to chunks inside "
 """How the second paragraph begins."""

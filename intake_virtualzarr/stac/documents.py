@@ -17,7 +17,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
 
-__all__ = ["is_stac_href", "read_document", "read_lines"]
+__all__ = ["is_lines", "is_stac_href", "read_document", "read_lines"]
 
 JSON_SUFFIXES = (".json", ".geojson")
 LINE_SUFFIXES = (".ndjson", ".jsonl", ".geojsonl", ".ndgeojson")

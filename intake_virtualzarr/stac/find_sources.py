@@ -21,7 +21,7 @@ from intake_virtualzarr.stac.query import Query, bbox_geometry, read_geometry
 from intake_virtualzarr.stac.signing import Modifier, sign_href, strip_signature
 from intake_virtualzarr.stac.source_item import NO_PROPERTIES, BBox, SourceItem, parse_time
 
-__all__ = ["FilterIgnoredWarning", "find_sources", "iter_sources", "source_items"]
+__all__ = ["FilterIgnoredWarning", "find_sources", "iter_sources", "queries", "source_items"]
 
 KEPT_PROPERTIES = frozenset(
     {

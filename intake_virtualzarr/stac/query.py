@@ -17,7 +17,7 @@ from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.source_item import parse_time
 
-__all__ = ["Query"]
+__all__ = ["Query", "bbox_geometry", "read_geometry"]
 
 type Interval = tuple[dt.datetime | None, dt.datetime | None]
 

@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 
-__all__ = ["BBox", "SourceItem", "parse_time"]
+__all__ = ["BBox", "NO_PROPERTIES", "SourceItem", "parse_time"]
 
 type BBox = tuple[float, float, float, float]
 

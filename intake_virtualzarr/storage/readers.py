@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.options import Access
-from intake_virtualzarr.storage.reader import Buffer, ByteRange, SourceReader
+from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.urls import absolute_url, is_local
 
 if TYPE_CHECKING:
     from intake_virtualzarr.storage.fsspec_reader import FsspecReader
     from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
-__all__ = ["Access", "Buffer", "ByteRange", "ReaderPool", "SourceReader", "open_reader"]
+__all__ = ["Access", "Buffer", "ByteRange", "OBJECT_SCHEMES", "ReaderPool", "open_reader"]
 
 type AnyReader = LocalReader | ObjectReader | FsspecReader
 

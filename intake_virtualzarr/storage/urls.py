@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["absolute_url", "is_local", "is_url", "local_path", "relative_url"]
+__all__ = ["PLAIN_PATH", "absolute_url", "is_local", "is_url", "local_path", "quoted", "relative_url"]
 
 PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)+")
 """Absolute paths that `Path` and quoting leave as they are."""

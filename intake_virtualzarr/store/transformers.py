@@ -24,7 +24,17 @@ from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json
 from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["Decoded", "Passthrough", "StorageTransformer", "Stored", "present", "register_transformer", "transformers"]
+__all__ = [
+    "Decoded",
+    "Passthrough",
+    "StorageTransformer",
+    "Stored",
+    "ViewSettings",
+    "plain_document",
+    "present",
+    "register_transformer",
+    "transformers",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,23 @@ from intake_virtualzarr.formats.hdf5.attribute_values import decode_text
 from intake_virtualzarr.formats.hdf5.model import RawFilter
 from intake_virtualzarr.formats.hdf5.state import State
 
-__all__ = ["Layout", "parse_dataspace", "parse_fill", "parse_filters", "parse_layout", "parse_old_fill"]
+__all__ = [
+    "BTREE1",
+    "BTREE2",
+    "CHUNKED",
+    "COMPACT",
+    "CONTIGUOUS",
+    "EXTENSIBLE",
+    "FIXED",
+    "IMPLICIT",
+    "Layout",
+    "SINGLE",
+    "parse_dataspace",
+    "parse_fill",
+    "parse_filters",
+    "parse_layout",
+    "parse_old_fill",
+]
 
 MAX_RANK = 32
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = 0, 1, 2, 3

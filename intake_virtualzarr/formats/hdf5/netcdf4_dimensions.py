@@ -19,7 +19,7 @@ from intake_virtualzarr._typing import Attrs, JsonObject, Shape
 from intake_virtualzarr.codecs.hdf5_datatype import Datatype
 from intake_virtualzarr.formats.hdf5.model import RawDataset, RawFile
 
-__all__ = ["HIDDEN", "Dimensions", "is_bare_dimension", "name_dimensions", "public_attrs", "public_path", "size_of"]
+__all__ = ["Dimensions", "HIDDEN", "is_bare_dimension", "name_dimensions", "parent_of", "public_attrs", "public_path", "size_of"]
 
 HIDDEN = frozenset(
     (

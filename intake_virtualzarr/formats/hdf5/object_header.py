@@ -15,7 +15,7 @@ from intake_virtualzarr.formats.hdf5.fractal_heap import open_heap
 from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch
 
-__all__ = ["Message", "read_header", "resolve_shared"]
+__all__ = ["Message", "SHARED", "read_header", "read_shared", "resolve_shared"]
 
 V1_PREFIX = Struct("<BxHII")
 V1_MESSAGE = Struct("<HHB")

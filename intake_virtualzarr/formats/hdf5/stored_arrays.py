@@ -45,7 +45,7 @@ from intake_virtualzarr.formats.hdf5.netcdf4_dimensions import (
 )
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["INLINE_LIMIT", "scanned_file", "segments_of"]
+__all__ = ["INLINE_LIMIT", "reason_of", "scanned_file", "segments_of"]
 
 INLINE_LIMIT = 1024 * 1024
 """Variables up to this size are read and kept, where they cannot be stored by reference [bytes]."""
