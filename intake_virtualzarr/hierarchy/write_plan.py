@@ -18,6 +18,7 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, concatenate_axes
 from intake_virtualzarr.arrays.fill_value import is_fill
 from intake_virtualzarr.arrays.manifest import ChunkManifest, concatenate_manifests
+from intake_virtualzarr.arrays.rank import with_own_axes
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import Pipeline, same_decoding
@@ -70,6 +71,8 @@ type Plan = Leaf | Fill | Concat
 def plan_array(array: VirtualZarrArray, *, fuse: bool = True) -> Plan:
     """The plan of an array (decoded or raw; a mixed one must be decoded before)."""
     segments = [s for s in array.segments if 0 not in s.shape]
+    if fuse:
+        segments = with_own_axes(segments)
     return _build(segments, (0,) * array.ndim, array.shape, array, fuse)
 
 
