@@ -43,8 +43,8 @@ class RankedManifest:
     def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
         """The references of a box of chunks."""
         inner = [slice(None)] * len(self.manifest.shape)
-        for axis, chunk in self.dropped:
-            inner[axis] = slice(chunk, chunk + 1)
+        for gone, chunk in self.dropped:
+            inner[gone] = slice(chunk, chunk + 1)
         for axis, part in zip(self.axes, slices, strict=True):
             if axis is not None:
                 inner[axis] = part
