@@ -12,6 +12,7 @@ from intake_virtualzarr.catalog.publish import Contents, Target, document_name, 
 from intake_virtualzarr.catalog.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.datasets.to_zarr import write_dataset
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.stac.inherit import inherited_fields, source_collection
 from intake_virtualzarr.stac.signing import signing_access
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
@@ -63,7 +64,7 @@ def ingest(
     fuse: bool = True,
     title: str | None = None,
     description: str | None = None,
-    license: str = "other",
+    license: str | None = None,
     providers: Iterable[JsonObject] = (),
     keywords: Iterable[str] = (),
     base_href: str | None = None,
@@ -93,7 +94,8 @@ def ingest(
     fuse : bool
         Whether joined arrays become one manifest where they can.
     title, description, license, providers, keywords, base_href, preview_href
-        For the STAC object; see `intake_virtualzarr.stac.publication.Publication`.
+        For the STAC object; see `intake_virtualzarr.stac.publication.Publication`. Title, license, providers and keywords that
+        are not given are those of the collection that the items belong to, if there is one where the search went.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
     **options
@@ -131,14 +133,15 @@ def ingest(
     elif dry_run:
         written, size = [f"{name}.vzarr", document_name(publish, name), "catalog.yaml"], 0
     else:
+        collection = source_collection(items, cube.items)
+        given = {"title": title, "license": license, "providers": tuple(providers), "keywords": tuple(keywords)}
         about = {
-            "title": title,
+            **inherited_fields(collection),
+            **{name: value for name, value in given.items() if value},
             "description": description,
-            "license": license,
-            "providers": tuple(providers),
-            "keywords": tuple(keywords),
             "base_href": base_href,
             "preview_href": preview_href,
+            "source_collection": collection,
         }
         reading = signing_access(target.access, cube.items, options.get("modifier"))
         written, size = write_and_publish(cube, target, name, publish, about, reading, overwrite=overwrite, fuse=fuse)

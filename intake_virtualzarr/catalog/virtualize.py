@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.open_files import opened_dataset, skipped_scans
 from intake_virtualzarr.datasets.virtual_dataset import name_set
@@ -207,9 +208,23 @@ def open_sources(
         if isinstance(scanned, Exception):
             continue
         tree = tree_of_scan(scanned, readers)
-        dataset = opened_dataset(tree, group, dropped, loadable_variables, True, on_unsupported, preprocess)
+        chosen = source.group if group is None else group
+        _check_filled(tree, chosen, source.label)
+        dataset = opened_dataset(tree, chosen, dropped, loadable_variables, True, on_unsupported, preprocess)
         opened.append(OpenedSource(source, scanned.source, dataset))
     return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
+
+
+def _check_filled(tree: VirtualTree, group: str | None, label: str) -> None:
+    """Raise if a group holds nothing while others do: nobody wants to publish an empty store."""
+    if tree.group(group).variables:
+        return
+    filled = [path for path, node in tree.groups.items() if node.variables]
+    if filled:
+        raise IngestError(
+            f"{label}: group {group or '/'!r} holds no variables; {', '.join(map(repr, filled[:8]))} "
+            f"{'does' if len(filled) == 1 else 'do'}; choose with group={filled[0]!r}"
+        )
 
 
 def join_sources(

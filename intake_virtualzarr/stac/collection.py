@@ -16,6 +16,7 @@ from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
 from intake_virtualzarr.stac.description import dataset_title, describe_publication
 from intake_virtualzarr.stac.extent import dataset_bbox, dataset_interval
 from intake_virtualzarr.stac.footprint import footprint
+from intake_virtualzarr.stac.inherit import source_link
 from intake_virtualzarr.stac.publication import Publication
 from intake_virtualzarr.stac.query import bbox_geometry
 from intake_virtualzarr.stac.source_item import BBox
@@ -183,6 +184,8 @@ def _complete(obj: pystac.Collection | pystac.Item, asset: pystac.Asset, publica
         )
     obj.stac_extensions = sorted({*obj.stac_extensions, *_extensions(asset, publication)})
     obj.add_links(_links(publication))
+    if publication.source_collection is not None:
+        obj.add_link(source_link(publication.source_collection))
     obj.add_links(derived_from_links(publication.source_items))
 
 

@@ -8,6 +8,7 @@ import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.stac.description import GENERATED, dataset_title
+from intake_virtualzarr.stac.inherit import linked_collection
 
 __all__ = ["given_fields"]
 
@@ -30,7 +31,7 @@ def given_fields(document: Attrs, dataset: xr.Dataset, name: str) -> JsonObject:
     Returns
     -------
     dict
-        title, description, license, providers, keywords, base_href, preview_href.
+        title, description, license, providers, keywords, base_href, preview_href, source_collection.
     """
     fields = document.get("properties", document) if document.get("type") == "Feature" else document
     title = fields.get("title")
@@ -42,6 +43,7 @@ def given_fields(document: Attrs, dataset: xr.Dataset, name: str) -> JsonObject:
         "providers": tuple(fields.get("providers") or ()),
         "keywords": tuple(fields.get("keywords") or ()),
         "base_href": base,
+        "source_collection": linked_collection(document),
         "preview_href": _link(document, "preview"),
     }
 

@@ -57,6 +57,8 @@ class Publication:
     """Whether the store has consolidated metadata; ``None`` where that means nothing."""
     source_items: tuple[SourceItem, ...] = field(default=(), repr=False)
     """The items whose files are referenced."""
+    source_collection: Attrs | None = None
+    """The collection of the items, ``href`` (absolute) and ``title`` of it, which is linked to."""
     title: str | None = None
     """One line."""
     description: str | None = None
