@@ -27,9 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--to", required=True, metavar="DIR", help="directory or URL of the catalog that is written")
     parser.add_argument("--name", required=True, help="name of the entry, and id of the STAC object")
     parser.add_argument("--title", help="one line; default: the title in the files")
-    parser.add_argument(
-        "--license", help="SPDX identifier of the data's license (default: the items' collection's, or other)"
-    )
+    parser.add_argument("--license", help="SPDX identifier of the data's license (default: the items' collection's, or other)")
     parser.add_argument("--publish", choices=("collection", "item"), default="collection", help="kind of STAC object")
     parser.add_argument("--group", help="group in the files")
     parser.add_argument("--drop", action="append", metavar="NAME", help="variable to leave out; repeatable")
