@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as folder:
         write_month(path, month, days)
 
     cube = ivz.open_virtual_mfdataset(paths)
-    print(cube.t2m.variable._data)  # cut chunks in the middle: 10 10 10 1 10 10 9 …
+    print(cube.t2m.data)  # cut chunks in the middle: 10 10 10 1 10 10 9 …
 
     # Every second day north of the equator: windows on chunks, still no values.
     north = cube.isel(time=slice(None, None, 2)).sel(lat=slice(0, 90))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,9 +33,11 @@ def _port(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted or terminated."""
     from intake_virtualzarr.cli.http_server import RangeServer
 
+    # asked by a program to end, it ends as it does on Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with RangeServer(options.directory, options.host, options.port) as server:
         print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *addresses(server.root, server.url))
         print("", end="", flush=True)

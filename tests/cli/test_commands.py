@@ -335,7 +335,8 @@ def test_check_finds_changed_and_missing_sources(run, published):
 # ---------------------------------------------------------------------- serve
 
 
-def test_serve_names_stores_and_their_pages_and_ends_on_interrupt(published_once):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_serve_names_stores_and_their_pages_and_ends_with_counts(published_once, ending):
     command = [sys.executable, "-m", "intake_virtualzarr.cli.main", "serve", str(published_once.root), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -348,7 +349,7 @@ def test_serve_names_stores_and_their_pages_and_ends_on_interrupt(published_once
                 with urllib.request.urlopen(one, timeout=10) as answer:
                     assert answer.status == 200
         finally:
-            os.kill(process.pid, signal.SIGINT)
+            os.kill(process.pid, ending)
             rest, errors = process.communicate(timeout=10)
         assert process.returncode == 0
         assert "requests" in rest

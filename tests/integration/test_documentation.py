@@ -1,5 +1,6 @@
 """What is written for readers runs: doctests, the code of pages, the examples."""
 
+import ast
 import doctest
 import importlib
 import re
@@ -23,6 +24,7 @@ WRITTEN = sorted(
     for path in REPOSITORY.glob(pattern)
     if "node_modules" not in path.parts
 )
+PUBLIC = {"intake_virtualzarr": intake_virtualzarr, "stac_ext": stac_ext}
 TEST_FILE = re.compile(r"\b(?:js/)?tests?/[\w./-]+\.(?:py|js)\b")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 
@@ -55,6 +57,38 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch, capsys):
         for code in blocks:
             exec(compile(code, page.name, "exec"), names)
     assert capsys.readouterr().out
+
+
+def own_names(code):
+    """Names of our packages that a program imports, with the module that each is taken from."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names if alias.name.split(".")[0] in PUBLIC)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PUBLIC:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def programs():
+    for path in EXAMPLES:
+        yield pytest.param(path.read_text(encoding="utf-8"), id=path.name)
+    for path in WRITTEN:
+        code = "\n".join(block for _, block in BLOCK.findall(path.read_text(encoding="utf-8")))
+        if code:
+            yield pytest.param(code, id=str(path.relative_to(REPOSITORY)))
+
+
+@pytest.mark.parametrize("code", list(programs()))
+def test_what_readers_copy_uses_public_names_only(code):
+    for module, name in own_names(code):
+        assert module in PUBLIC, f"{module} is not public"
+        assert name is None or name in PUBLIC[module].__all__, f"{module}.{name} is not public"
+    tree = ast.parse(code)
+    aliases = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_"), f"{node.attr} is private"
+            if isinstance(node.value, ast.Name) and node.value.id == "ivz" and "ivz" in aliases:
+                assert node.attr in intake_virtualzarr.__all__, f"ivz.{node.attr} is not public"
 
 
 def test_the_example_of_the_readme_is_short():
