@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import xarray as xr
+
 from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.catalog.publish import Contents, Target, document_name, fingerprint, publish_store
+from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.catalog.virtualize import Cube, build_cube, virtualize
+from intake_virtualzarr.datasets.join_options import (
+    Combine,
+    CombineAttrs,
+    Compat,
+    EncodingMismatch,
+    Join,
+    JoinOptions,
+    Together,
+)
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.to_zarr import write_dataset
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.inherit import inherited_fields, source_collection
-from intake_virtualzarr.stac.signing import signing_access
+from intake_virtualzarr.stac.items import ItemsLike
+from intake_virtualzarr.stac.order import Duplicates
+from intake_virtualzarr.stac.select_options import SelectOptions
+from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -54,11 +70,11 @@ class IngestReport:
 
 
 def ingest(
-    items: Any,
+    items: ItemsLike,
     directory: str | os.PathLike[str],
     *,
     name: str,
-    publish: str = "collection",
+    publish: Kind = "collection",
     overwrite: bool = False,
     dry_run: bool = False,
     fuse: bool = True,
@@ -69,8 +85,33 @@ def ingest(
     keywords: Iterable[str] = (),
     base_href: str | None = None,
     preview_href: str | None = None,
-    storage_options: Any = None,
-    **options: Any,
+    asset: AssetLike = None,
+    collection_assets: bool = False,
+    protocols: Sequence[str] | None = None,
+    modifier: Modifier | None = None,
+    datetime: str | None = None,
+    bbox: Sequence[float] | None = None,
+    intersects: Any = None,
+    duplicates: Duplicates = "error",
+    time_dim: str = "time",
+    combine: Combine | None = None,
+    concat_dim: str | None = None,
+    join: Join = "outer",
+    compat: Compat = "no_conflicts",
+    data_vars: Together = "minimal",
+    coords: Together = "minimal",
+    combine_attrs: CombineAttrs = "override",
+    encoding_mismatch: EncodingMismatch = "decode",
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    loadable_variables: str | Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "raise",
+    on_unsupported: OnUnsupported = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Access | Attrs | None = None,
 ) -> IngestReport:
     """Scan the files of a search, join them, and publish them as a virtual store.
 
@@ -93,13 +134,71 @@ def ingest(
         Do everything but write.
     fuse : bool
         Whether joined arrays become one manifest where they can.
-    title, description, license, providers, keywords, base_href, preview_href
-        For the STAC object; see `intake_virtualzarr.stac.publication.Publication`. Title, license, providers and keywords that
-        are not given are those of the collection that the items belong to, if there is one where the search went.
+    title, license, providers, keywords : str, str, iterable of mapping, iterable of str; optional
+        Of the STAC object: one line, SPDX identifier, STAC Provider Objects, words. Those that are not given are those of the
+        collection that the items belong to, if there is one where the search went.
+    description : str, optional
+        Markdown, put before the generated part.
+    base_href : str, optional
+        URL under which the directory is going to be served; default: a self-contained catalog.
+    preview_href : str, optional
+        A page that shows the data; default: the one that is written beside the store.
+    asset : str, sequence of str, or callable, optional
+        Which asset of an item to take: key, ``".suffix"``, media type, role, or a predicate of key and asset. Default: the one
+        that is an archive file.
+    collection_assets : bool
+        Whether to take the assets of collections themselves instead of their items.
+    protocols : sequence of str, optional
+        URL schemes, best first, where a file is to be had in several places.
+    modifier : callable, optional
+        Signs URLs at the time of reading; signatures are never written to a store.
+    datetime : str, optional
+        Time or interval of the items to keep, e.g. ``"2024-01"`` or ``"2024-01-01/2024-03-31"``.
+    bbox : sequence of 4 float, optional
+        West, south, east, north of the items to keep [degrees].
+    intersects : mapping, optional
+        GeoJSON geometry that items must touch.
+    duplicates : {"error", "first", "latest"}
+        What to do with several versions of one file.
+    time_dim : str
+        Name of the time axis that files without one get from their items.
+    combine : {"by_coords", "nested"}, optional
+        Order by the values of coordinates, or along ``concat_dim`` in the order of the items. Default: by coordinates where the
+        files have some along what differs.
+    concat_dim : str, optional
+        Dimension along which nested files are joined; default: ``time_dim``.
+    join : {"outer", "inner", "left", "right", "exact", "override"}
+        Which labels of the other dimensions stay.
+    compat : {"no_conflicts", "identical", "equals", "broadcast_equals", "override"}
+        How variables without the joined dimension are compared; ``"override"`` reads none and takes those of the first file.
+    data_vars, coords : {"minimal", "different", "all"} or list of str
+        Which variables get the joined dimension beside those that have it. With ``"minimal"`` the others are taken once, and
+        must agree.
+    combine_attrs : {"override", "drop", "identical", "no_conflicts", "drop_conflicts"} or callable
+        What becomes of attributes of the dataset.
+    encoding_mismatch : {"decode", "raise"}
+        Variables that files pack differently (scale_factor, add_offset, _FillValue, missing_value, _Unsigned, data type) are
+        joined as decoded values, or refused.
+    preprocess : callable, optional
+        Called with the virtual dataset of each file; returns one.
+    loadable_variables : str or iterable of str, optional
+        Variables whose values are read now; default: one-dimensional coordinates and scalars.
+    drop_variables : str or iterable of str, optional
+        Variables to drop.
+    group : str, optional
+        Path of the group in each file.
+    format : str, optional
+        Name of the format; default: detected automatically.
+    on_error : {"raise", "skip"}
+        What to do about files that cannot be scanned.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that cannot be stored by reference.
+    client : dask.distributed.Client, optional
+        Cluster that scans.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
-    **options
-        How files are found and joined: see `intake_virtualzarr.catalog.virtualize.build_cube`.
 
     Returns
     -------
@@ -107,14 +206,56 @@ def ingest(
 
     Raises
     ------
-    NothingFoundError, StacError, SourceError, FormatError, IngestError
-        If nothing usable was found, or files cannot be read or joined.
+    NothingFoundError
+        If the search is empty.
+    StacError
+        If an item has no usable asset or several, or there are duplicates.
+    SourceError, FormatError
+        If the only file cannot be read, or is damaged or of no known format.
+    IngestError
+        If files cannot be scanned (all are named), or the joined coordinates are not unique and in order.
+    JoinError
+        If files do not fit together.
+    EncodingMismatchError
+        If calendars differ, or packing differs and ``encoding_mismatch="raise"``.
     HierarchyError
         If the directory holds something else.
     """
-    target = Target(absolute_url(directory), Access.of(storage_options))
+    select = SelectOptions(
+        asset=asset,
+        collection_assets=collection_assets,
+        protocols=protocols,
+        modifier=modifier,
+        datetime=datetime,
+        bbox=bbox,
+        intersects=intersects,
+        duplicates=duplicates,
+    )
+    opening = OpenOptions(
+        preprocess=preprocess,
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
+        group=group,
+        format=format,
+        on_error=on_error,
+        on_unsupported=on_unsupported,
+        client=client,
+        progress=progress,
+        access=Access.of(storage_options),
+    )
+    joining = JoinOptions(
+        combine=combine,
+        concat_dim=concat_dim,
+        join=join,
+        compat=compat,
+        data_vars=data_vars,
+        coords=coords,
+        combine_attrs=combine_attrs,
+        encoding_mismatch=encoding_mismatch,
+    )
+    target = Target(absolute_url(directory), opening.access)
     target.check_free(name)
-    cube = build_cube(items, storage_options=storage_options, **options)
+    cube = build_cube(items, select, opening, joining, time_dim)
     digest = fingerprint(cube.sources)
     known = target.fingerprint(name, publish)
     if known == "" and not overwrite:
@@ -143,7 +284,7 @@ def ingest(
             "preview_href": preview_href,
             "source_collection": collection,
         }
-        reading = signing_access(target.access, cube.items, options.get("modifier"))
+        reading = signing_access(target.access, cube.items, modifier)
         written, size = write_and_publish(cube, target, name, publish, about, reading, overwrite=overwrite, fuse=fuse)
     return IngestReport(
         directory=target.url,

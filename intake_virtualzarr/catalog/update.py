@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
+import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.catalog.ingest import write_and_publish
@@ -15,14 +16,27 @@ from intake_virtualzarr.catalog.publish import Contents, Target, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
 from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.datasets.check_sources import SourceState, source_states
+from intake_virtualzarr.datasets.join_options import (
+    Combine,
+    CombineAttrs,
+    Compat,
+    EncodingMismatch,
+    Join,
+    JoinOptions,
+    Together,
+)
 from intake_virtualzarr.datasets.open import open_virtual_dataset
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.to_zarr import append_dataset, write_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError, IngestError, NothingFoundError, VirtualZarrError
+from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.compare import Difference, compare_sources, differences, missing_sources
-from intake_virtualzarr.stac.find_sources import find_sources, queries
+from intake_virtualzarr.stac.find_sources import queries, selected_sources
+from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.listing import listing_of
-from intake_virtualzarr.stac.order import order_sources
-from intake_virtualzarr.stac.signing import signing_access
+from intake_virtualzarr.stac.order import Duplicates, order_sources
+from intake_virtualzarr.stac.select_options import SelectOptions
+from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.key_value import DryRunStore, keys_of
 from intake_virtualzarr.storage.readers import Access, open_reader
@@ -36,14 +50,6 @@ Conflicts = Literal["refuse", "skip", "rewrite"]
 
 CONFLICTING = ("changed", "earlier")
 """States of sources that appending cannot take in."""
-
-FINDING = ("asset", "collection_assets", "protocols", "datetime", "bbox", "intersects", "duplicates")
-JOINING = ("combine", "concat_dim", "join", "compat", "data_vars", "coords", "combine_attrs", "encoding_mismatch")
-OPENING = (
-    *("preprocess", "loadable_variables", "drop_variables", "group", "format"),
-    *("on_error", "on_unsupported", "client", "progress"),
-)
-"""Options of `build_cube`: which files are taken, how they are joined, how each is opened."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class UpdateReport:
 
 
 def update(
-    items: Any,
+    items: ItemsLike,
     directory: str | os.PathLike[str],
     *,
     name: str | None = None,
@@ -94,16 +100,40 @@ def update(
     check_files: bool = True,
     dry_run: bool = False,
     fuse: bool = True,
-    modifier: Any = None,
-    storage_options: Any = None,
-    **options: Any,
+    asset: AssetLike = None,
+    collection_assets: bool = False,
+    protocols: Sequence[str] | None = None,
+    modifier: Modifier | None = None,
+    datetime: str | None = None,
+    bbox: Sequence[float] | None = None,
+    intersects: Any = None,
+    duplicates: Duplicates = "error",
+    combine: Combine | None = None,
+    concat_dim: str | None = None,
+    join: Join = "outer",
+    compat: Compat = "no_conflicts",
+    data_vars: Together = "minimal",
+    coords: Together = "minimal",
+    combine_attrs: CombineAttrs = "override",
+    encoding_mismatch: EncodingMismatch = "decode",
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    loadable_variables: str | Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "raise",
+    on_unsupported: OnUnsupported = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Access | Attrs | None = None,
 ) -> UpdateReport:
     """Search again, and append what is new to a store that `ingest` published.
 
     Items are told by their files and ids. Those that are in the store are compared with what was recorded of them: size,
     checksum and ``updated`` of the item; size, ETag and modification time of the file. New items are scanned, and appended if
     they come after what is there; STAC document, list of items and Intake catalog follow in place. An update that was
-    interrupted is completed by the next one.
+    interrupted is completed by the next one. What was said to `ingest` of how files are found, joined and opened is to be said
+    again.
 
     Parameters
     ----------
@@ -127,12 +157,60 @@ def update(
         Do everything but write; conflicts are reported and not raised.
     fuse : bool
         Whether a rewritten store has joined arrays as one manifest where they can be.
+    asset : str, sequence of str, or callable, optional
+        Which asset of an item to take: key, ``".suffix"``, media type, role, or a predicate of key and asset. Default: the one
+        that is an archive file.
+    collection_assets : bool
+        Whether to take the assets of collections themselves instead of their items.
+    protocols : sequence of str, optional
+        URL schemes, best first, where a file is to be had in several places.
     modifier : callable, optional
-        Signs URLs at the time of reading.
+        Signs URLs at the time of reading; signatures are never written to a store.
+    datetime : str, optional
+        Time or interval of the items to keep, e.g. ``"2024-01"`` or ``"2024-01-01/2024-03-31"``.
+    bbox : sequence of 4 float, optional
+        West, south, east, north of the items to keep [degrees].
+    intersects : mapping, optional
+        GeoJSON geometry that items must touch.
+    duplicates : {"error", "first", "latest"}
+        What to do with several versions of one file.
+    combine : {"by_coords", "nested"}, optional
+        Order by the values of coordinates, or along ``concat_dim`` in the order of the items. Default: by coordinates where the
+        files have some along what differs.
+    concat_dim : str, optional
+        Dimension along which nested files are joined; default: the one that grows.
+    join : {"outer", "inner", "left", "right", "exact", "override"}
+        Which labels of the other dimensions stay.
+    compat : {"no_conflicts", "identical", "equals", "broadcast_equals", "override"}
+        How variables without the joined dimension are compared; ``"override"`` reads none and takes those of the first file.
+    data_vars, coords : {"minimal", "different", "all"} or list of str
+        Which variables get the joined dimension beside those that have it. With ``"minimal"`` the others are taken once, and
+        must agree.
+    combine_attrs : {"override", "drop", "identical", "no_conflicts", "drop_conflicts"} or callable
+        What becomes of attributes of the dataset.
+    encoding_mismatch : {"decode", "raise"}
+        Variables that files pack differently (scale_factor, add_offset, _FillValue, missing_value, _Unsigned, data type) are
+        joined as decoded values, or refused.
+    preprocess : callable, optional
+        Called with the virtual dataset of each file; returns one.
+    loadable_variables : str or iterable of str, optional
+        Variables whose values are read now; default: one-dimensional coordinates and scalars.
+    drop_variables : str or iterable of str, optional
+        Variables to drop.
+    group : str, optional
+        Path of the group in each file.
+    format : str, optional
+        Name of the format; default: detected automatically.
+    on_error : {"raise", "skip"}
+        What to do about files that cannot be scanned.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that cannot be stored by reference.
+    client : dask.distributed.Client, optional
+        Cluster that scans.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
-    **options
-        How files are found and opened, as they were given to `ingest`: see `intake_virtualzarr.catalog.virtualize.build_cube`.
 
     Returns
     -------
@@ -149,39 +227,78 @@ def update(
     """
     if conflicts not in get_args(Conflicts):
         raise VirtualZarrError(f"conflicts is {conflicts!r}, expected one of {', '.join(map(repr, get_args(Conflicts)))}")
-    finding, opening, joining = _sorted_options(options)
-    access = Access.of(storage_options)
-    published = read_published(Target(absolute_url(directory), access), name, modifier)
-    dim = published.grown_dim(append_dim or options.get("concat_dim"))
-    found = _found(items, modifier, finding)
+    select = SelectOptions(
+        asset=asset,
+        collection_assets=collection_assets,
+        protocols=protocols,
+        modifier=modifier,
+        datetime=datetime,
+        bbox=bbox,
+        intersects=intersects,
+        duplicates=duplicates,
+    )
+    opening = OpenOptions(
+        preprocess=preprocess,
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
+        group=group,
+        format=format,
+        on_error=on_error,
+        on_unsupported=on_unsupported,
+        client=client,
+        progress=progress,
+        access=Access.of(storage_options),
+    )
+    joining = JoinOptions(
+        combine=combine,
+        concat_dim=concat_dim,
+        join=join,
+        compat=compat,
+        data_vars=data_vars,
+        coords=coords,
+        combine_attrs=combine_attrs,
+        encoding_mismatch=encoding_mismatch,
+    )
+    published = read_published(Target(absolute_url(directory), opening.access), name, modifier)
+    dim = published.grown_dim(append_dim or concat_dim)
+    found = _found(items, select)
     new, pairs = compare_sources(found, published.known)
-    reading = signing_access(access, (*published.known, *found), modifier)
-    states = _file_states(pairs, published.files, reading, options.get("progress")) if check_files else {}
+    reading = signing_access(opening.access, (*published.known, *found), modifier)
+    states = _file_states(pairs, published.files, reading, progress) if check_files else {}
     unlike = [one for pair in pairs if (one := _difference(*pair, published.files, states)) is not None]
-    asked = queries(items, *(finding.get(one) for one in ("datetime", "bbox", "intersects")))
-    gone = missing_sources(published.items, pairs, found, listing_of(items), asked)
+    gone = missing_sources(published.items, pairs, found, listing_of(items), queries(items, select))
     unlike += [Difference("missing", one, "is not found any more") for one in gone]
-    opening |= {"modifier": modifier, "storage_options": access, "time_dim": dim or "time"}
-    opened, skipped = open_sources(new, **opening) if new else ([], {})
+    scan = _Scan(opening, joining, dim or "time", modifier)
+    opened, skipped = open_sources(new, opening, scan.time_dim, modifier) if new else ([], {})
     later, earlier = _split(opened, published, dim)
     plan = _Plan(published, dim, found, tuple(pairs), later, (*unlike, *earlier), skipped, reading, dry_run)
     if plan.conflicts and conflicts == "rewrite":
-        return _rewrite(plan, opening, joining, fuse)
+        return _rewrite(plan, scan, fuse)
     if plan.conflicts and conflicts == "refuse":
         if dry_run:
             return plan.report("refuse", appended=tuple(one.source for one in later))
         raise IngestError(_refusal(plan))
     if not later:
         return _publish_alone(plan)
-    cube = join_sources(later, time_dim=opening["time_dim"], **joining)
+    cube = join_sources(later, joining, scan.time_dim)
     try:  # whether it fits is found out before anything is written, so that a dry run tells it, too
         append_dataset(DryRunStore(keys_of(published.url, reading)), "", cube.dataset, str(dim))
     except (EncodingMismatchError, HierarchyError) as exc:
         if conflicts == "rewrite":
-            return _rewrite(plan, opening, joining, fuse)
+            return _rewrite(plan, scan, fuse)
         exc.add_note("conflicts='rewrite' scans all files again and joins them anew")
         raise
     return _append(plan, cube)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """How sources are opened and joined."""
+
+    opening: OpenOptions
+    joining: JoinOptions
+    time_dim: str
+    modifier: Modifier | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,18 +344,9 @@ class _Plan:
 # ---------------------------------------------------------------------- what is found
 
 
-def _sorted_options(options: Attrs) -> tuple[JsonObject, JsonObject, JsonObject]:
-    unknown = set(options) - {*FINDING, *OPENING, *JOINING}
-    if unknown:
-        known = ", ".join(sorted({*FINDING, *OPENING, *JOINING}))
-        raise TypeError(f"update() got an unexpected keyword argument {sorted(unknown)[0]!r}; options are {known}")
-    finding, opening, joining = ({k: v for k, v in options.items() if k in names} for names in (FINDING, OPENING, JOINING))
-    return finding, opening, joining
-
-
-def _found(items: Any, modifier: Any, finding: Attrs) -> tuple[SourceItem, ...]:
+def _found(items: ItemsLike, select: SelectOptions) -> tuple[SourceItem, ...]:
     try:
-        return find_sources(items, modifier=modifier, **finding)
+        return selected_sources(items, select)
     except NothingFoundError:  # no later items: nothing is new
         return ()
 
@@ -382,14 +490,14 @@ def _described(url: str, access: Access) -> Source:
         reader.close()
 
 
-def _rewrite(plan: _Plan, opening: JsonObject, joining: JsonObject, fuse: bool) -> UpdateReport:
+def _rewrite(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport:
     """Scan what is known and what was found, and replace the store."""
     published = plan.published
     left_out = {id(one.source) for one in plan.differences if one.state == "missing"} | {id(known) for _, known in plan.pairs}
     kept = [one for one in published.known if id(one) not in left_out]
     sources = order_sources([*kept, *plan.found], "first", key=lambda one: one.href)
-    opened, skipped = open_sources(sources, **opening)
-    cube = join_sources(opened, time_dim=opening["time_dim"], **joining)
+    opened, skipped = open_sources(sources, scan.opening, scan.time_dim, scan.modifier)
+    cube = join_sources(opened, scan.joining, scan.time_dim)
     fields: JsonObject = {
         "after": int(cube.dataset.sizes.get(plan.dim, 0)),
         "appended": tuple(one for one in cube.items if absolute_url(one.href) not in published.files),

@@ -10,16 +10,29 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.combine import join_datasets
-from intake_virtualzarr.datasets.open_files import opened_dataset, skipped_scans
-from intake_virtualzarr.datasets.virtual_dataset import name_set
+from intake_virtualzarr.datasets.join_options import (
+    CUBE,
+    Combine,
+    CombineAttrs,
+    Compat,
+    EncodingMismatch,
+    Join,
+    JoinOptions,
+    Together,
+)
+from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.errors import IngestError, JoinError
-from intake_virtualzarr.formats.scan_batches import scan_paths
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
-from intake_virtualzarr.stac.find_sources import find_sources
-from intake_virtualzarr.stac.signing import signing_access
+from intake_virtualzarr.stac.assets import AssetLike
+from intake_virtualzarr.stac.find_sources import selected_sources
+from intake_virtualzarr.stac.items import ItemsLike
+from intake_virtualzarr.stac.order import Duplicates
+from intake_virtualzarr.stac.select_options import SelectOptions
+from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source
@@ -53,87 +66,125 @@ class Cube:
     """Sources that are not in it, and why."""
 
 
-def virtualize(items: Any, **options: Any) -> xr.Dataset:
+def virtualize(
+    items: ItemsLike,
+    *,
+    asset: AssetLike = None,
+    collection_assets: bool = False,
+    protocols: Sequence[str] | None = None,
+    modifier: Modifier | None = None,
+    datetime: str | None = None,
+    bbox: Sequence[float] | None = None,
+    intersects: Any = None,
+    duplicates: Duplicates = "error",
+    time_dim: str = "time",
+    combine: Combine | None = None,
+    concat_dim: str | None = None,
+    join: Join = "outer",
+    compat: Compat = "no_conflicts",
+    data_vars: Together = "minimal",
+    coords: Together = "minimal",
+    combine_attrs: CombineAttrs = "override",
+    encoding_mismatch: EncodingMismatch = "decode",
+    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
+    loadable_variables: str | Iterable[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+    group: str | None = None,
+    format: str | None = None,
+    on_error: OnError = "raise",
+    on_unsupported: OnUnsupported = "skip",
+    client: Any = None,
+    progress: bool | None = None,
+    storage_options: Access | Attrs | None = None,
+) -> xr.Dataset:
     """Turn search results into one virtual dataset.
 
     Parameters
     ----------
     items : pystac_client.ItemSearch, pystac.ItemCollection, iterable of items or dicts, or paths
         Where the files are.
-    **options
-        See `build_cube`.
+    asset : str, sequence of str, or callable, optional
+        Which asset of an item to take: key, ``".suffix"``, media type, role, or a predicate of key and asset. Default: the one
+        that is an archive file.
+    collection_assets : bool
+        Whether to take the assets of collections themselves instead of their items.
+    protocols : sequence of str, optional
+        URL schemes, best first, where a file is to be had in several places.
+    modifier : callable, optional
+        Signs URLs at the time of reading; signatures are never written to a store.
+    datetime : str, optional
+        Time or interval of the items to keep, e.g. ``"2024-01"`` or ``"2024-01-01/2024-03-31"``.
+    bbox : sequence of 4 float, optional
+        West, south, east, north of the items to keep [degrees].
+    intersects : mapping, optional
+        GeoJSON geometry that items must touch.
+    duplicates : {"error", "first", "latest"}
+        What to do with several versions of one file.
+    time_dim : str
+        Name of the time axis that files without one get from their items.
+    combine : {"by_coords", "nested"}, optional
+        Order by the values of coordinates, or along ``concat_dim`` in the order of the items. Default: by coordinates where the
+        files have some along what differs.
+    concat_dim : str, optional
+        Dimension along which nested files are joined; default: ``time_dim``.
+    join : {"outer", "inner", "left", "right", "exact", "override"}
+        Which labels of the other dimensions stay.
+    compat : {"no_conflicts", "identical", "equals", "broadcast_equals", "override"}
+        How variables without the joined dimension are compared; ``"override"`` reads none and takes those of the first file.
+    data_vars, coords : {"minimal", "different", "all"} or list of str
+        Which variables get the joined dimension beside those that have it. With ``"minimal"`` the others are taken once, and
+        must agree.
+    combine_attrs : {"override", "drop", "identical", "no_conflicts", "drop_conflicts"} or callable
+        What becomes of attributes of the dataset.
+    encoding_mismatch : {"decode", "raise"}
+        Variables that files pack differently (scale_factor, add_offset, _FillValue, missing_value, _Unsigned, data type) are
+        joined as decoded values, or refused.
+    preprocess : callable, optional
+        Called with the virtual dataset of each file; returns one.
+    loadable_variables : str or iterable of str, optional
+        Variables whose values are read now; default: one-dimensional coordinates and scalars.
+    drop_variables : str or iterable of str, optional
+        Variables to drop.
+    group : str, optional
+        Path of the group in each file.
+    format : str, optional
+        Name of the format; default: detected automatically.
+    on_error : {"raise", "skip"}
+        What to do about files that cannot be scanned.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that cannot be stored by reference.
+    client : dask.distributed.Client, optional
+        Cluster that scans.
+    progress : bool, optional
+        Whether to show a bar; default: on a terminal.
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
 
     Returns
     -------
     xarray.Dataset
         Virtual arrays in order of time; write it with ``.vzarr.to_zarr``, or open it decoded with ``.vzarr.decode()``.
 
-    Examples
-    --------
-    >>> cube = virtualize(client.search(collections=["sst"], datetime="2024-01"))  # doctest: +SKIP
-    """
-    return build_cube(items, **options).dataset
-
-
-def build_cube(
-    items: Any,
-    *,
-    asset: Any = None,
-    collection_assets: bool = False,
-    protocols: Sequence[str] | None = None,
-    modifier: Any = None,
-    datetime: str | None = None,
-    bbox: Sequence[float] | None = None,
-    intersects: Any = None,
-    duplicates: Any = "error",
-    time_dim: str = "time",
-    combine: str | None = None,
-    concat_dim: str | None = None,
-    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
-    join: str = "outer",
-    compat: str = "no_conflicts",
-    data_vars: Any = "minimal",
-    coords: Any = "minimal",
-    combine_attrs: Any = "override",
-    loadable_variables: Iterable[str] | None = None,
-    drop_variables: str | Iterable[str] | None = None,
-    group: str | None = None,
-    encoding_mismatch: str = "decode",
-    on_error: str = "raise",
-    on_unsupported: str = "skip",
-    client: Any = None,
-    progress: bool | None = None,
-    storage_options: Any = None,
-    format: str | None = None,
-) -> Cube:
-    """Find, scan and join the files of a search.
-
-    Parameters
-    ----------
-    items
-        As `virtualize`.
-    asset, collection_assets, protocols, modifier, datetime, bbox, intersects, duplicates
-        Which files to take: see `intake_virtualzarr.stac.find_sources.find_sources`.
-    time_dim : str
-        Name of the time axis that files without one get from their items.
-    combine, concat_dim
-        ``"by_coords"`` (default where the files have coordinates along what differs) or ``"nested"`` along ``concat_dim``
-        in the order of the items.
-    preprocess, join, compat, data_vars, coords, combine_attrs, loadable_variables, drop_variables, group, encoding_mismatch, \
-on_error, on_unsupported, client, progress, storage_options, format
-        As `open_virtual_mfdataset`; here variables without the joined dimension are taken once and must agree.
-
     Raises
     ------
     NothingFoundError
         If the search is empty.
     StacError
-        If an item has no usable asset, or several.
+        If an item has no usable asset or several, or there are duplicates.
+    SourceError, FormatError
+        If the only file cannot be read, or is damaged or of no known format.
     IngestError
-        If files cannot be scanned, or the joined coordinates are not unique and in order.
+        If files cannot be scanned (all are named), or the joined coordinates are not unique and in order.
+    JoinError
+        If files do not fit together.
+    EncodingMismatchError
+        If calendars differ, or packing differs and ``encoding_mismatch="raise"``.
+
+    Examples
+    --------
+    >>> cube = virtualize(client.search(collections=["sst"], datetime="2024-01"))  # doctest: +SKIP
     """
-    sources = find_sources(
-        items,
+    select = SelectOptions(
         asset=asset,
         collection_assets=collection_assets,
         protocols=protocols,
@@ -143,24 +194,19 @@ on_error, on_unsupported, client, progress, storage_options, format
         intersects=intersects,
         duplicates=duplicates,
     )
-    opened, skipped = open_sources(
-        sources,
-        modifier=modifier,
-        time_dim=time_dim,
+    opening = OpenOptions(
         preprocess=preprocess,
-        loadable_variables=loadable_variables,
-        drop_variables=drop_variables,
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
         group=group,
+        format=format,
         on_error=on_error,
         on_unsupported=on_unsupported,
         client=client,
         progress=progress,
-        storage_options=storage_options,
-        format=format,
+        access=Access.of(storage_options),
     )
-    cube = join_sources(
-        opened,
-        time_dim=time_dim,
+    joining = JoinOptions(
         combine=combine,
         concat_dim=concat_dim,
         join=join,
@@ -170,26 +216,20 @@ on_error, on_unsupported, client, progress, storage_options, format
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
     )
-    return replace(cube, skipped=skipped)
+    return build_cube(items, select, opening, joining, time_dim).dataset
+
+
+def build_cube(items: ItemsLike, select: SelectOptions, opening: OpenOptions, joining: JoinOptions, time_dim: str) -> Cube:
+    """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
+    sources = selected_sources(items, select)
+    opened, skipped = open_sources(sources, opening, time_dim, select.modifier)
+    return replace(join_sources(opened, joining, time_dim), skipped=skipped)
 
 
 def open_sources(
-    sources: Sequence[SourceItem],
-    *,
-    modifier: Any = None,
-    time_dim: str = "time",
-    preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
-    loadable_variables: Iterable[str] | None = None,
-    drop_variables: str | Iterable[str] | None = None,
-    group: str | None = None,
-    on_error: str = "raise",
-    on_unsupported: str = "skip",
-    client: Any = None,
-    progress: bool | None = None,
-    storage_options: Any = None,
-    format: str | None = None,
+    sources: Sequence[SourceItem], opening: OpenOptions, time_dim: str, modifier: Modifier | None = None
 ) -> tuple[list[OpenedSource], dict[str, str]]:
-    """Scan sources, and give those without a time axis one. Parameters as `build_cube`.
+    """Scan sources, and give those without a time axis one.
 
     Returns
     -------
@@ -198,20 +238,18 @@ def open_sources(
     skipped : dict of str to str
         Sources that could not be scanned, and why.
     """
-    access = signing_access(Access.of(storage_options), sources, modifier)
-    scans = scan_paths([one.href for one in sources], format=format, access=access, client=client, progress=progress)
-    skipped = skipped_scans([one.label for one in sources], scans, on_error)
-    readers = ReaderPool(access)
-    dropped = name_set(drop_variables)
+    opening = replace(opening, access=signing_access(opening.access, sources, modifier))
+    scans = scan_files([one.href for one in sources], opening)
+    skipped = skipped_scans([one.label for one in sources], scans, opening.on_error)
+    readers = ReaderPool(opening.access)
     opened = []
     for source, scanned in zip(sources, scans, strict=True):
         if isinstance(scanned, Exception):
             continue
         tree = tree_of_scan(scanned, readers)
-        chosen = source.group if group is None else group
-        _check_filled(tree, chosen, source.label)
-        dataset = opened_dataset(tree, chosen, dropped, loadable_variables, True, on_unsupported, preprocess)
-        opened.append(OpenedSource(source, scanned.source, dataset))
+        own = opening if opening.group is not None else replace(opening, group=source.group)
+        _check_filled(tree, own.group, source.label)
+        opened.append(OpenedSource(source, scanned.source, opened_dataset(tree, own)))
     return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
 
 
@@ -227,40 +265,16 @@ def _check_filled(tree: VirtualTree, group: str | None, label: str) -> None:
         )
 
 
-def join_sources(
-    opened: Sequence[OpenedSource],
-    *,
-    time_dim: str = "time",
-    combine: str | None = None,
-    concat_dim: str | None = None,
-    join: str = "outer",
-    compat: str = "no_conflicts",
-    data_vars: Any = "minimal",
-    coords: Any = "minimal",
-    combine_attrs: Any = "override",
-    encoding_mismatch: str = "decode",
-) -> Cube:
-    """Join scanned files, those of one item first. Parameters as `build_cube`.
+def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, time_dim: str = "time") -> Cube:
+    """Join scanned files, those of one item first.
 
     Raises
     ------
     JoinError
         If files of one item hold the same variable for the same times, or lie on different grids.
     """
-    datasets = [ds for files in by_item(opened) for ds in _joined_assets(files, time_dim, compat, combine_attrs)]
-    joined = _joined(
-        datasets,
-        combine,
-        concat_dim or time_dim,
-        {
-            "join": join,
-            "compat": compat,
-            "data_vars": data_vars,
-            "coords": coords,
-            "combine_attrs": combine_attrs,
-            "encoding_mismatch": encoding_mismatch,
-        },
-    )
+    datasets = [ds for files in by_item(opened) for ds in _joined_assets(files, time_dim, joining)]
+    joined = join_datasets(datasets, _ordering(datasets, joining, time_dim))
     check_coordinates(joined)
     grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
     joined.encoding["concat_dims"] = grown
@@ -286,7 +300,7 @@ def _with_times(files: Sequence[OpenedSource], dim: str) -> list[OpenedSource]:
     ]
 
 
-def _joined_assets(files: Sequence[OpenedSource], dim: str, compat: Any, combine_attrs: Any) -> list[xr.Dataset]:
+def _joined_assets(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[xr.Dataset]:
     """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
     if len(files) == 1:
         return [files[0].dataset]
@@ -302,7 +316,7 @@ def _joined_assets(files: Sequence[OpenedSource], dim: str, compat: Any, combine
                     "drop_variables or preprocess"
                 )
     try:
-        return [xr.merge([file.dataset for file in files], compat=compat, join="exact", combine_attrs=combine_attrs)]
+        return [xr.merge([file.dataset for file in files], compat=how.compat, join="exact", combine_attrs=how.combine_attrs)]
     except ValueError as exc:
         keys = ", ".join(repr(file.source.asset_key) for file in files)
         raise JoinError(
@@ -316,15 +330,14 @@ def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
     return [str(name) for name in one.data_vars if name in other.data_vars and dim in one[name].dims]
 
 
-def _joined(datasets: list[xr.Dataset], combine: str | None, concat_dim: str, options: JsonObject) -> xr.Dataset:
-    if len(datasets) == 1:
-        return join_datasets(datasets, **options)
+def _ordering(datasets: Sequence[xr.Dataset], joining: JoinOptions, time_dim: str) -> JoinOptions:
+    """How datasets are put in order: by coordinates, where they have some along what differs, or as they come."""
+    combine: Combine | None = "by_coords" if len(datasets) == 1 else joining.combine
     if combine is None:
-        along = [d for d in datasets[0].dims if d in datasets[0].indexes and not _same_everywhere(datasets, d)]
-        combine = "by_coords" if along else "nested"
-    if combine == "nested":
-        return join_datasets(datasets, combine="nested", concat_dim=concat_dim, **options)
-    return join_datasets(datasets, combine=combine, **options)
+        first = datasets[0]
+        combine = "by_coords" if any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes) else "nested"
+    dim = (joining.concat_dim or time_dim) if combine == "nested" else None
+    return replace(joining, combine=combine, concat_dim=dim)
 
 
 def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:

@@ -14,10 +14,8 @@ import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers ``.vzarr``
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.left_out import warn_left_out
 from intake_virtualzarr.datasets.decode import decoded_dataset
-from intake_virtualzarr.datasets.virtual_dataset import (
-    name_set,
-    virtual_dataset,
-)
+from intake_virtualzarr.datasets.open_options import name_set
+from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.formats.open import open_tree
 
 __all__ = ["VirtualZarrBackendEntrypoint"]

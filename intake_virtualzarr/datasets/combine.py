@@ -8,43 +8,33 @@ import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize
+from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.datasets.paths import flat_paths
 from intake_virtualzarr.errors import JoinError, VirtualZarrError
 
 __all__ = ["join_datasets"]
 
 
-def join_datasets(
-    datasets: Any,
-    *,
-    combine: str = "by_coords",
-    concat_dim: Any = None,
-    join: str = "outer",
-    compat: str = "no_conflicts",
-    data_vars: Any = "all",
-    coords: Any = "different",
-    combine_attrs: Any = "override",
-    encoding_mismatch: str = "decode",
-) -> xr.Dataset:
+def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
     """Join virtual datasets as ``xarray.open_mfdataset`` does, each decoded by its own packing where these differ."""
     flat = list(flat_paths(datasets))
-    ready = harmonize(flat, encoding_mismatch)
+    ready = harmonize(flat, how.encoding_mismatch)
     options: JsonObject = {
-        "compat": compat,
-        "data_vars": data_vars,
-        "coords": coords,
-        "join": join,
-        "combine_attrs": combine_attrs,
+        "compat": how.compat,
+        "data_vars": how.data_vars,
+        "coords": how.coords,
+        "join": how.join,
+        "combine_attrs": how.combine_attrs,
     }
-    if combine == "by_coords" and concat_dim is not None:
+    if how.combine == "by_coords" and how.concat_dim is not None:
         raise VirtualZarrError("concat_dim goes with combine='nested'; combine='by_coords' finds it itself")
-    if combine == "nested" and concat_dim is None and len(ready) > 1:
+    if how.combine == "nested" and how.concat_dim is None and len(ready) > 1:
         raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
-    if combine not in ("by_coords", "nested"):
-        raise VirtualZarrError(f"combine is {combine!r}, expected 'by_coords' or 'nested'")
+    if how.combine not in ("by_coords", "nested"):
+        raise VirtualZarrError(f"combine is {how.combine!r}, expected 'by_coords' or 'nested'")
     try:
-        if combine == "nested":
-            joined: Any = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=concat_dim, **options)
+        if how.combine == "nested":
+            joined: Any = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=how.concat_dim, **options)
         else:
             joined = ready[0] if len(ready) == 1 else xr.combine_by_coords(ready, **options)
     except ValueError as exc:

@@ -9,9 +9,12 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
-from intake_virtualzarr.arrays.left_out import warn_left_out
-from intake_virtualzarr.datasets.virtual_dataset import name_set, virtual_dataset
+from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.datasets.open_files import group_dataset
+from intake_virtualzarr.datasets.open_options import OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["open_virtual_dataset", "open_virtual_datatree"]
 
@@ -20,11 +23,11 @@ def open_virtual_dataset(
     path: str | os.PathLike[str] | Any,
     *,
     group: str | None = None,
-    loadable_variables: Iterable[str] | None = None,
+    loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     decode_times: bool = True,
-    storage_options: Any = None,
-    on_unsupported: str = "skip",
+    storage_options: Access | Attrs | None = None,
+    on_unsupported: OnUnsupported = "skip",
     format: str | None = None,
 ) -> xr.Dataset:
     """Open an archive file, a virtual store, kerchunk references or an Icechunk store as virtual arrays.
@@ -37,7 +40,7 @@ def open_virtual_dataset(
         What to open.
     group : str, optional
         Path of the group.
-    loadable_variables : iterable of str, optional
+    loadable_variables : str or iterable of str, optional
         Variables whose values are read now, and decoded; default: one-dimensional coordinates and scalars.
     drop_variables : str or iterable of str, optional
         Variables to drop.
@@ -55,31 +58,84 @@ def open_virtual_dataset(
     xarray.Dataset
         Virtual variables hold `VirtualZarrArray`, undecoded, with the file's attributes. They join (``xarray.concat``, ``merge``,
         ``combine_by_coords``), slice and are written (``.vzarr.to_zarr``) without being read; ``.load()`` reads them.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    FormatError
+        If it is of no known format, or damaged.
+    UnsupportedError
+        If a variable cannot be stored by reference and ``on_unsupported="raise"``.
     """
-    tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-    node = tree.group(group)
-    dropped = name_set(drop_variables)
-    warn_left_out(tree, node.path, dropped)
-    return virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times)
+    opening = OpenOptions(
+        group=group,
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
+        decode_times=decode_times,
+        format=format,
+        on_unsupported=on_unsupported,
+        access=Access.of(storage_options),
+    )
+    tree = _tree(path, opening)
+    return group_dataset(tree, tree.group(opening.group), opening)
 
 
 def open_virtual_datatree(
     path: str | os.PathLike[str] | Any,
     *,
-    loadable_variables: Iterable[str] | None = None,
+    loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     decode_times: bool = True,
-    storage_options: Any = None,
-    on_unsupported: str = "skip",
+    storage_options: Access | Attrs | None = None,
+    on_unsupported: OnUnsupported = "skip",
     format: str | None = None,
 ) -> xr.DataTree:
-    """Open all groups as a tree of virtual datasets. Parameters as `open_virtual_dataset`."""
-    tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-    dropped = name_set(drop_variables)
-    datasets = {}
-    for node in tree.groups.values():
-        warn_left_out(tree, node.path, dropped)
-        datasets[node.path] = virtual_dataset(
-            tree, node, loadable_variables=loadable_variables, drop_variables=dropped, decode_times=decode_times
-        )
-    return xr.DataTree.from_dict(datasets)
+    """Open all groups of a file, virtual store, kerchunk references or Icechunk store as a tree of virtual datasets.
+
+    Parameters
+    ----------
+    path : path, URL or zarr store
+        What to open.
+    loadable_variables : str or iterable of str, optional
+        Variables whose values are read now, and decoded, by name, in every group; default: one-dimensional coordinates and
+        scalars.
+    drop_variables : str or iterable of str, optional
+        Variables to drop, by name, in every group.
+    decode_times : bool
+        Whether loaded time coordinates become dates (with their units in ``encoding``).
+    storage_options : mapping or Access, optional
+        Options for opening, by URL prefix.
+    on_unsupported : {"skip", "raise"}
+        What to do about variables that cannot be stored by reference.
+    format : str, optional
+        Name of the format; default: detected automatically.
+
+    Returns
+    -------
+    xarray.DataTree
+        A node for each group, as `open_virtual_dataset` gives it.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    FormatError
+        If it is of no known format, or damaged.
+    UnsupportedError
+        If a variable cannot be stored by reference and ``on_unsupported="raise"``.
+    """
+    opening = OpenOptions(
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
+        decode_times=decode_times,
+        format=format,
+        on_unsupported=on_unsupported,
+        access=Access.of(storage_options),
+    )
+    tree = _tree(path, opening)
+    return xr.DataTree.from_dict({node.path: group_dataset(tree, node, opening) for node in tree.groups.values()})
+
+
+def _tree(path: Any, opening: OpenOptions) -> VirtualTree:
+    return open_tree(path, storage_options=opening.access, format=opening.format, on_unsupported=opening.on_unsupported)

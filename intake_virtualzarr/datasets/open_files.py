@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import xarray as xr
 
 from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
-from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
+from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.find_references import like_a_directory
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.formats.scan_batches import scan_paths
-from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import is_local, local_path
 
-__all__ = ["opened_dataset", "scan_failure", "scanned_or_opened", "skipped_scans"]
+__all__ = ["group_dataset", "opened_dataset", "scan_files", "scan_failure", "scanned_or_opened", "skipped_scans"]
 
 
 STORES = ("vzarr", "kerchunk", "icechunk")
@@ -31,19 +31,20 @@ STORES_AT_ONCE = 16
 """Stores that are opened at once."""
 
 
-def scanned_or_opened(paths: Sequence[str], *, format: str | None, access: Access, client: Any, progress: bool | None) -> list[Any]:
+def scanned_or_opened(paths: Sequence[str], options: OpenOptions) -> list[Any]:
     """Scans of files, trees of stores (a hierarchy of ours, kerchunk references, an Icechunk repository), or errors."""
+    format = options.format
     stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and _is_directory(path))]
     files = sorted(set(range(len(paths))) - set(stores))
     results: list[Any] = [None] * len(paths)
     if files:
-        found = scan_paths([paths[i] for i in files], format=format, access=access, client=client, progress=progress)
+        found = scan_files([paths[i] for i in files], options)
         for i, scan in zip(files, found, strict=True):
             results[i] = scan
 
     def opened(path: str) -> Any:
         try:
-            return open_tree(local_path(path) if is_local(path) else path, storage_options=access, format=format)
+            return open_tree(local_path(path) if is_local(path) else path, storage_options=options.access, format=format)
         except VirtualZarrError as exc:
             return exc
 
@@ -54,12 +55,17 @@ def scanned_or_opened(paths: Sequence[str], *, format: str | None, access: Acces
     return results
 
 
+def scan_files(paths: Sequence[str], options: OpenOptions) -> list[Any]:
+    """Scans of files, or their errors, in order."""
+    return scan_paths(paths, format=options.format, access=options.access, client=options.client, progress=options.progress)
+
+
 def _is_directory(path: str) -> bool:
     """Whether a path is a directory, or a URL ends like one: there is no asking without a request."""
     return os.path.isdir(local_path(path)) if is_local(path) else like_a_directory(path)
 
 
-def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: str) -> dict[str, str]:
+def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: OnError) -> dict[str, str]:
     """Files that could not be scanned, by label, and why; a warning names them.
 
     Raises
@@ -87,26 +93,28 @@ def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> 
     return error
 
 
-def opened_dataset(
-    tree: VirtualTree,
-    group: str | None,
-    dropped: frozenset[str],
-    loadable: Iterable[str] | None,
-    decode_times: bool,
-    on_unsupported: str,
-    preprocess: Callable[[xr.Dataset], xr.Dataset] | None,
-) -> xr.Dataset:
+def opened_dataset(tree: VirtualTree, options: OpenOptions) -> xr.Dataset:
     """The virtual dataset of one scanned file, preprocessed."""
-    node = tree.group(group)
-    if on_unsupported == "raise":
+    if options.on_unsupported == "raise":
         raise_left_out(tree)
-    else:
-        warn_left_out(tree, node.path, dropped)
-    dataset = virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped, decode_times=decode_times)
-    if preprocess is None:
+    dataset = group_dataset(tree, tree.group(options.group), options)
+    if options.preprocess is None:
         return dataset
-    changed = preprocess(dataset)
+    changed = options.preprocess(dataset)
     if not isinstance(changed, xr.Dataset):
         raise VirtualZarrError(f"preprocess gave {type(changed).__name__} for {tree.url}, expected an xarray.Dataset")
     changed.encoding.setdefault("source", tree.url)
     return changed
+
+
+def group_dataset(tree: VirtualTree, group: VirtualGroup, options: OpenOptions) -> xr.Dataset:
+    """The virtual dataset of a group; what cannot be stored by reference is warned of."""
+    if options.on_unsupported == "skip":
+        warn_left_out(tree, group.path, options.drop_variables)
+    return virtual_dataset(
+        tree,
+        group,
+        loadable_variables=options.loadable_variables,
+        drop_variables=options.drop_variables,
+        decode_times=options.decode_times,
+    )

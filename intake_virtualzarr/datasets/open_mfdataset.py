@@ -8,12 +8,23 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.combine import join_datasets
+from intake_virtualzarr.datasets.join_options import (
+    Combine,
+    CombineAttrs,
+    Compat,
+    ConcatDim,
+    EncodingMismatch,
+    Join,
+    JoinOptions,
+    Together,
+)
 from intake_virtualzarr.datasets.open_files import opened_dataset, scanned_or_opened, skipped_scans
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.paths import Paths, expand_paths, flat_paths
-from intake_virtualzarr.datasets.virtual_dataset import name_set
-from intake_virtualzarr.errors import NothingFoundError, VirtualZarrError
+from intake_virtualzarr.errors import NothingFoundError
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
@@ -23,24 +34,24 @@ __all__ = ["open_virtual_mfdataset"]
 def open_virtual_mfdataset(
     paths: Paths,
     *,
-    combine: str = "by_coords",
-    concat_dim: Any = None,
+    combine: Combine = "by_coords",
+    concat_dim: ConcatDim = None,
     preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None,
-    join: str = "outer",
-    compat: str = "no_conflicts",
-    data_vars: Any = "all",
-    coords: Any = "different",
-    combine_attrs: Any = "override",
-    loadable_variables: Iterable[str] | None = None,
+    join: Join = "outer",
+    compat: Compat = "no_conflicts",
+    data_vars: Together = "all",
+    coords: Together = "different",
+    combine_attrs: CombineAttrs = "override",
+    loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     group: str | None = None,
     decode_times: bool = True,
-    encoding_mismatch: str = "decode",
-    on_error: str = "raise",
-    on_unsupported: str = "skip",
+    encoding_mismatch: EncodingMismatch = "decode",
+    on_error: OnError = "raise",
+    on_unsupported: OnUnsupported = "skip",
     client: Any = None,
     progress: bool | None = None,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
     format: str | None = None,
 ) -> xr.Dataset:
     """Open many archive files as one virtual dataset.
@@ -60,7 +71,7 @@ def open_virtual_mfdataset(
         Called with the virtual dataset of each file; returns one.
     join, compat, data_vars, coords, combine_attrs
         As in ``xarray.combine_by_coords``. ``coords="minimal", compat="override"`` compares nothing and reads nothing.
-    loadable_variables : iterable of str, optional
+    loadable_variables : str or iterable of str, optional
         Variables whose values are read now; default: one-dimensional coordinates and scalars.
     drop_variables : str or iterable of str, optional
         Variables to drop.
@@ -99,25 +110,20 @@ def open_virtual_mfdataset(
     EncodingMismatchError
         If calendars differ, or packing differs and ``encoding_mismatch="raise"``.
     """
-    if on_error not in ("raise", "skip"):
-        raise VirtualZarrError(f"on_error is {on_error!r}, expected 'raise' or 'skip'")
-    access = Access.of(storage_options)
-    nested = expand_paths(paths, access)
-    flat = list(flat_paths(nested))
-    if not flat:
-        raise NothingFoundError(f"no file matches {paths!r}")
-    scans = scanned_or_opened(flat, format=format, access=access, client=client, progress=progress)
-    skipped = skipped_scans(flat, scans, on_error)
-    readers = ReaderPool(access)
-    dropped = name_set(drop_variables)
-
-    def opened(scanned: Any) -> xr.Dataset:
-        tree = scanned if isinstance(scanned, VirtualTree) else tree_of_scan(scanned, readers)
-        return opened_dataset(tree, group, dropped, loadable_variables, decode_times, on_unsupported, preprocess)
-
-    datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
-    joined = join_datasets(
-        _shaped(nested, datasets),
+    opening = OpenOptions(
+        group=group,
+        loadable_variables=names_or_none(loadable_variables),
+        drop_variables=name_set(drop_variables),
+        decode_times=decode_times,
+        preprocess=preprocess,
+        format=format,
+        on_error=on_error,
+        on_unsupported=on_unsupported,
+        client=client,
+        progress=progress,
+        access=Access.of(storage_options),
+    )
+    joining = JoinOptions(
         combine=combine,
         concat_dim=concat_dim,
         join=join,
@@ -127,6 +133,23 @@ def open_virtual_mfdataset(
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
     )
+    return _open_and_join(paths, opening, joining)
+
+
+def _open_and_join(paths: Paths, opening: OpenOptions, joining: JoinOptions) -> xr.Dataset:
+    nested = expand_paths(paths, opening.access)
+    flat = list(flat_paths(nested))
+    if not flat:
+        raise NothingFoundError(f"no file matches {paths!r}")
+    scans = scanned_or_opened(flat, opening)
+    skipped = skipped_scans(flat, scans, opening.on_error)
+    readers = ReaderPool(opening.access)
+
+    def opened(scanned: Any) -> xr.Dataset:
+        return opened_dataset(scanned if isinstance(scanned, VirtualTree) else tree_of_scan(scanned, readers), opening)
+
+    datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
+    joined = join_datasets(_shaped(nested, datasets), joining)
     if skipped:
         joined.encoding["skipped"] = skipped
     return joined

@@ -188,7 +188,35 @@ def write_datatree(
     fuse: bool = True,
     storage_options: Any = None,
 ) -> WriteReport:
-    """Write all groups of a tree as one hierarchy, or append all groups to what is there. Parameters as `write_dataset`."""
+    """Write all groups of a tree as one hierarchy, or append all groups to what is there.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Virtual variables are written by reference, others (coordinates) with their values.
+    store : path, URL or zarr store
+        Where to.
+    mode : {"w-", "w"}, optional
+        ``"w-"`` (default): the place must be empty. ``"w"``: replace what is there.
+    append_dim : str, optional
+        Append along this dimension to what is there: all groups that have it, or none.
+    fuse : bool
+        Whether joined arrays become one manifest where they can; False records them as a virtual concatenation.
+    storage_options : mapping or Access, optional
+        Options for the store, by URL prefix.
+
+    Returns
+    -------
+    WriteReport
+        Number of objects, bytes, references and sources.
+
+    Raises
+    ------
+    HierarchyError
+        If the place is not empty, or what is there does not fit.
+    UnsupportedError
+        If a variable is neither virtual nor small.
+    """
     keys = _target(store, storage_options)
     if append_dim is not None:
         if mode not in (None, "a", "r+"):

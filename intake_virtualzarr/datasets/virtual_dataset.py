@@ -23,11 +23,6 @@ TIMES_LIMIT = 1024 * 1024
 __all__ = ["backend_variables", "drop_bool_dtype_attr", "name_set", "virtual_dataset", "with_consistent_attrs", "without_packing"]
 
 
-def name_set(names: str | Iterable[Any] | None) -> frozenset[Any]:
-    """Names of variables as a set: from one name, several, or None for none."""
-    return frozenset() if names is None else frozenset([names]) if isinstance(names, str) else frozenset(names)
-
-
 def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
     """The variables of a group, undecoded, with the encoding that xarray's engines give."""
     variables = {}

@@ -18,10 +18,14 @@ from intake_virtualzarr.stac.hrefs import absolute_href
 from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
 from intake_virtualzarr.stac.order import Duplicates, order_sources
 from intake_virtualzarr.stac.query import Query, bbox_geometry, read_geometry
+from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, sign_href, strip_signature
 from intake_virtualzarr.stac.source_item import NO_PROPERTIES, BBox, SourceItem, parse_time
 
-__all__ = ["FilterIgnoredWarning", "find_sources", "iter_sources", "queries", "source_items"]
+__all__ = ["FilterIgnoredWarning", "find_sources", "iter_sources", "queries", "selected_sources", "source_items"]
+
+EVERYTHING = SelectOptions()
+"""The source files of all items."""
 
 KEPT_PROPERTIES = frozenset(
     {
@@ -83,8 +87,7 @@ def find_sources(
     FilterIgnoredWarning
         If a server returned items that were not asked for.
     """
-    found = iter_sources(
-        items,
+    select = SelectOptions(
         asset=asset,
         collection_assets=collection_assets,
         protocols=protocols,
@@ -92,34 +95,29 @@ def find_sources(
         datetime=datetime,
         bbox=bbox,
         intersects=intersects,
+        duplicates=duplicates,
     )
-    sources = order_sources(found, duplicates)
+    return selected_sources(items, select)
+
+
+def selected_sources(items: ItemsLike, select: SelectOptions) -> tuple[SourceItem, ...]:
+    """What `find_sources` does, with its options as one value."""
+    sources = order_sources(iter_sources(items, select), select.duplicates)
     if not sources:
-        asked = queries(items, datetime, bbox, intersects)
-        text = "; ".join(query.text for query in asked if query.text)
+        text = "; ".join(query.text for query in queries(items, select) if query.text)
         raise NothingFoundError(f"no items found{f' for {text}' if text else ''}; nothing to do")
     return sources
 
 
-def iter_sources(
-    items: ItemsLike,
-    *,
-    asset: AssetLike = None,
-    collection_assets: bool = False,
-    protocols: Sequence[str] | None = None,
-    modifier: Modifier | None = None,
-    datetime: str | None = None,
-    bbox: Sequence[float] | None = None,
-    intersects: Any = None,
-) -> Iterator[SourceItem]:
+def iter_sources(items: ItemsLike, select: SelectOptions = EVERYTHING) -> Iterator[SourceItem]:
     """Stream source files in the order in which items come; see `find_sources`."""
-    asked = queries(items, datetime, bbox, intersects)
+    asked = queries(items, select)
     left_out, example = 0, ""
-    for one in iter_items(items, collection_assets=collection_assets):
+    for one in iter_items(items, collection_assets=select.collection_assets):
         if one.document is not None and not all(query.matches(one.document) for query in asked):
             left_out, example = left_out + 1, example or str(one.document.get("id"))
             continue
-        yield from source_items(one, asset=asset, protocols=protocols, modifier=modifier)
+        yield from source_items(one, asset=select.asset, protocols=select.protocols, modifier=select.modifier)
     if left_out and isinstance(items, ItemSearch):
         warnings.warn(
             f"{items.url}: {left_out} items, {example!r} first, do not match {asked[0].text}; left out",
@@ -128,9 +126,9 @@ def iter_sources(
         )
 
 
-def queries(items: object, datetime: str | None, bbox: Any, intersects: Any) -> list[Query]:
+def queries(items: object, select: SelectOptions) -> list[Query]:
     """Collect what items are checked against: the parameters of a search, and those given beside it."""
-    given = {"datetime": datetime, "bbox": bbox, "intersects": intersects}
+    given = {"datetime": select.datetime, "bbox": select.bbox, "intersects": select.intersects}
     asked = [Query.from_parameters({name: value for name, value in given.items() if value is not None})]
     if isinstance(items, ItemSearch):
         asked.insert(0, Query.from_parameters(items.get_parameters()))
