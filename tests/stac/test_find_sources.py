@@ -17,6 +17,7 @@ from intake_virtualzarr.stac.footprint import bbox_of, footprint, split_at_antim
 from intake_virtualzarr.stac.items import iter_items
 from intake_virtualzarr.stac.order import order_sources
 from intake_virtualzarr.stac.query import Query, bbox_geometry
+from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import sign_href, strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 
@@ -367,7 +368,7 @@ def test_an_empty_list_is_an_error_of_its_own():
 )
 def test_items_are_checked_on_the_client(parameters, kept):
     items = [item(name, f"2024-01-0{name[-1]}T00:00:00Z") for name in IDS]
-    assert [one.item_id for one in iter_sources(items, **parameters)] == kept
+    assert [one.item_id for one in iter_sources(items, SelectOptions(**parameters))] == kept
 
 
 def test_an_item_without_datetime_matches_by_its_interval():
