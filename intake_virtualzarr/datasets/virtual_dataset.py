@@ -20,7 +20,7 @@ from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
 
-__all__ = ["backend_variables", "drop_bool_dtype_attr", "name_set", "virtual_dataset", "with_consistent_attrs", "without_packing"]
+__all__ = ["backend_variables", "drop_bool_dtype_attr", "virtual_dataset", "with_consistent_attrs", "without_packing"]
 
 
 def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
