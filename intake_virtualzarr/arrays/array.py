@@ -19,7 +19,16 @@ from intake_virtualzarr.arrays.indexing import normalize_key, runs_of
 from intake_virtualzarr.arrays.numpy_protocol import FUNCTIONS, array_namespace, dispatch, dispatch_ufunc
 from intake_virtualzarr.arrays.read import Box, read_boxes, read_segments
 from intake_virtualzarr.arrays.repr_html import array_html
-from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, check_segments, covers
+from intake_virtualzarr.arrays.segments import (
+    Segment,
+    Segments,
+    SegmentSource,
+    StoredArray,
+    Window,
+    check_segments,
+    covers,
+    source_of,
+)
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError, warn_renamed
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -79,7 +88,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         shape: Sequence[int],
         dtype: npt.DTypeLike,
         fill_value: Any,
-        segments: Iterable[Segment] = (),
+        segments: Iterable[Segment] | SegmentSource = (),
         *,
         decoded: bool = False,
         mixed: bool = False,
@@ -89,8 +98,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.shape: Shape = tuple(int(n) for n in shape)
         self.dtype = np.dtype(dtype)
         self.fill_value = as_scalar(fill_value, self.dtype)
-        # a sequence that opens its members when they are touched is kept as it is
-        self.segments: Sequence[Segment] = segments if isinstance(segments, Sequence) else tuple(segments)
+        self.segments: Segments = segments if isinstance(segments, tuple | SegmentSource) else tuple(segments)
         self.decoded = decoded
         self.mixed = mixed
         self.readers = readers or _DEFAULT_READERS
@@ -104,7 +112,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         cls, stored: StoredArray, packing: Packing | None = None, readers: ReaderPool | None = None
     ) -> VirtualZarrArray:
         """The whole of one stored array."""
-        return cls(stored.shape, stored.dtype, stored.fill_value, [Segment.whole(stored, packing)], readers=readers, check=False)
+        return cls(stored.shape, stored.dtype, stored.fill_value, (Segment.whole(stored, packing),), readers=readers, check=False)
 
     @classmethod
     def full(
@@ -175,9 +183,9 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         return tuple(tuple(np.diff(cuts).tolist()) or (0,) for cuts in self._cuts())
 
     def _cuts(self) -> list[npt.NDArray[np.int64]]:
-        grid = getattr(self.segments, "grid", None)
-        if grid is not None:
-            return [axis.starts for axis in grid.axes]
+        source = source_of(self.segments)
+        if source is not None:
+            return [axis.starts for axis in source.grid.axes]
         cuts = []
         for axis, extent in enumerate(self.shape):
             points = [np.array([0, extent], dtype=np.int64)]
@@ -294,15 +302,15 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
                 "or join with intake_virtualzarr.open_virtual_mfdataset"
             )
 
-    def _touched(self, requests: Sequence[AxisRequest]) -> Sequence[Segment]:
+    def _touched(self, requests: Sequence[AxisRequest]) -> tuple[Segment, ...]:
         """The segments that may hold requested elements; not all members of a concatenation are opened for that."""
-        within = getattr(self.segments, "within", None)
-        if within is None:
+        if isinstance(self.segments, tuple):
             return self.segments
-        request = requests[self.segments.axis]  # type: ignore[attr-defined]
+        source = self.segments
+        request = requests[source.axis]
         if isinstance(request, Window):
-            return within(*request.bounds())  # type: ignore[no-any-return]
-        return within(int(request.min()), int(request.max()) + 1) if request.size else ()
+            return source.within(*request.bounds())
+        return source.within(int(request.min()), int(request.max()) + 1) if request.size else ()
 
     def decode(self) -> VirtualZarrArray:
         """The array of decoded values: each segment by its own CF packing, in a common data type, missing values NaN."""
@@ -509,8 +517,8 @@ def _rebuild(values: JsonObject) -> VirtualZarrArray:
 
 def _segment_count(array: VirtualZarrArray) -> int:
     """Number of segments, or of members that are not opened for a repr."""
-    edges = getattr(array.segments, "edges", None)
-    return len(array.segments) if edges is None else len(edges) - 1
+    source = source_of(array.segments)
+    return len(array.segments) if source is None else len(source.edges) - 1
 
 
 def _grid_text(array: VirtualZarrArray) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.codecs.cf_packing import Packing
 
 __all__ = ["decoding_array"]
@@ -37,7 +38,7 @@ def decoding_array(array: VirtualZarrArray, attrs: Attrs, dtype: Any, mask_and_s
     # xarray decodes into the type of a scale factor that is an integer: there numbers wrap around, and nothing means NaN
     narrow = dtype.kind in "iu" and "scale_factor" in attrs
     # a concatenation in a hierarchy opens its members when they are touched; asking for their packing would touch all
-    if hasattr(array.segments, "within") and not narrow:
+    if source_of(array.segments) is not None and not narrow:
         return None
     packing = array.packing
     if packing is None or (packing.dtype != dtype and not narrow) or packing != Packing.from_attrs(attrs, array.dtype):

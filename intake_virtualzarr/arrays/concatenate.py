@@ -114,7 +114,7 @@ def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | No
     segments: list[Segment] = []
     at = 0
     for item in items:
-        parts = item.segments
+        parts: Iterable[Segment] = item.segments
         if item.fill_value is not fill and not same_fill(item.fill_value, fill) and not covers(item.shape, parts):
             parts = filled(item).segments
         if packing is not None:

@@ -40,6 +40,14 @@ class Manifest(Protocol):
     def shape(self) -> Shape:
         """Shape of the chunk grid."""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the references that are held [bytes]."""
+
+    @property
+    def deferred(self) -> bool:
+        """Whether references are read, or files asked, when they are first touched: showing an array must not do that."""
+
     def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
         """The references of a box of chunks; the box has steps of 1 (or negative 1 after reversal) only."""
 
@@ -118,6 +126,11 @@ class ChunkManifest:
     def shape(self) -> Shape:
         """Shape of the chunk grid."""
         return self.length.shape
+
+    @property
+    def deferred(self) -> bool:
+        """Never: all references are here."""
+        return False
 
     @property
     def count(self) -> int:

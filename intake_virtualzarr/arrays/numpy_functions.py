@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -320,7 +320,7 @@ def _single_value(array: VirtualZarrArray) -> Any:
 def _masked(array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any) -> VirtualZarrArray:
     if not same_fill(array.fill_value, other) and not covers(array.shape, array.segments):
         array = filled(array)
-    segments: Sequence[Segment] = array.segments
+    segments: Iterable[Segment] = array.segments
     for axis, mask in enumerate(masks):
         if mask is None:
             continue

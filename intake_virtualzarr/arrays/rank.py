@@ -40,6 +40,16 @@ class RankedManifest:
         """Shape of the chunk grid."""
         return tuple(1 if axis is None else self.manifest.shape[axis] for axis in self.axes)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the manifest behind it [bytes]."""
+        return self.manifest.nbytes
+
+    @property
+    def deferred(self) -> bool:
+        """As the manifest behind it."""
+        return self.manifest.deferred
+
     def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
         """The references of a box of chunks."""
         inner = [slice(None)] * len(self.manifest.shape)

@@ -24,7 +24,7 @@ from intake_virtualzarr.arrays.segments import Segment, Window
 from intake_virtualzarr.codecs.pipeline import Decoder, compile_pipeline
 from intake_virtualzarr.errors import CodecError, SourceError
 from intake_virtualzarr.storage.event_loop import gather, run
-from intake_virtualzarr.storage.local_reader import LocalReader
+from intake_virtualzarr.storage.reader import AsyncReader
 from intake_virtualzarr.storage.readers import Buffer, ReaderPool
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.thread_pool import decode_pool, thread_count
@@ -152,7 +152,7 @@ def try_read_single_local_chunk(
             block: Buffer = memoryview(source.content)[offset : offset + length]
         else:
             reader = readers.get(source.url)
-            if not isinstance(reader, LocalReader):
+            if not reader.is_near:
                 return False
             (block,) = reader.read([(offset, length)], source)
         edges = tuple(int(axis.stored[0]) if axis.edge is None else axis.edge for axis in stored.grid.axes)
@@ -252,7 +252,7 @@ class _Read:
             raise
 
     def _is_near(self, source: Source) -> bool:
-        return source.content is not None or isinstance(self.readers.get(source.url), LocalReader)
+        return source.content is not None or self.readers.get(source.url).is_near
 
     def _work(self, job: Sequence[_Batch]) -> None:
         for batch in job:
@@ -295,10 +295,10 @@ class _Read:
     async def _fetch_far(self, batches: Sequence[_Batch]) -> list[Sequence[Buffer]]:
         """The blocks of batches that lie in one source: neighbours are fetched by one request, whose batch they are in."""
         source = batches[0].source
-        reader: Any = self.readers.get(source.url)
+        reader = self.readers.get(source.url)
         ranges = [one for batch in batches for one in batch.ranges()]
         try:
-            if hasattr(reader, "read_async"):
+            if isinstance(reader, AsyncReader):
                 blocks = await reader.read_async(ranges, source)
             else:
                 blocks = await asyncio.to_thread(reader.read, ranges, source)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any, Protocol
 
 from intake_virtualzarr._typing import Attrs, DType, Shape
-from intake_virtualzarr.arrays.segments import Segment
+from intake_virtualzarr.arrays.segments import Segments, source_of
 
 __all__ = ["array_html", "size_text", "table_html"]
 
@@ -34,7 +34,7 @@ class ShownArray(Protocol):
     @property
     def fill_value(self) -> Any: ...
     @property
-    def segments(self) -> Sequence[Segment]: ...
+    def segments(self) -> Segments: ...
     @property
     def decoded(self) -> bool: ...
     @property
@@ -121,8 +121,8 @@ def _segment_text(array: ShownArray) -> str:
 
 def _segment_count(array: ShownArray) -> int:
     # members of a concatenation on disk are opened when they are touched, len() included
-    edges = getattr(array.segments, "edges", None)
-    return len(array.segments) if edges is None else len(edges) - 1
+    source = source_of(array.segments)
+    return len(array.segments) if source is None else len(source.edges) - 1
 
 
 def _references(array: ShownArray) -> str:
@@ -131,9 +131,7 @@ def _references(array: ShownArray) -> str:
 
 def _is_deferred(array: ShownArray) -> bool:
     """Whether counting would read references, or ask files, that nothing has asked for yet."""
-    if not isinstance(array.segments, tuple):
-        return True
-    return any(getattr(segment.stored.manifest, "deferred", False) for segment in array.segments)
+    return source_of(array.segments) is not None or any(segment.stored.manifest.deferred for segment in array.segments)
 
 
 def _sources(array: ShownArray) -> tuple[str, ...]:

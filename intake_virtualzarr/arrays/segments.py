@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, overload, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 
 from intake_virtualzarr._typing import DType, Shape
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
@@ -17,7 +18,7 @@ from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["Segment", "StoredArray", "Window", "check_segments", "covers", "same_fill"]
+__all__ = ["Segment", "SegmentSource", "Segments", "StoredArray", "Window", "check_segments", "covers", "same_fill", "source_of"]
 
 
 def same_fill(a: Any, b: Any) -> bool:
@@ -192,7 +193,54 @@ class Segment:
         )
 
 
-def covers(shape: Shape, segments: Sequence[Segment]) -> bool:
+@runtime_checkable
+class SegmentSource(Protocol):
+    """Segments that are opened when they are touched: those of a concatenation in a hierarchy.
+
+    It says what holds for all of them without opening any. A sequence otherwise: to iterate or to index opens all.
+    """
+
+    axis: int
+    """Axis of the concatenation."""
+    edges: npt.NDArray[np.int64]
+    """Where each member begins along the axis, and the end of the last [elements]."""
+    grid: ChunkGrid
+    """Chunk grid of the whole array."""
+    codecs: Pipeline
+    """Codec pipeline that the array names."""
+    dtype: DType
+    """Data type of the array."""
+    packing: Packing | None
+    """CF packing that the attributes of the array name."""
+    uniform: bool
+    """Whether every chunk of every member is a chunk of ``grid``, encoded by ``codecs``."""
+
+    def within(self, low: int, high: int) -> tuple[Segment, ...]:
+        """The segments of the members that overlap ``[low, high)`` along the axis."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Segment]: ...
+
+    def __contains__(self, segment: object, /) -> bool: ...
+
+    @overload
+    def __getitem__(self, index: int, /) -> Segment: ...
+
+    @overload
+    def __getitem__(self, index: slice, /) -> Sequence[Segment]: ...
+
+
+type Segments = tuple[Segment, ...] | SegmentSource
+"""The segments of an array: at hand, or opened when they are touched."""
+
+
+def source_of(segments: Segments) -> SegmentSource | None:
+    """What opens segments when they are touched; None for segments at hand."""
+    return None if isinstance(segments, tuple) else segments
+
+
+def covers(shape: Shape, segments: Iterable[Segment]) -> bool:
     """Whether segments that do not overlap fill an array."""
     total = 1
     for n in shape:
@@ -200,7 +248,7 @@ def covers(shape: Shape, segments: Sequence[Segment]) -> bool:
     return sum(int(np.prod(s.shape, dtype=np.int64)) for s in segments) >= total
 
 
-def check_segments(shape: Shape, segments: Sequence[Segment]) -> None:
+def check_segments(shape: Shape, segments: Collection[Segment]) -> None:
     """Raise if a segment leaves the array or two overlap."""
     for segment in segments:
         if len(segment.offset) != len(shape):
@@ -211,7 +259,7 @@ def check_segments(shape: Shape, segments: Sequence[Segment]) -> None:
         _check_overlap(segments, len(shape))
 
 
-def _check_overlap(segments: Sequence[Segment], ndim: int) -> None:
+def _check_overlap(segments: Collection[Segment], ndim: int) -> None:
     # sweep along the axis on which most segments begin at a place of their own
     axis = max(range(ndim), key=lambda a: len({s.offset[a] for s in segments}))
     active: list[Segment] = []

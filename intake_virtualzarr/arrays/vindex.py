@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.segments import Window
+from intake_virtualzarr.arrays.segments import Window, source_of
 
 __all__ = ["read_points"]
 
@@ -92,8 +92,8 @@ type Group = tuple[npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.i
 def _by_chunk(array: VirtualZarrArray, axes: Sequence[int], places: npt.NDArray[np.int64]) -> Iterator[Group]:
     if not places.shape[1]:
         return
-    grid = getattr(array.segments, "grid", None)  # of a concatenation whose members are opened when they are touched
-    edges = [np.cumsum(array.chunks[a]) if grid is None else grid.axes[a].starts[1:] for a in axes]
+    source = source_of(array.segments)
+    edges = [np.cumsum(array.chunks[a]) if source is None else source.grid.axes[a].starts[1:] for a in axes]
     chunks = np.stack([np.searchsorted(edge, row, side="right") for edge, row in zip(edges, places, strict=True)])
     order = np.lexsort(chunks[::-1])
     sorted_chunks = chunks[:, order]

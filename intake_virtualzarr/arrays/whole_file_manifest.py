@@ -57,7 +57,7 @@ class WholeFiles:
     @property
     def nbytes(self) -> int:
         """Memory of the references [bytes]."""
-        return int(getattr(self._manifest, "nbytes", 0))
+        return self._manifest.nbytes
 
     def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
         """The references of a box of chunks.

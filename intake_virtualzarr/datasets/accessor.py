@@ -52,7 +52,7 @@ class VirtualZarrAccessor:
                 manifest = segment.stored.manifest
                 if id(manifest) not in seen:
                     seen.add(id(manifest))
-                    total += getattr(manifest, "nbytes", 0)
+                    total += manifest.nbytes
         return total
 
     def decode(self) -> xr.Dataset:

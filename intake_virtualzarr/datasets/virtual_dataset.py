@@ -12,6 +12,7 @@ import xarray as xr
 from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.fill_value import is_fill
+from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, stored_edges
@@ -202,9 +203,9 @@ def with_consistent_attrs(array: VirtualZarrArray, attrs: Attrs) -> tuple[Virtua
     """
     attrs = drop_bool_dtype_attr(attrs, array.dtype)
     described = any(name in attrs for name in PACKING_ATTRIBUTES)
-    members: Any = array.segments
+    members = source_of(array.segments)
     # a concatenation in a store says what its members are without opening them
-    if hasattr(members, "within") and members.dtype == array.dtype and (described or members.packing is None):
+    if members is not None and members.dtype == array.dtype and (described or members.packing is None):
         return array, dict(attrs)
     stored = [s for s in array.segments if not is_fill(s)]
     if not stored and np.asarray(attrs.get("scale_factor")).dtype.kind in "iu":

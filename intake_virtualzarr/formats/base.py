@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from intake_virtualzarr._typing import Attrs, DType, Shape
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["Format", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup"]
+__all__ = ["ArchiveFile", "Format", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,10 @@ A range that leaves the file is answered with the bytes that exist (possibly non
 """
 
 
+type ArchiveFile = BinaryIO | io.RawIOBase
+"""A seekable binary file."""
+
+
 @runtime_checkable
 class Format(Protocol):
     """A format plug-in."""
@@ -94,7 +99,7 @@ class Format(Protocol):
     def parse(self, source: Source) -> Parse:
         """Start to parse a file; does no I/O itself."""
 
-    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+    def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """Scan through another library what `parse` declined; ``file`` is a seekable binary file object.
 
         None if the format has no other library.

@@ -17,7 +17,7 @@ from typing import Any
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.errors import FormatError, UnsupportedError
-from intake_virtualzarr.formats.base import Parse, ScannedFile
+from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
 from intake_virtualzarr.formats.kerchunk_table import table_of
 from intake_virtualzarr.formats.kerchunk_templates import render
 from intake_virtualzarr.formats.zarr_references import DOCUMENTS, array_paths, scanned_references, spread_documents
@@ -56,7 +56,7 @@ class KerchunkJson:
             raise FormatError(f"{source.url}: is not JSON: {exc}") from exc
         return scanned_document(document, source)
 
-    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+    def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """There is no other library to ask."""
         return None
 

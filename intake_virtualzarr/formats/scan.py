@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError, VirtualZarrError
-from intake_virtualzarr.formats.base import Format, ScannedFile
+from intake_virtualzarr.formats.base import ArchiveFile, Format, ScannedFile
 from intake_virtualzarr.formats.registry import format_named, format_of
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.file_object import SourceFile
 from intake_virtualzarr.storage.local_reader import LocalReader
-from intake_virtualzarr.storage.readers import Access, Buffer, ByteRange, open_reader
+from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
+from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.thread_pool import thread_count
 
@@ -64,11 +65,7 @@ def scan(
     access = Access.of(storage_options)
     reader = open_reader(os.fspath(path), access)
     try:
-        if isinstance(reader, LocalReader):
-            return _scan_local(reader, format)
-        if hasattr(reader, "read_async"):
-            return run(_scan_async(reader, format))
-        return _scan_plain(reader, format)
+        return run(_scan_async(reader, format)) if isinstance(reader, AsyncReader) else _scan_here(reader, format)
     finally:
         reader.close()
 
@@ -89,45 +86,48 @@ def scan_many(
     """
     access = Access.of(storage_options)
     readers = [open_reader(os.fspath(path), access) for path in paths]
-    results: list[Any] = [None] * len(readers)
-    remote = [i for i, reader in enumerate(readers) if hasattr(reader, "read_async")]
-    near = [i for i in range(len(readers)) if i not in set(remote)]
+    results: Results = {}
+    remote = {i: reader for i, reader in enumerate(readers) if isinstance(reader, AsyncReader)}
+    near = {i: reader for i, reader in enumerate(readers) if i not in remote}
     if near:
-        _scan_near(near, readers, format, results, progress)
+        _scan_near(near, format, results, progress)
     if remote:
-        run(_scan_remote(remote, readers, format, results, progress))
-    return results
+        run(_scan_remote(remote, format, results, progress))
+    return [results[i] for i in range(len(readers))]
+
+
+type Results = dict[int, ScannedFile | VirtualZarrError]
+"""What came of each file, by position."""
 
 
 def _scan_near(
-    indices: list[int], readers: list[Any], name: str | None, results: list[Any], progress: Callable[[int], None] | None
+    readers: Mapping[int, SourceReader], name: str | None, results: Results, progress: Callable[[int], None] | None
 ) -> None:
     def one(index: int) -> int:
         try:
-            reader = readers[index]
-            results[index] = _scan_local(reader, name) if isinstance(reader, LocalReader) else _scan_plain(reader, name)
+            results[index] = _scan_here(readers[index], name)
         except VirtualZarrError as exc:
             results[index] = exc
         finally:
             readers[index].close()
         return index
 
-    workers = min(len(indices), max(thread_count(), 2))
+    workers = min(len(readers), max(thread_count(), 2))
     if workers == 1:
-        for index in indices:
+        for index in readers:
             one(index)
             if progress:
                 progress(1)
         return
     with ThreadPoolExecutor(workers, thread_name_prefix="intake-virtualzarr-scan") as pool:
-        for future in as_completed([pool.submit(one, index) for index in indices]):
+        for future in as_completed([pool.submit(one, index) for index in readers]):
             future.result()
             if progress:
                 progress(1)
 
 
 async def _scan_remote(
-    indices: list[int], readers: list[Any], name: str | None, results: list[Any], progress: Callable[[int], None] | None
+    readers: Mapping[int, AsyncReader], name: str | None, results: Results, progress: Callable[[int], None] | None
 ) -> None:
     gate = asyncio.Semaphore(FILES_AT_ONCE)
 
@@ -140,7 +140,7 @@ async def _scan_remote(
             if progress:
                 progress(1)
 
-    await asyncio.gather(*(one(index) for index in indices))
+    await asyncio.gather(*(one(index) for index in readers))
 
 
 # ---------------------------------------------------------------------- drivers
@@ -179,6 +179,11 @@ class _Blocks:
             self._data.insert(at, memoryview(block))
 
 
+def _scan_here(reader: SourceReader, name: str | None) -> ScannedFile:
+    # a local file is parsed from its own descriptor: no blocks are kept
+    return _scan_local(reader, name) if isinstance(reader, LocalReader) else _scan_plain(reader, name)
+
+
 def _scan_local(reader: LocalReader, name: str | None) -> ScannedFile:
     source, head = reader.head(LOCAL_HEAD)
     plugin = format_named(name) if name else format_of(reader.path, head)
@@ -205,7 +210,7 @@ def _drive(plugin: Format, source: Source, reader: LocalReader) -> ScannedFile:
     raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
 
 
-async def _scan_async(reader: Any, name: str | None) -> ScannedFile:
+async def _scan_async(reader: AsyncReader, name: str | None) -> ScannedFile:
     source, head = await reader.head_async(HEAD)
     plugin = format_named(name) if name else format_of(reader.url, head)
     blocks = _Blocks(source.size or len(head), head)
@@ -237,7 +242,7 @@ def _answers(blocks: _Blocks, wanted: Sequence[ByteRange], url: str) -> list[Buf
     return answers
 
 
-def _scan_plain(reader: Any, name: str | None) -> ScannedFile:
+def _scan_plain(reader: SourceReader, name: str | None) -> ScannedFile:
     source, head = reader.head(HEAD)
     plugin = format_named(name) if name else format_of(reader.url, head)
     blocks = _Blocks(source.size or len(head), head)
@@ -258,7 +263,7 @@ def _scan_plain(reader: Any, name: str | None) -> ScannedFile:
     raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
 
 
-def _fallback(plugin: Format, source: Source, file: Any, reason: VirtualZarrError) -> ScannedFile:
+def _fallback(plugin: Format, source: Source, file: ArchiveFile, reason: VirtualZarrError) -> ScannedFile:
     """Ask another library. Where that fails too, the first reason counts if it was damage."""
     try:
         found = plugin.fallback(source, file, str(reason))

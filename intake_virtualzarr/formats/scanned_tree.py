@@ -7,6 +7,7 @@ from dataclasses import replace
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
+from intake_virtualzarr.arrays.whole_file_manifest import WholeFiles
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.storage.readers import ReaderPool
 
@@ -33,5 +34,7 @@ def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariabl
 
 def _with_readers(segment: Segment, readers: ReaderPool) -> Segment:
     """The segment, with readers for a manifest that asks files itself."""
-    bind = getattr(segment.stored.manifest, "with_readers", None)
-    return segment if bind is None else replace(segment, stored=replace(segment.stored, manifest=bind(readers)))
+    manifest = segment.stored.manifest
+    if not isinstance(manifest, WholeFiles):
+        return segment
+    return replace(segment, stored=replace(segment.stored, manifest=manifest.with_readers(readers)))

@@ -109,6 +109,9 @@ def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape
 class PagedManifest:
     """A manifest whose pages are fetched when they are needed."""
 
+    deferred = False
+    """Counting references reads pages of the store itself, which is at hand."""
+
     def __init__(self, keys: ReadKeys, path: str, grid_shape: Shape, label: str) -> None:
         self.shape = grid_shape
         self._keys = keys

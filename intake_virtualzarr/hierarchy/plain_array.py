@@ -64,6 +64,10 @@ class ChunkObjects(Sequence[Source]):
 class ChunkListing:
     """The manifest of an ordinary array: asks the store for the size of each chunk."""
 
+    nbytes = 0
+    """Nothing is kept."""
+    deferred = False
+
     def __init__(self, keys: Keys, objects: ChunkObjects, grid_shape: Shape) -> None:
         self._keys = keys
         self._objects = objects

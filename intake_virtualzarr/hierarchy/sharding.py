@@ -196,6 +196,10 @@ class ShardObjects(Sequence[Source]):
 class ShardListing:
     """The manifest of an array in shards: references to the chunks within, from the indexes of the shards."""
 
+    nbytes = 0
+    """Indexes are kept by the shards."""
+    deferred = False
+
     def __init__(self, shards: Shards, grid: ChunkGrid, counts: Shape) -> None:
         self.shape = grid.grid_shape
         self._shards = shards

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 from urllib.parse import unquote
 
 import numpy as np
@@ -13,7 +13,7 @@ from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.concatenate import filled
-from intake_virtualzarr.arrays.segments import Segment, Window, covers, same_fill
+from intake_virtualzarr.arrays.segments import Segment, SegmentSource, Window, covers, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
@@ -53,7 +53,7 @@ class MemberArrays(Protocol):
         """The hierarchy of an array that is named by an absolute URL, and its path there."""
 
 
-class MemberSegments(Sequence[Segment]):
+class MemberSegments(Sequence[Segment], SegmentSource):
     """The segments of a concatenation; a member's documents are fetched when it is first touched.
 
     Attributes
@@ -124,7 +124,13 @@ class MemberSegments(Sequence[Segment]):
     def __iter__(self) -> Iterator[Segment]:
         return iter(self._everything())
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Segment: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Segment, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Segment | tuple[Segment, ...]:
         return self._everything()[index]
 
     def within(self, low: int, high: int) -> tuple[Segment, ...]:

@@ -67,7 +67,7 @@ class SourceFile(io.RawIOBase):
 
     def another(self, url: str) -> SourceFile:
         """Another file, opened with the same options."""
-        reader = open_reader(url, getattr(self._reader, "access", None))
+        reader = open_reader(url, self._reader.access)
         return SourceFile(reader, reader.describe())
 
     @property

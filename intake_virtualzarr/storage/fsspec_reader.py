@@ -17,6 +17,8 @@ __all__ = ["FsspecReader"]
 class FsspecReader:
     """Byte ranges of one file of any fsspec file system."""
 
+    is_near = False
+
     def __init__(self, url: str, access: Access | None = None) -> None:
         self.url = url
         self._access = access or Access()

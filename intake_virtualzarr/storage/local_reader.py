@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from intake_virtualzarr.errors import SourceError
 from intake_virtualzarr.storage.coalesce import merge_ranges, split_merged
+from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import local_path
@@ -22,6 +23,10 @@ LOCAL_GAP = 4096
 
 class LocalReader:
     """Byte ranges of a local file. The file is opened at the first read."""
+
+    is_near = True
+    access = Access()
+    """A path is all that it takes."""
 
     def __init__(self, url: str) -> None:
         self.url = url

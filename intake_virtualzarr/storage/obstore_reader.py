@@ -19,7 +19,7 @@ from intake_virtualzarr.errors import SourceError
 from intake_virtualzarr.storage.coalesce import merge_ranges, split_merged
 from intake_virtualzarr.storage.event_loop import gather, run
 from intake_virtualzarr.storage.options import Access
-from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["ObjectReader", "make_store"]
@@ -75,8 +75,10 @@ def _has_s3_credentials(config: JsonObject) -> bool:
     return given or bool(os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"))
 
 
-class ObjectReader:
+class ObjectReader(AsyncReader):
     """Byte ranges of one remote object."""
+
+    is_near = False
 
     def __init__(self, url: str, access: Access | None = None) -> None:
         self.url = url

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from intake_virtualzarr.storage.event_loop import submit
+from intake_virtualzarr.storage.reader import AsyncReader
 from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 
@@ -40,9 +40,9 @@ class RangeBatcher:
     async def _flush(self, source: Source) -> None:
         batch = self._waiting.pop(source, [])
         ranges = [(offset, length) for offset, length, _ in batch]
-        reader: Any = self._readers.get(source.url)
+        reader = self._readers.get(source.url)
         try:
-            if hasattr(reader, "read_async"):
+            if isinstance(reader, AsyncReader):
                 blocks = await reader.read_async(ranges, source)
             else:
                 blocks = await asyncio.to_thread(reader.read, ranges, source)

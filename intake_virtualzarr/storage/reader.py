@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["Buffer", "ByteRange", "SourceReader"]
+__all__ = ["AsyncReader", "Buffer", "ByteRange", "SourceReader"]
 
 type ByteRange = tuple[int, int]
 """First byte and number of bytes."""
 type Buffer = bytes | bytearray | memoryview
 
 
-@runtime_checkable
 class SourceReader(Protocol):
     """Byte ranges of one file. Safe to use from several threads."""
 
     url: str
     """Absolute URL, without credentials."""
+    is_near: bool
+    """Whether bytes are at hand, so that the calling thread may as well read them."""
+
+    @property
+    def access(self) -> Access:
+        """The options it opens files with."""
 
     def describe(self) -> Source:
         """How the file looks now: size, ETag, modification time."""
@@ -40,3 +46,22 @@ class SourceReader(Protocol):
 
     def close(self) -> None:
         """Release the file or connection."""
+
+
+@runtime_checkable
+class AsyncReader(SourceReader, Protocol):
+    """A reader whose requests run in the event loop of the process, many at once. Errors as those of `SourceReader`."""
+
+    async def read_async(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
+        """As `read`."""
+        ...
+
+    async def read_merged_async(
+        self, ranges: Sequence[ByteRange], expected: Source | None = None
+    ) -> tuple[list[ByteRange], list[Buffer]]:
+        """Read ranges and what lies between near ones; what was read, and the bytes."""
+        ...
+
+    async def head_async(self, size: int) -> tuple[Source, Buffer]:
+        """As `head`."""
+        ...

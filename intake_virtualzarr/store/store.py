@@ -21,7 +21,6 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
-from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.store.codec_pipeline import activate
@@ -183,11 +182,11 @@ class VirtualZarrStore(Store):
     def _supports_sync_io(self) -> bool:
         """Whether all is near enough that waiting in the calling thread costs nothing."""
         for array in self._arrays.values():
-            for segment in list(array.segments[:1]) if not hasattr(array.segments, "within") else []:
+            for segment in array.segments[:1] if isinstance(array.segments, tuple) else ():
                 sources = segment.stored.sources
                 if len(sources):
                     first = sources[0]
-                    if first.content is None and not isinstance(self._readers.get(first.url), LocalReader):
+                    if first.content is None and not self._readers.get(first.url).is_near:
                         return False
         return True
 
@@ -236,7 +235,7 @@ class VirtualZarrStore(Store):
         # looking a chunk up may fetch a manifest page, decoding may take long: neither belongs into the event loop
         found = await asyncio.to_thread(self._views[at[0]].chunk, at[1])
         if isinstance(found, Stored):
-            if found.source.content is not None or isinstance(self._readers.get(found.source.url), LocalReader):
+            if found.source.content is not None or self._readers.get(found.source.url).is_near:
                 found = self._read_stored(found, at)
             else:
                 with _Naming(at):

@@ -17,7 +17,7 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkRef
-from intake_virtualzarr.arrays.segments import StoredArray, Window, same_fill
+from intake_virtualzarr.arrays.segments import SegmentSource, StoredArray, Window, same_fill, source_of
 from intake_virtualzarr.codecs.spec import Pipeline, bytes_codec, pipeline_to_json
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json
@@ -72,9 +72,9 @@ class Passthrough:
     @classmethod
     def accept(cls, array: VirtualZarrArray, settings: ViewSettings) -> Passthrough | None:
         """For an array that is the whole of one stored array."""
-        if getattr(array.segments, "grid", None) is not None or len(array.segments) != 1:
+        if not isinstance(array.segments, tuple) or len(array.segments) != 1:
             return None
-        segment = array.segments[0]
+        (segment,) = array.segments
         stored = segment.stored
         if not segment.is_whole or segment.shape != array.shape or stored.dtype != array.dtype:
             return None
@@ -96,20 +96,20 @@ class UniformConcatenation:
 
     name = "virtual-concatenation"
 
-    def __init__(self, array: VirtualZarrArray, members: Any) -> None:
-        self.grid: ChunkGrid = members.grid
-        self.codecs: Pipeline = members.codecs
+    def __init__(self, members: SegmentSource) -> None:
+        self.grid = members.grid
+        self.codecs = members.codecs
         self._members = members
 
     @classmethod
     def accept(cls, array: VirtualZarrArray, settings: ViewSettings) -> UniformConcatenation | None:
         """For a concatenation with ``uniform: true``."""
-        members = array.segments
-        if not getattr(members, "uniform", False) or not _plain(members.grid, members.codecs, settings):  # type: ignore[attr-defined]
+        members = source_of(array.segments)
+        if members is None or not members.uniform or not _plain(members.grid, members.codecs, settings):
             return None
-        if any(codec.name == "sharding_indexed" for codec in members.codecs):  # type: ignore[attr-defined]
+        if any(codec.name == "sharding_indexed" for codec in members.codecs):
             return None  # members are seen by the chunks within shards
-        return cls(array, members)
+        return cls(members)
 
     def chunk(self, coords: Shape) -> Stored | None:
         """Where the bytes of a chunk lie: the member by position, then the chunk in it."""
@@ -119,7 +119,7 @@ class UniformConcatenation:
         if not found:
             return None
         segment = found[0]
-        stored: StoredArray = segment.stored
+        stored = segment.stored
         inner = list(coords)
         inner[axis] = stored.grid.axes[axis].chunk_of(start - segment.offset[axis])
         ref = stored.manifest.region(tuple(slice(c, c + 1) for c in inner)).get((0,) * len(inner))

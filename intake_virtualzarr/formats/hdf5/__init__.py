@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.formats.base import Parse, ScannedFile
+from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
 from intake_virtualzarr.formats.hdf5.parser import parse_file
 from intake_virtualzarr.formats.hdf5.stored_arrays import scanned_file
 from intake_virtualzarr.storage.reader import Buffer
@@ -43,7 +41,7 @@ class Hdf5:
         raw = yield from parse_file(source.url, source.size)
         return scanned_file(raw, source, decline=True)
 
-    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+    def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """Scan through h5py."""
         from intake_virtualzarr.formats.hdf5.h5py_reader import read_with_h5py
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from intake_virtualzarr.errors import FormatError
-from intake_virtualzarr.formats.base import Parse, ScannedFile
+from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
 from intake_virtualzarr.formats.netcdf3.header import TooShort, read_header
 from intake_virtualzarr.formats.netcdf3.variables import scanned_file
 from intake_virtualzarr.storage.reader import Buffer
@@ -54,7 +52,7 @@ class NetCDF3:
                 wanted = max(exc.end, 4 * len(head))
         return scanned_file(header, source)
 
-    def fallback(self, source: Source, file: Any, reason: str) -> ScannedFile | None:
+    def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """There is no other library to ask."""
         return None
 
