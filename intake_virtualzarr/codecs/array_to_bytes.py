@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from intake_virtualzarr._typing import AnyArray, Attrs
@@ -33,7 +35,15 @@ def _vlen_utf8(configuration: Attrs) -> LayoutDecoder:
     codec = VLenUTF8()
 
     def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
-        values = np.asarray(codec.decode(bytes(data)), dtype=object)
+        raw = bytes(data)
+        count = int.from_bytes(raw[:4], "little")
+        # its decoder makes room for as many strings as the chunk claims to hold
+        if len(raw) < 4 or count != prod(chunk.shape) or 4 * count > len(raw):
+            raise CodecError(f"chunk of {len(raw)} bytes claims {count} strings, expected {chunk.shape}")
+        try:
+            values = np.asarray(codec.decode(raw), dtype=object)
+        except (ValueError, RuntimeError, LookupError, OverflowError) as exc:
+            raise CodecError(f"chunk of strings is damaged ({exc})") from exc
         if values.size != int(np.prod(chunk.shape, dtype=np.int64)):
             raise CodecError(f"chunk holds {values.size} strings, expected {chunk.shape}")
         return values.reshape(chunk.shape)
@@ -52,7 +62,7 @@ def _json(configuration: Attrs) -> LayoutDecoder:
             raise CodecError(f"JSON holds text here, the array has {chunk.dtype}")
         try:
             values = np.asarray(codec.decode(bytes(data)), dtype=object)
-        except (ValueError, LookupError, TypeError) as exc:
+        except (ValueError, LookupError, TypeError, RecursionError) as exc:
             raise CodecError(f"JSON chunk is damaged ({exc})") from exc
         if values.size != int(np.prod(chunk.shape, dtype=np.int64)) or not all(isinstance(v, str) for v in values.ravel()):
             raise CodecError(f"JSON chunk of shape {values.shape}, expected strings of shape {chunk.shape}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import threading
-import zlib
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from numcodecs import blosc
 
 from intake_virtualzarr._typing import AnyArray, Attrs, Shape
+from intake_virtualzarr.codecs.bounded import bunzip2, gunzip, inflate, most_bytes, unlz4, unlzma, unzstd
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 
@@ -39,30 +39,20 @@ def _zlib(_configuration: Attrs) -> BytesDecoder:
 
 
 def _inflate(data: Buffer, chunk: ChunkSpec) -> Buffer:
+    limit = most_bytes(chunk)
     if _fast is not None:
         try:
             # the size is an upper bound: a checksum or a second filter may stand before deflate in the pipeline
             return _fast(data, chunk.nbytes + 64)  # type: ignore[no-any-return]
         except Exception:  # zlib decides whether the stream is really bad
             pass
-    try:
-        return zlib.decompress(data, bufsize=max(chunk.nbytes, 1))
-    except zlib.error as exc:
-        raise CodecError(f"deflate stream is damaged ({exc})") from exc
+    return inflate(data, limit)
 
 
 @register_bytes("gzip")
 @register_bytes("numcodecs.gzip")
 def _gzip(_configuration: Attrs) -> BytesDecoder:
-    import gzip
-
-    def decode(data: Buffer, _chunk: ChunkSpec) -> Buffer:
-        try:
-            return gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as exc:
-            raise CodecError(f"gzip stream is damaged ({exc})") from exc
-
-    return decode
+    return lambda data, chunk: gunzip(data, most_bytes(chunk))
 
 
 @register_bytes("hdf5.shuffle")
@@ -202,7 +192,7 @@ def _blosc(_configuration: Attrs) -> BytesDecoder:
         # blosc believes its header, which may claim any size and lead it out of the buffer
         head = bytes(memoryview(data)[:16])
         claimed, encoded = int.from_bytes(head[4:8], "little"), int.from_bytes(head[12:16], "little")
-        if len(head) < 16 or encoded > memoryview(data).nbytes or claimed > chunk.nbytes + 64 + chunk.nbytes // 8:
+        if len(head) < 16 or encoded > memoryview(data).nbytes or claimed > most_bytes(chunk):
             raise CodecError(f"blosc chunk claims {claimed} bytes in {encoded}, expected {chunk.nbytes}")
         return inner(data, chunk)
 
@@ -227,8 +217,28 @@ def _from_numcodecs(make: Callable[[Attrs], Any]) -> Callable[[Attrs], BytesDeco
     return factory
 
 
-register_bytes("zstd")(_from_numcodecs(lambda _: numcodecs.Zstd()))
-register_bytes("numcodecs.zstd")(_from_numcodecs(lambda _: numcodecs.Zstd()))
+@register_bytes("zstd")
+@register_bytes("numcodecs.zstd")
+def _zstd(_configuration: Attrs) -> BytesDecoder:
+    return lambda data, chunk: unzstd(data, most_bytes(chunk), chunk.nbytes)
+
+
+@register_bytes("numcodecs.bz2")
+def _bz2(_configuration: Attrs) -> BytesDecoder:
+    return lambda data, chunk: bunzip2(data, most_bytes(chunk))
+
+
+@register_bytes("numcodecs.lz4")
+def _lz4(_configuration: Attrs) -> BytesDecoder:
+    return lambda data, chunk: unlz4(data, most_bytes(chunk))
+
+
+@register_bytes("numcodecs.lzma")
+def _lzma(configuration: Attrs) -> BytesDecoder:
+    numcodecs.LZMA(**configuration)  # refuses what it does not know
+    return lambda data, chunk: unlzma(data, most_bytes(chunk), configuration)
+
+
 register_bytes("blosc")(_blosc)
 register_bytes("numcodecs.blosc")(_blosc)
 
@@ -242,6 +252,3 @@ _checksum("numcodecs.crc32", numcodecs.CRC32)
 _checksum("numcodecs.adler32", numcodecs.Adler32)
 _checksum("numcodecs.crc32c", numcodecs.CRC32C)
 _checksum("crc32c", numcodecs.CRC32C, location="end")
-register_bytes("numcodecs.bz2")(_from_numcodecs(lambda _: numcodecs.BZ2()))
-register_bytes("numcodecs.lz4")(_from_numcodecs(lambda _: numcodecs.LZ4()))
-register_bytes("numcodecs.lzma")(_from_numcodecs(lambda c: numcodecs.LZMA(**c)))

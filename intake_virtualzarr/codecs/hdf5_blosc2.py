@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr.codecs.bounded import checked_size, most_bytes
 from intake_virtualzarr.codecs.hdf5_szip_zfp import imagecodecs_for
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
@@ -27,6 +28,8 @@ HEADER_SIZE, NBYTES, CBYTES = slice(11, 15), slice(30, 38), slice(39, 47)
 B2ND = b"\xa4b2nd\xd2"
 SPECIAL = 1 << 63
 ZEROS, NANS = 1, 2
+PADDED = 7
+"""Times its size that blocks at the edges may add to a chunk: twice along each of three axes."""
 
 
 @register_bytes("hdf5.blosc2")
@@ -38,7 +41,7 @@ def _blosc2(configuration: Attrs) -> BytesDecoder:
         if frame[2:10] != MAGIC:
             return _inflate(codecs, frame, chunk.nbytes)
         header, nbytes, cbytes = (int.from_bytes(frame[s], "big") for s in (HEADER_SIZE, NBYTES, CBYTES))
-        if nbytes > chunk.nbytes + 64 * 1024 * 1024 or header + cbytes > len(frame):
+        if nbytes > most_bytes(chunk) + PADDED * chunk.nbytes or header + cbytes > len(frame):
             raise CodecError(f"blosc2 frame of {len(frame)} bytes claims {nbytes} bytes, expected {chunk.nbytes}")
         if cbytes == 0:
             return _special(codecs, frame[header:], nbytes, chunk)
@@ -50,6 +53,7 @@ def _blosc2(configuration: Attrs) -> BytesDecoder:
 
 
 def _inflate(codecs: Any, block: bytes, nbytes: int) -> bytes:
+    checked_size(int.from_bytes(block[4:8], "little"), nbytes, "blosc2")
     try:
         raw = bytes(codecs.blosc2_decode(block))
     except Exception as exc:

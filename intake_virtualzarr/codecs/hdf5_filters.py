@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr.codecs.bounded import unzstd
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError
 
@@ -18,9 +19,6 @@ except ImportError:  # pragma: no cover - the extra "filters" is optional
     fast_lzf = None  # type: ignore[assignment]
 
 __all__ = ["expand_lzf"]
-
-MAX_EXPANSION = 2**32
-"""No chunk is larger [bytes]; sizes in damaged chunks may claim it."""
 
 
 # ---------------------------------------------------------------- lzf
@@ -98,10 +96,7 @@ def _lz4_block(block: bytes, size: int) -> bytes:
 
 
 def _zstd_block(block: bytes, size: int) -> bytes:
-    try:
-        return bytes(numcodecs.zstd.decompress(block))
-    except (RuntimeError, ValueError) as exc:
-        raise CodecError(f"zstd block is damaged ({exc})") from exc
+    return bytes(unzstd(block, size, size))
 
 
 @register_bytes("hdf5.lz4")

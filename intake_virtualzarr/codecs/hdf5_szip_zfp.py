@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr.codecs.bounded import checked_size, most_bytes
 from intake_virtualzarr.codecs.registry import Buffer, BytesDecoder, ChunkSpec, register_bytes
 from intake_virtualzarr.errors import CodecError, MissingExtraError
 
@@ -29,6 +30,7 @@ def _szip(configuration: Attrs) -> BytesDecoder:
     mask, per_block, per_pixel, per_line = (int(v) for v in configuration["parameters"][:4])
 
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
+        checked_size(int.from_bytes(bytes(memoryview(data)[:4]), "little"), most_bytes(chunk), "szip")
         try:
             return codecs.szip_decode(  # type: ignore[no-any-return]
                 bytes(data), mask, per_block, per_pixel, per_line, header=True
