@@ -48,7 +48,7 @@ def checked_size(claimed: int, limit: int, name: str) -> int:
     return claimed
 
 
-PIECE = 1024 * 1024
+PIECE = 256 * 1024
 """Chunks that may become larger than this are decompressed in pieces into one buffer: joining parts would need twice the
 memory [bytes]."""
 
@@ -80,7 +80,7 @@ class _Output:
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
         self._name = name
-        self._piece = limit + 1 if limit <= PIECE else max(PIECE, limit // 8)
+        self._piece = limit + 1 if limit <= PIECE else max(PIECE, limit // 16)
         self._only = b""
         self._buffer: npt.NDArray[np.uint8] | None = None
         self._used = 0

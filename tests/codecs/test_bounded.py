@@ -105,7 +105,8 @@ def test_chunks_of_the_declared_size_are_decoded(name, size):
         wanted = size // (128 * 1024) * 128 * 1024
     if wanted:
         values = compile_pipeline((CodecSpec.of("bytes"), spec), U1)(made, (wanted,))
-        assert values.shape == (wanted,) and len(np.unique(values)) == 1
+        assert values.shape == (wanted,)
+        assert len(np.unique(values)) == 1
 
 
 def test_truncated_streams_are_damage_and_no_hang():
