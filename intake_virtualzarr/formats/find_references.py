@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
+from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
@@ -104,10 +104,7 @@ def _zmetadata(keys: Keys) -> Any:
     raw = keys.get(".zmetadata")
     if raw is None:
         return None
-    try:
-        document = json.loads(raw)
-    except ValueError as exc:
-        raise FormatError(f"{keys.url}/.zmetadata: is not JSON: {exc}") from exc
+    document = parse_json(raw, f"{keys.url}/.zmetadata")
     if isinstance(document, dict) and "record_size" not in document and "zarr_consolidated_format" in document:
         raise FormatError(f"{keys.url}: is a Zarr store of version 2, not references; open it with xarray.open_zarr")
     return document

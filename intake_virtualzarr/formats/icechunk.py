@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from math import prod
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._limits import MAX_NESTING
+from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.errors import FormatError, UnsupportedError
@@ -71,7 +72,9 @@ async def _documents(store: Any) -> JsonObject:
         raw = await store.get(f"{prefix}zarr.json", default_buffer_prototype())
         if raw is None:
             return
-        document = found[f"{prefix}zarr.json"] = json.loads(raw.to_bytes())
+        if prefix.count("/") > MAX_NESTING:
+            raise FormatError(f"{prefix}: groups are nested deeper than {MAX_NESTING}")
+        document = found[f"{prefix}zarr.json"] = parse_object(raw.to_bytes(), f"{prefix}zarr.json")
         if document.get("node_type") == "group":
             names = sorted([name async for name in store.list_dir(prefix.rstrip("/"))])
             for name in names:

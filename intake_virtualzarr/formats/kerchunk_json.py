@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
+from intake_virtualzarr._limits import MAX_GENERATED
+from intake_virtualzarr._parsing import DAMAGE, parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.errors import FormatError, UnsupportedError
@@ -22,6 +23,7 @@ from intake_virtualzarr.formats.kerchunk_table import table_of
 from intake_virtualzarr.formats.kerchunk_templates import render
 from intake_virtualzarr.formats.zarr_references import DOCUMENTS, array_paths, scanned_references, spread_documents
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source, SourceTable
 
@@ -33,8 +35,6 @@ LATER = re.compile(rb'"([^"\s]*/)?\.zgroup"\s*:')
 ENCODED = "base64:"
 type Chunks = tuple[list[str], list[Any]]
 """Keys and references."""
-MAX_GENERATED = 2**24
-"""References that one generator may make."""
 
 
 class KerchunkJson:
@@ -50,11 +50,9 @@ class KerchunkJson:
     def parse(self, source: Source) -> Parse:
         """Read the whole document."""
         (raw,) = yield [(0, source.size or 0)]
-        try:
-            document = json.loads(bytes(raw))
-        except ValueError as exc:
-            raise FormatError(f"{source.url}: is not JSON: {exc}") from exc
-        return scanned_document(document, source)
+        document = parse_json(raw, source.url)
+        with naming(source.url, FormatError):
+            return scanned_document(document, source)
 
     def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """There is no other library to ask."""
@@ -124,22 +122,33 @@ def _references(document: Attrs, url: str) -> Iterator[tuple[str, Any]]:
     generators = document.get("gen", [])
     if not isinstance(generators, list):
         raise FormatError(f"{url}: 'gen' is to be a list")
+    room = MAX_GENERATED
     for generator in generators:
-        yield from _generated(generator, templates, url)
+        axes, texts, count = _generator(generator, url)
+        room -= count
+        if room < 0:
+            raise FormatError(f"{url}: a generator makes {count} references; at most {MAX_GENERATED} are made of one document")
+        yield from _generated(axes, texts, templates, url)
 
 
-def _generated(generator: Any, templates: Attrs, url: str) -> Iterator[tuple[str, Any]]:
+def _generator(generator: Any, url: str) -> tuple[dict[str, Sequence[Any]], dict[str, str], int]:
+    """The values of each dimension, the templates, and how many references they make."""
     try:
-        axes = {name: one if isinstance(one, list) else range(one.get("start", 0), one["stop"], one.get("step", 1))
-                for name, one in generator["dimensions"].items()}  # fmt: skip
+        axes: dict[str, Sequence[Any]] = {
+            name: one if isinstance(one, list) else range(one.get("start", 0), one["stop"], one.get("step", 1))
+            for name, one in generator["dimensions"].items()
+        }
         texts = {name: str(generator[name]) for name in ("key", "url", "offset", "length") if name in generator}
         if "key" not in texts or "url" not in texts or ("offset" in texts) != ("length" in texts):
             raise KeyError("key, url, and both or none of offset and length")
-        count = prod(len(values) for values in axes.values())
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as exc:
-        raise FormatError(f"{url}: generator {generator!r} is incomplete or wrong: {exc}") from exc
-    if count > MAX_GENERATED:
-        raise FormatError(f"{url}: a generator makes {count} references; at most {MAX_GENERATED} are made")
+        return axes, texts, prod(len(values) for values in axes.values())
+    except DAMAGE as exc:
+        raise FormatError(f"{url}: generator {str(generator)[:200]} is incomplete or wrong: {exc}") from exc
+
+
+def _generated(
+    axes: Mapping[str, Sequence[Any]], texts: Mapping[str, str], templates: Attrs, url: str
+) -> Iterator[tuple[str, Any]]:
     for values in product(*axes.values()):
         known = {**templates, **dict(zip(axes, values, strict=True))}
         made = {name: render(text, known) for name, text in texts.items()}
@@ -161,10 +170,7 @@ def _metadata(key: str, reference: Any, url: str) -> Any:
         return reference
     if not isinstance(reference, str):
         raise FormatError(f"{url}: {key}: is {reference!r}, expected metadata")
-    try:
-        return json.loads(_chunk(key, reference))
-    except ValueError as exc:
-        raise FormatError(f"{url}: {key}: is not JSON: {exc}") from exc
+    return parse_json(_chunk(key, reference), f"{url}: {key}")
 
 
 def _chunk(key: str, reference: str) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._limits import MAX_TILES
+from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
@@ -52,7 +53,12 @@ def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
     size = document.get("record_size")
     if type(size) is not int or size < 1:
         raise FormatError(f"{keys.url}/.zmetadata: record_size is {size!r}, expected a number of rows")
-    documents = {key: json.loads(one) if isinstance(one, str) else one for key, one in document["metadata"].items()}
+    where = f"{keys.url}/.zmetadata"
+    if size > MAX_TILES:
+        raise FormatError(f"{where}: record_size is {size}; at most {MAX_TILES} rows are read at once")
+    documents = {
+        key: parse_json(one, f"{where}: {key}") if isinstance(one, str) else one for key, one in document["metadata"].items()
+    }
 
     readers = ReaderPool(keys.access)
 

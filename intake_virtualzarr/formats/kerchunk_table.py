@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._limits import MAX_TILES
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
@@ -19,8 +20,6 @@ from intake_virtualzarr.storage.source import Source, SourceTable
 
 __all__ = ["counted_shape", "inline_source", "table_of"]
 
-MAX_CHUNKS = 2**26
-"""Chunks of one array: a GiB of references."""
 MAX_OFFSET = 2**63 - 1
 
 
@@ -125,6 +124,6 @@ def counted_shape(metadata: ArrayMetadata) -> Shape:
         If its references would not fit into memory.
     """
     shape = metadata.grid.grid_shape
-    if prod(shape) > MAX_CHUNKS:
-        raise UnsupportedError(f"has {prod(shape)} chunks; at most {MAX_CHUNKS} are held in memory")
+    if prod(shape) > MAX_TILES:
+        raise UnsupportedError(f"has {prod(shape)} chunks; at most {MAX_TILES} are held in memory")
     return shape

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._limits import MAX_AXES, MAX_EXTENT, MAX_GRID
 from intake_virtualzarr._typing import Attrs, DType, Shape
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
@@ -17,8 +19,6 @@ from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["ArrayMetadata", "ChunkKeys", "checked_shape", "positional"]
-
-MAX_EXTENT = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,10 @@ class ArrayMetadata:
             raise UnsupportedError(f"dimensions {self.dims!r} are one, but the shape is {self.shape}")
         if any(axis.edge is not None and axis.edge > MAX_EXTENT for axis in self.grid.axes):
             raise UnsupportedError(f"chunks of shape {self.grid.chunk_shape} are longer than an axis can be")
+        if len(self.shape) > MAX_AXES:
+            raise UnsupportedError(f"has {len(self.shape)} axes; at most {MAX_AXES} are read")
+        if prod(self.grid.grid_shape) > MAX_GRID:
+            raise UnsupportedError(f"has a chunk grid of shape {self.grid.grid_shape}; at most {MAX_GRID} chunks are read")
         compile_pipeline(self.codecs, self.dtype)
 
     @property

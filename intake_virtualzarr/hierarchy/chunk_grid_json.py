@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr._limits import MAX_AXES, MAX_AXIS_CHUNKS, MAX_EXTENT, MAX_GRID
+from intake_virtualzarr._parsing import as_list, as_whole
+from intake_virtualzarr._typing import JsonObject, Shape
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Edges
 from intake_virtualzarr.errors import HierarchyError
 
-__all__ = ["grid_from_json", "grid_to_json", "stored_shapes_to_json"]
+__all__ = ["grid_from_json", "grid_to_json", "shape_from_json", "stored_shapes_to_json"]
 
 
 def _runs(edges: Edges) -> list[Any]:
@@ -52,13 +55,18 @@ def stored_shapes_to_json(grid: ChunkGrid) -> list[Any] | None:
 
 def _edges(document: Any, where: str) -> Edges:
     parts: list[Edges] = []
+    total = 0
     for entry in document:
         if isinstance(entry, list):
             if len(entry) != 2:
                 raise HierarchyError(f"{where}: run {entry!r} is not [edge, count]")
-            parts.append(np.full(int(entry[1]), int(entry[0]), dtype=np.int64))
+            count = as_whole(entry[1], f"{where}: run {entry!r}", HierarchyError, most=MAX_AXIS_CHUNKS)
+            parts.append(np.full(count, int(entry[0]), dtype=np.int64))
         else:
             parts.append(np.array([int(entry)], dtype=np.int64))
+        total += parts[-1].size
+        if total > MAX_AXIS_CHUNKS:
+            raise HierarchyError(f"{where}: lists more than {MAX_AXIS_CHUNKS} chunks along an axis")
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
@@ -79,21 +87,42 @@ def grid_from_json(document: Any, shape: Sequence[int], stored: Any, where: str)
         raise HierarchyError(f"{where}: chunk_grid {name!r} is unknown; expected 'regular' or 'rectilinear'")
     if len(edges) != len(shape) or (stored is not None and len(stored) != len(shape)):
         raise HierarchyError(f"{where}: chunk grid of {len(edges)} axes for an array of {len(shape)}")
+    if len(shape) > MAX_AXES:
+        raise HierarchyError(f"{where}: has {len(shape)} axes; at most {MAX_AXES} are read")
     axes = []
     for n, edge in enumerate(edges):
         kept = None if stored is None else stored[n]
         try:
             axes.append(_axis(int(shape[n]), edge, kept, where))
-        except ValueError as exc:
+        except (ValueError, TypeError, OverflowError) as exc:
+            if isinstance(exc, HierarchyError):
+                raise
             raise HierarchyError(f"{where}: axis {n}: {exc}") from exc
-    return ChunkGrid(tuple(axes))
+    grid = ChunkGrid(tuple(axes))
+    if prod(grid.grid_shape) > MAX_GRID:
+        raise HierarchyError(f"{where}: has a chunk grid of shape {grid.grid_shape}; at most {MAX_GRID} chunks are read")
+    return grid
+
+
+def shape_from_json(document: Any, where: str) -> Shape:
+    """The shape of an array.
+
+    Raises
+    ------
+    HierarchyError
+        If it is no list of sizes.
+    """
+    shape = as_list(document, f"{where}: shape", HierarchyError, MAX_AXES)
+    return tuple(as_whole(n, f"{where}: shape", HierarchyError, most=MAX_EXTENT) for n in shape)
 
 
 def _axis(extent: int, edge: Any, kept: Any, where: str) -> AxisGrid:
     if not isinstance(edge, list):
+        as_whole(edge, f"{where}: chunk edge", HierarchyError)
         regular = AxisGrid.regular(extent, int(edge))
         if kept is None or kept == edge:
             return regular
+        as_whole(regular.count, f"{where}: chunks of {edge} along an axis of {extent}", HierarchyError, most=MAX_AXIS_CHUNKS)
         stored = _edges(kept, where) if isinstance(kept, list) else np.full(regular.count, int(kept), dtype=np.int64)
         return AxisGrid.varying(regular.visible, stored)
     visible = _edges(edge, where)

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._typing import DType
+from intake_virtualzarr._limits import MAX_FIELDS, MAX_NESTING
+from intake_virtualzarr._parsing import DAMAGE
+from intake_virtualzarr._typing import DType, JsonObject
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 
 __all__ = [
@@ -75,15 +77,41 @@ def data_type_from_json(document: Any) -> DType:
         return SIMPLE_NAMES[document]
     if not isinstance(document, str | dict):
         raise HierarchyError(f"data_type {document!r} is unknown")
+    if isinstance(document, dict):
+        _check_fields(document)
     from zarr.dtype import parse_dtype
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             native = parse_dtype(document, zarr_format=3).to_native_dtype()
-    except (ValueError, TypeError, KeyError) as exc:
+    except DAMAGE as exc:
         raise HierarchyError(f"data_type {document!r} is unknown") from exc
     return np.dtype(object) if native.kind == "T" else native
+
+
+def _check_fields(document: JsonObject) -> None:
+    """Raise if a structured type has more fields, or fields within fields, than NumPy and zarr-python can take."""
+    level: list[Any] = [document]
+    total = 0
+    for _ in range(MAX_NESTING):
+        inner = [one for outer in level for one in _fields(outer)]
+        total += len(inner)
+        if total > MAX_FIELDS:
+            raise HierarchyError(f"data_type has more than {MAX_FIELDS} fields")
+        level = inner
+        if not level:
+            return
+    raise HierarchyError(f"data_type has fields nested deeper than {MAX_NESTING}")
+
+
+def _fields(document: Any) -> list[Any]:
+    """The data types of the fields of a structured type; none of another."""
+    configuration = document.get("configuration") if isinstance(document, dict) else None
+    fields = configuration.get("fields") if isinstance(configuration, dict) else None
+    if not isinstance(fields, list):
+        return []
+    return [one[1] if isinstance(one, list) and len(one) > 1 else one for one in fields]
 
 
 def fill_value_to_json(value: Any, dtype: DType) -> Any:
@@ -108,16 +136,19 @@ def fill_value_from_json(document: Any, dtype: DType) -> Any:
     if dtype.kind == "O":
         return document if isinstance(document, str) else ""
     if dtype.kind == "S":
-        return np.bytes_(base64.standard_b64decode(document))
+        try:
+            return np.bytes_(base64.standard_b64decode(document))
+        except (ValueError, TypeError) as exc:
+            raise HierarchyError(f"fill_value {document!r} is no base64") from exc
     if dtype.kind == "f" and isinstance(document, str) and document in NOT_FINITE:
         return dtype.type(NOT_FINITE[document])
-    if _is_number(document, dtype):
-        return dtype.type(document)
     try:
+        if _is_number(document, dtype):
+            return dtype.type(document)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _zarr_type(dtype).from_json_scalar(document, zarr_format=3)
-    except (ValueError, TypeError) as exc:
+    except DAMAGE as exc:
         raise HierarchyError(f"fill_value {document!r} does not fit data type {dtype}") from exc
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numcodecs import VLenUTF8, Zstd
 
+from intake_virtualzarr._parsing import DAMAGE
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_to_json
@@ -32,13 +33,14 @@ def dump(document: Attrs) -> bytes:
 
 
 @contextmanager
-def naming(label: str) -> Iterator[None]:
+def naming(label: str, error: type[VirtualZarrError] = HierarchyError) -> Iterator[None]:
     """Let every error that a document causes name the array or file it belongs to.
 
     Raises
     ------
-    HierarchyError
-        In place of the errors that Python has for absent entries and values of another kind.
+    VirtualZarrError
+        ``error`` in place of the errors that Python has for absent entries, values of another kind, and sizes or depths that
+        cannot be.
     """
     try:
         yield
@@ -46,8 +48,8 @@ def naming(label: str) -> Iterator[None]:
         if label in str(exc):
             raise
         raise type(exc)(f"{label}: {exc}") from exc
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
-        raise HierarchyError(f"{label}: is damaged or of another format: {type(exc).__name__}: {exc}") from exc
+    except DAMAGE as exc:
+        raise error(f"{label}: is damaged or of another format: {type(exc).__name__}: {exc}") from exc
 
 
 def group_document(attrs: Attrs, members: Mapping[str, Attrs] | None = None) -> JsonObject:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 from numcodecs import Blosc
 
+from intake_virtualzarr._limits import MAX_PAGE
+from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import AnyArray, JsonObject, Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
@@ -143,7 +144,7 @@ class PagedManifest:
             if raw is None:
                 raise HierarchyError(f"{self._label}: {self._keys.url}/{key} is absent")
             with naming(f"{self._label}: {self._keys.url}/{key}"):
-                self._layout = self._parsed_layout(json.loads(raw))
+                self._layout = self._parsed_layout(parse_object(raw, key, HierarchyError))
         return self._layout
 
     def _parsed_layout(self, document: JsonObject) -> tuple[Shape, int, Pipeline]:
@@ -162,6 +163,8 @@ class PagedManifest:
             page, codecs = sharding.chunk_shape, sharding.codecs
         if len(page) != len(shape) or page[-1] != shape[-1] or min(page) < 1:
             raise HierarchyError(f"{self._label}: pages of {page} split a reference")
+        if prod(page[:-1]) > MAX_PAGE:
+            raise HierarchyError(f"{self._label}: pages of {page[:-1]} references; at most {MAX_PAGE} are read at once")
         if document["data_type"] != "uint64":
             raise HierarchyError(f"{self._label}: refs have data_type {document['data_type']!r}, expected 'uint64'")
         return page[:-1], len(fields), codecs

@@ -14,7 +14,7 @@ from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
-from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, ShardListing, ShardObjects, Shards
 from intake_virtualzarr.storage.key_value import Keys
@@ -102,7 +102,7 @@ def ordinary_stored(keys: Keys, path: str, document: Attrs) -> StoredArray:
         If its chunk keys are encoded in an unknown way, or its shards cannot be read here.
     """
     label = f"{keys.url}/{path}"
-    shape = tuple(int(n) for n in document["shape"])
+    shape = shape_from_json(document["shape"], label)
     dtype = data_type_from_json(document["data_type"])
     grid: ChunkGrid = grid_from_json(document["chunk_grid"], shape, None, label)
     codecs = pipeline_from_json(document["codecs"])

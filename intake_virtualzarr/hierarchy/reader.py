@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
+from intake_virtualzarr._limits import MAX_NESTING, MAX_NODES, MAX_TILES
+from intake_virtualzarr._parsing import as_list, as_object, as_whole, parse_object
 from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
@@ -21,7 +23,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json
-from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
+from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.documents import dump, group_document, is_virtual, naming, transformer_of
 from intake_virtualzarr.hierarchy.embedded import InPlaceKeys
@@ -77,17 +79,20 @@ def tree_of(hierarchy: Hierarchy) -> VirtualTree:
                     variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
             except VirtualZarrError as exc:  # refused for this variable; the others open
                 left_out["/" + where] = str(exc)
-        attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
+        with naming(f"{hierarchy.keys.url}/{path}"):
+            attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
         groups["/" + path] = VirtualGroup("/" + path, attrs, variables)
     return VirtualTree(hierarchy.keys.url, groups, left_out)
 
 
 def dims_of(document: Attrs, where: str) -> tuple[str, ...]:
     """Dimension names; those that are absent get names from their place."""
-    shape = document["shape"]
+    shape = as_list(document["shape"], f"{where}: shape", HierarchyError)
     names = document.get("dimension_names") or [None] * len(shape)
     if len(names) != len(shape):
         raise HierarchyError(f"{where}: {len(names)} dimension_names for {len(shape)} axes")
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise HierarchyError(f"{where}: dimension_names are {names!r}, expected text")
     return tuple(name if name is not None else f"{where.rpartition('/')[2]}_dim_{i}" for i, name in enumerate(names))
 
 
@@ -123,20 +128,26 @@ class Hierarchy:
             raise HierarchyError(f"{keys.url}: the root is {top.get('node_type')!r}, expected a group")
         consolidated = top.get("consolidated_metadata")
         if consolidated is not None:
-            self.documents.update(consolidated["metadata"])
+            self._take_consolidated(consolidated)
         else:
             self._walk("")
 
     def parsed(self, raw: bytes, path: str) -> JsonObject:
-        try:
-            document = json.loads(raw)
-        except ValueError as exc:
-            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is not JSON: {exc}") from exc
-        if not isinstance(document, dict):
-            raise HierarchyError(f"{self.keys.url}/{path}: zarr.json is {type(document).__name__}, expected an object")
-        return document
+        return parse_object(raw, f"{self.keys.url}/{path}: zarr.json", HierarchyError)
+
+    def _take_consolidated(self, consolidated: Any) -> None:
+        label = f"{self.keys.url}: consolidated_metadata"
+        members = as_object(as_object(consolidated, label, HierarchyError).get("metadata"), f"{label}: metadata", HierarchyError)
+        if len(members) > MAX_NODES:
+            raise HierarchyError(f"{label}: names {len(members)} groups and arrays; at most {MAX_NODES} are read")
+        self.documents.update({path: as_object(one, f"{label}: {path!r}", HierarchyError) for path, one in members.items()})
 
     def _walk(self, path: str) -> None:
+        if path.count("/") >= MAX_NESTING or len(self.documents) > MAX_NODES:
+            raise HierarchyError(
+                f"{self.keys.url}/{path}: groups are nested deeper than {MAX_NESTING}, or more than {MAX_NODES}; "
+                "a link that leads back to a group above it?"
+            )
         for name in self.keys.names(path):
             where = f"{path}/{name}" if path else name
             raw = self.keys.get(f"{where}/zarr.json")
@@ -195,7 +206,7 @@ class Hierarchy:
         if not is_virtual(document):
             return VirtualZarrArray.from_stored(ordinary_stored(self.keys, path, document), readers=self.readers)
         name, configuration = transformer_of(document, f"{self.keys.url}/{path}")
-        shape = tuple(int(n) for n in document["shape"])
+        shape = shape_from_json(document["shape"], f"{self.keys.url}/{path}")
         dtype = data_type_from_json(document["data_type"])
         fill = fill_value_from_json(document["fill_value"], dtype)
         packing = Packing.from_attrs(attributes_from_json(document.get("attributes", {}), dtype), dtype)
@@ -274,7 +285,8 @@ class Hierarchy:
             sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
         else:
             keys, key = self._place(resolve(here, table["path"]))
-            sources = PagedSources(keys, key, int(table["page_size"]), int(table["count"]))
+            size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
+            sources = PagedSources(keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError))
         if isinstance(configuration.get("manifest"), Mapping):
             return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
         if "manifest" in configuration:
@@ -302,6 +314,8 @@ def readable_manifest(
 ) -> tuple[Sequence[Source], ChunkManifest]:
     """A manifest in readable form; inlined chunks become sources with content."""
     rows = list(sources)
+    if prod(grid_shape) > MAX_TILES:
+        raise HierarchyError(f"{label}: lists chunks of a grid of shape {grid_shape}; at most {MAX_TILES} are held in memory")
     source = np.zeros(grid_shape, np.uint32)
     offset = np.zeros(grid_shape, np.uint64)
     length = np.zeros(grid_shape, np.uint32)

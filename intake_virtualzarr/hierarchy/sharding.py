@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._limits import MAX_PAGE
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
@@ -118,6 +119,8 @@ class Shards:
         ):
             raise HierarchyError(f"{label}: shards of {shard_shape} hold no whole chunks of {sharding.chunk_shape}")
         self.per_shard = tuple(s // c for s, c in zip(shard_shape, sharding.chunk_shape, strict=True))
+        if prod(self.per_shard) > MAX_PAGE:
+            raise HierarchyError(f"{label}: has {self.per_shard} chunks in a shard; at most {MAX_PAGE} are read")
         self.key_of = key_of
         self._shape = shard_shape
         self._keys = keys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urljoin
 
+from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.documents import naming
@@ -170,7 +170,7 @@ class PagedSources(Sequence[Source]):
             raise HierarchyError(f"{self._keys.url}/{key} is absent; the store is incomplete")
         where = f"{self._keys.url}/{key}"
         with naming(where):
-            document = json.loads(raw)
+            document = parse_object(raw, where, HierarchyError)
             base = resolve(where, document["base"]) if document.get("base") else where
             page = base, list(document["list"])
         with self._lock:

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from intake_virtualzarr._limits import MAX_MEMBERS, MAX_NESTING
+from intake_virtualzarr._parsing import as_list, as_whole
 from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
@@ -91,7 +93,9 @@ class MemberSegments(Sequence[Segment], SegmentSource):
         self.dtype = dtype
         self._fill = fill
         self.axis = int(configuration["axis"])
-        self._members: list[JsonObject] = configuration["members"]
+        self._members: list[JsonObject] = as_list(configuration["members"], f"{label}: members", HierarchyError, MAX_MEMBERS)
+        if len(above) >= MAX_NESTING:
+            raise HierarchyError(f"{label}: concatenations are nested deeper than {MAX_NESTING}")
         self.uniform = bool(configuration.get("uniform")) and not any(
             key in member for member in self._members for key in ("select", "axes", "decode")
         )
@@ -101,7 +105,7 @@ class MemberSegments(Sequence[Segment], SegmentSource):
         self._sharded = any(codec.name == "sharding_indexed" for codec in self.codecs)
         if not 0 <= self.axis < len(shape):
             raise HierarchyError(f"{label}: concatenation axis {self.axis} for an array of {len(shape)} axes")
-        lengths = [int(member["length"]) for member in self._members]
+        lengths = [as_whole(member["length"], f"{label}: length of a member", HierarchyError) for member in self._members]
         self.edges = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         if int(self.edges[-1]) != shape[self.axis]:
             raise HierarchyError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from intake_virtualzarr._parsing import DAMAGE
 from intake_virtualzarr._typing import Attrs, DType
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.numcodecs_v2 import pipeline_of_v2
@@ -63,7 +64,7 @@ def _data_type(text: Any) -> DType:
         raise UnsupportedError(f"data type {text!r} is structured, which has no form here")
     try:
         dtype = np.dtype(text)
-    except TypeError as exc:
+    except (TypeError, ValueError) as exc:
         raise UnsupportedError(f"data type {text!r} is unknown") from exc
     if dtype.kind not in KINDS:
         raise UnsupportedError(f"data type {text!r} has no form here")
@@ -86,6 +87,6 @@ def _fill_value(document: Any, dtype: DType) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = parse_dtype(dtype, zarr_format=2).from_json_scalar(document, zarr_format=2)
-    except (ValueError, TypeError, OverflowError) as exc:
+    except DAMAGE as exc:
         raise UnsupportedError(f"fill_value {document!r} does not fit data type {dtype}") from exc
     return np.asarray(value).astype(dtype.newbyteorder("=") if dtype.kind != "S" else dtype)[()]
