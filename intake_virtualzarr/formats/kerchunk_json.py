@@ -122,12 +122,11 @@ def _references(document: Attrs, url: str) -> Iterator[tuple[str, Any]]:
     generators = document.get("gen", [])
     if not isinstance(generators, list):
         raise FormatError(f"{url}: 'gen' is to be a list")
-    room = MAX_GENERATED
-    for generator in generators:
-        axes, texts, count = _generator(generator, url)
-        room -= count
-        if room < 0:
-            raise FormatError(f"{url}: a generator makes {count} references; at most {MAX_GENERATED} are made of one document")
+    planned = [_generator(generator, url) for generator in generators]
+    count = sum(one[2] for one in planned)
+    if count > MAX_GENERATED:
+        raise FormatError(f"{url}: a generator makes {count} references; at most {MAX_GENERATED} are made of one document")
+    for axes, texts, _ in planned:
         yield from _generated(axes, texts, templates, url)
 
 
