@@ -97,7 +97,8 @@ def test_generators_share_one_cap(tmp_path):
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     data = {"v": ("x", np.arange(10.0)), "w": ("x", np.arange(10))}
-    xr.Dataset(data).to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={"v": {"chunksizes": (5,)}, "w": {"chunksizes": (5,)}})
+    chunks = {name: {"chunksizes": (5,)} for name in data}
+    xr.Dataset(data).to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding=chunks)
     open_virtual_dataset(tmp_path / "a.nc").vzarr.to_zarr(tmp_path / "s.vzarr")
     return tmp_path / "s.vzarr"
 
