@@ -75,9 +75,11 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         array joins, slices and is written like any other; its values are shown by ``ds.vzarr.decode()``.
     readers : ReaderPool
         How sources are opened.
+    time_units : str or None
+        What the numbers count if they are times; such numbers join with those that count the same only.
     """
 
-    __slots__ = ("__weakref__", "decoded", "dtype", "fill_value", "mixed", "readers", "segments", "shape")
+    __slots__ = ("__weakref__", "decoded", "dtype", "fill_value", "mixed", "readers", "segments", "shape", "time_units")
     # above ndarray, so that ``ndarray == virtual`` comes here
     __array_priority__: ClassVar[float] = 1000.0
     __array_function__: ClassVar[Any] = _TypeOnly(dispatch)
@@ -93,6 +95,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         decoded: bool = False,
         mixed: bool = False,
         readers: ReaderPool | None = None,
+        time_units: str | None = None,
         check: bool = True,
     ) -> None:
         self.shape: Shape = tuple(int(n) for n in shape)
@@ -102,6 +105,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.decoded = decoded
         self.mixed = mixed
         self.readers = readers or _DEFAULT_READERS
+        self.time_units = time_units
         if check:
             check_segments(self.shape, self.segments)
 

@@ -104,6 +104,7 @@ def _is_plain(array: VirtualZarrArray) -> bool:
 
 def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | None) -> VirtualZarrArray:
     """Segments of arrays that agree in meaning and in all other axes, one array after the other."""
+    counted = _time_units(items)
     dtypes = {a.dtype for a in items}
     common = np.dtype(dtype) if dtype is not None else next(iter(dtypes)) if len(dtypes) == 1 else common_dtype(dtypes)
     if len(dtypes) > 1 or common not in dtypes:
@@ -131,8 +132,27 @@ def join(items: Sequence[VirtualZarrArray], axis: int, dtype: npt.DTypeLike | No
         decoded=first.decoded,
         mixed=any(a.mixed for a in items),
         readers=pool_of(items),
+        time_units=counted,
         check=False,
     )
+
+
+def _time_units(items: Sequence[VirtualZarrArray]) -> str | None:
+    """What the numbers of all count; those of a fill value count nothing.
+
+    Raises
+    ------
+    UnsupportedError
+        If they count from different dates: joined as they are, they would be other times.
+    """
+    found = list(dict.fromkeys(a.time_units for a in items if a.time_units is not None))
+    if len(found) > 1:
+        raise UnsupportedError(
+            f"times that count {found[0]!r} cannot be joined by reference with times that count {found[1]!r}; "
+            "join with intake_virtualzarr.open_virtual_mfdataset, which reads them as dates, decode the datasets first "
+            "(.vzarr.decode()), or name the variable in loadable_variables"
+        )
+    return found[0] if found else None
 
 
 def _packed_fill(segment: Segment, packing: Packing) -> Segment:

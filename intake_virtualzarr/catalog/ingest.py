@@ -13,6 +13,7 @@ from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.catalog.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.datasets.join_options import (
+    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
@@ -159,7 +160,8 @@ def ingest(
     intersects : mapping, optional
         GeoJSON geometry that items must touch.
     duplicates : {"error", "first", "latest"}
-        What to do with several versions of one file.
+        What to do with several versions of one item, and with files that hold the same coordinates (there ``"latest"`` is the
+        last in the order of the items). ``"raise"`` and ``"last"`` are other names of ``"error"`` and ``"latest"``.
     time_dim : str
         Name of the time axis that files without one get from their items.
     combine : {"by_coords", "nested"}, optional
@@ -252,6 +254,7 @@ def ingest(
         coords=coords,
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
+        duplicates=FILE_POLICIES.get(duplicates, "raise"),
     )
     target = Target(absolute_url(directory), opening.access)
     target.check_free(name)

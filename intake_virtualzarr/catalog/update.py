@@ -17,6 +17,7 @@ from intake_virtualzarr.catalog.published_store import PublishedStore, read_publ
 from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.datasets.check_sources import SourceState, source_states
 from intake_virtualzarr.datasets.join_options import (
+    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
@@ -173,7 +174,8 @@ def update(
     intersects : mapping, optional
         GeoJSON geometry that items must touch.
     duplicates : {"error", "first", "latest"}
-        What to do with several versions of one file.
+        What to do with several versions of one item, and with files that hold the same coordinates (there ``"latest"`` is the
+        last in the order of the items). ``"raise"`` and ``"last"`` are other names of ``"error"`` and ``"latest"``.
     combine : {"by_coords", "nested"}, optional
         Order by the values of coordinates, or along ``concat_dim`` in the order of the items. Default: by coordinates where the
         files have some along what differs.
@@ -258,6 +260,7 @@ def update(
         coords=coords,
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
+        duplicates=FILE_POLICIES.get(duplicates, "raise"),
     )
     published = read_published(Target(absolute_url(directory), opening.access), name, modifier)
     dim = published.grown_dim(append_dim or concat_dim)

@@ -13,8 +13,10 @@ import xarray as xr
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.combine import join_datasets
+from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.join_options import (
     CUBE,
+    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
@@ -119,7 +121,8 @@ def virtualize(
     intersects : mapping, optional
         GeoJSON geometry that items must touch.
     duplicates : {"error", "first", "latest"}
-        What to do with several versions of one file.
+        What to do with several versions of one item, and with files that hold the same coordinates (there ``"latest"`` is the
+        last in the order of the items). ``"raise"`` and ``"last"`` are other names of ``"error"`` and ``"latest"``.
     time_dim : str
         Name of the time axis that files without one get from their items.
     combine : {"by_coords", "nested"}, optional
@@ -215,6 +218,7 @@ def virtualize(
         coords=coords,
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
+        duplicates=FILE_POLICIES.get(duplicates, "raise"),
     )
     return build_cube(items, select, opening, joining, time_dim).dataset
 
@@ -271,14 +275,20 @@ def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, ti
     Raises
     ------
     JoinError
-        If files of one item hold the same variable for the same times, or lie on different grids.
+        If files of one item hold the same variable for the same times, or lie on different grids; if files hold the same
+        coordinates and ``duplicates`` does not say which to take.
     """
-    datasets = [ds for files in by_item(opened) for ds in _joined_assets(files, time_dim, joining)]
-    joined = join_datasets(datasets, _ordering(datasets, joining, time_dim))
+    members = [one for files in by_item(opened) for one in _members(files, time_dim, joining)]
+    how = _ordering([dataset for dataset, _ in members], joining, time_dim)
+    if how.combine == "by_coords":
+        members = [members[i] for i in without_duplicates([dataset for dataset, _ in members], how.duplicates)]
+    datasets = [dataset for dataset, _ in members]
+    joined = join_datasets(datasets, replace(how, duplicates="raise"))
     check_coordinates(joined)
     grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
     joined.encoding["concat_dims"] = grown
-    return Cube(joined, tuple(one.source for one in opened), tuple(one.file for one in opened), {})
+    kept = [one for _, files in members for one in files]
+    return Cube(joined, tuple(one.source for one in kept), tuple(one.file for one in kept), {})
 
 
 def by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
@@ -298,6 +308,15 @@ def _with_times(files: Sequence[OpenedSource], dim: str) -> list[OpenedSource]:
         replace(one, dataset=with_time(one.dataset, one.source, dim)) if own or not any(timed) else one
         for one, own in zip(files, timed, strict=True)
     ]
+
+
+type Member = tuple[xr.Dataset, Sequence[OpenedSource]]
+"""A dataset, and the files that it was made of."""
+
+
+def _members(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[Member]:
+    datasets = _joined_assets(files, dim, how)
+    return [(ds, [one]) for ds, one in zip(datasets, files, strict=True)] if len(datasets) == len(files) else [(datasets[0], files)]
 
 
 def _joined_assets(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[xr.Dataset]:
@@ -331,11 +350,12 @@ def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
 
 
 def _ordering(datasets: Sequence[xr.Dataset], joining: JoinOptions, time_dim: str) -> JoinOptions:
-    """How datasets are put in order: by coordinates, where they have some along what differs, or as they come."""
+    """How datasets are put in order: by coordinates where they have some along what differs or is joined, or as they come."""
     combine: Combine | None = "by_coords" if len(datasets) == 1 else joining.combine
     if combine is None:
         first = datasets[0]
-        combine = "by_coords" if any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes) else "nested"
+        along = any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes)
+        combine = "by_coords" if along or (joining.concat_dim or time_dim) in first.indexes else "nested"
     dim = (joining.concat_dim or time_dim) if combine == "nested" else None
     return replace(joining, combine=combine, concat_dim=dim)
 

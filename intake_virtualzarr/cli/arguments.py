@@ -81,9 +81,9 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--asset", help="key, role, media type or suffix of the asset to take")
     group.add_argument(
         "--duplicates",
-        choices=("error", "first", "latest"),
+        choices=("error", "first", "latest", "last"),
         default="error",
-        help="what to do with several versions of one file",
+        help="what to do with several versions of one item, and with files that hold the same coordinates",
     )
 
 

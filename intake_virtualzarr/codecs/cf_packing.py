@@ -6,6 +6,7 @@ The rules and the order of steps are those of CF conventions 8.1 and 2.5.1, the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType
 
-__all__ = ["PACKING_ATTRIBUTES", "Packing", "is_duration", "is_time_units"]
+__all__ = ["PACKING_ATTRIBUTES", "Packing", "calendar_name", "is_duration", "is_time_units", "time_units"]
 
 PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """Attributes that say how stored numbers become values."""
@@ -28,6 +29,32 @@ def is_time_units(units: object) -> bool:
 def is_duration(attrs: Attrs) -> bool:
     """Whether numbers are durations: xarray writes the data type to decode them into beside their ``units``."""
     return str(attrs.get("dtype", "")).startswith("timedelta64") and isinstance(attrs.get("units"), str)
+
+
+CALENDARS = {
+    **dict.fromkeys(("gregorian", "proleptic_gregorian"), "standard"),
+    "365_day": "noleap",
+    "366_day": "all_leap",
+}
+"""Names under which calendars are known (CF 4.4.1), and those that share all dates since 1582 with others."""
+
+
+def calendar_name(name: str) -> str:
+    """One name for calendars of several names."""
+    return CALENDARS.get(name.lower(), name.lower())
+
+
+PLAIN_DATE = re.compile(r"(\w+) +since +(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(?:\.0+)?)? *Z?", re.ASCII)
+
+
+def time_units(attrs: Attrs) -> str | None:
+    """What numbers count if they are times or durations: units (in one spelling for plain ones) and calendar; else None."""
+    units = attrs.get("units")
+    if not isinstance(units, str) or not (is_time_units(units) or is_duration(attrs)):
+        return None
+    plain = PLAIN_DATE.fullmatch(units)
+    text = f"{plain[1]} since {plain[2]} {plain[3] or '00:00:00'}" if plain else units
+    return f"{text}, {calendar_name(str(attrs.get('calendar', 'standard')))} calendar" if is_time_units(units) else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr.datasets.completeness import check_complete
+from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize
 from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.datasets.paths import flat_paths
+from intake_virtualzarr.datasets.virtual_dataset import source_label
 from intake_virtualzarr.errors import JoinError, VirtualZarrError
 
 __all__ = ["join_datasets"]
 
 
 def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
-    """Join virtual datasets as ``xarray.open_mfdataset`` does, each decoded by its own packing where these differ."""
+    """Join virtual datasets as ``xarray.open_mfdataset`` does, each decoded by its own packing where these differ.
+
+    Raises
+    ------
+    JoinError
+        If datasets cannot be joined, or one would not be in the result.
+    """
     flat = list(flat_paths(datasets))
+    if how.combine == "by_coords":
+        flat = [flat[i] for i in without_duplicates(flat, how.duplicates)]
+    elif how.duplicates != "raise":
+        raise VirtualZarrError(
+            f"duplicates={how.duplicates!r} goes with combine='by_coords'; combine='nested' takes what it is given"
+        )
     ready = harmonize(flat, how.encoding_mismatch)
     options: JsonObject = {
         "compat": how.compat,
@@ -40,19 +56,22 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
     except ValueError as exc:
         if isinstance(exc, VirtualZarrError):
             raise
-        named = ", ".join(_label(ds) for ds in flat[:3]) + (f" and {len(flat) - 3} more" if len(flat) > 3 else "")
+        named = ", ".join(source_label(ds) for ds in flat[:3]) + (f" and {len(flat) - 3} more" if len(flat) > 3 else "")
         raise JoinError(f"{named}: cannot be joined: {exc}") from exc
     if not isinstance(joined, xr.Dataset):
         raise VirtualZarrError(f"the join gave {type(joined).__name__}, expected an xarray.Dataset")
+    along = _names(how.concat_dim) if how.combine == "nested" else None
+    check_complete(ready, joined, join=how.join, compat=how.compat, along=along)
     joined = joined.copy(deep=False)
-    joined.attrs = joined.attrs or dict(flat[0].attrs)
     unlimited = {d for ds in flat for d in ds.encoding.get("unlimited_dims", ())}
     joined.encoding = {"source": flat[0].encoding.get("source"), **({"unlimited_dims": unlimited} if unlimited else {})}
     return common_time_encoding(joined, flat)
 
 
-def _label(dataset: xr.Dataset) -> str:
-    return str(dataset.encoding.get("source", "a dataset"))
+def _names(concat_dim: Any) -> list[Hashable]:
+    """Names of the dimensions of a nested join, which may be given as arrays of labels."""
+    listed = concat_dim if isinstance(concat_dim, list | tuple) else [concat_dim]
+    return [one if isinstance(one, str) else getattr(one, "name", one) for one in listed if one is not None]
 
 
 def _regrouped(nested: Any, ready: Any) -> Any:

@@ -125,7 +125,7 @@ def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
             warnings.simplefilter("ignore", xr.SerializationWarning)
             try:
                 encoded = xr.conventions.encode_cf_variable(tried, name=name)
-            except (ValueError, TypeError, OverflowError):  # TypeError: a scale factor that is an integer
+            except (ValueError, TypeError, OverflowError, KeyError):  # a scale factor that is an integer; months are decoded only
                 continue
             if decodes_to(name, encoded, variable):
                 return encoded

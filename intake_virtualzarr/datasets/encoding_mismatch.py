@@ -10,14 +10,12 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
-from intake_virtualzarr.datasets.character_dims import pad_character_dimension
-from intake_virtualzarr.datasets.virtual_dataset import without_packing
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, calendar_name, is_duration, is_time_units, time_units
+from intake_virtualzarr.datasets.character_dims import equal_character_dims, pad_character_dimension
+from intake_virtualzarr.datasets.virtual_dataset import source_label, without_packing
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 
 __all__ = ["common_time_encoding", "harmonize"]
-
-STANDARD_CALENDARS = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 
 
 def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode") -> list[xr.Dataset]:
@@ -37,7 +35,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
     """
     if encoding_mismatch not in ("decode", "raise"):
         raise VirtualZarrError(f"encoding_mismatch is {encoding_mismatch!r}, expected 'decode' or 'raise'")
-    out = [ds.copy(deep=False) for ds in datasets]
+    out = equal_character_dims([ds.copy(deep=False) for ds in datasets])
     for name in _names(datasets):
         holders = [i for i, ds in enumerate(out) if name in ds.variables]
         variables = drop_partial_bool_marker(pad_character_dimension([out[i].variables[name] for i in holders]))
@@ -54,8 +52,8 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
         if encoding_mismatch == "raise":
             a, b, attribute = clash
             raise EncodingMismatchError(
-                f"{name}: {attribute} is {_shown(variables[a], attribute)} in {_source(datasets[holders[a]])} "
-                f"and {_shown(variables[b], attribute)} in {_source(datasets[holders[b]])}; "
+                f"{name}: {attribute} is {_shown(variables[a], attribute)} in {source_label(datasets[holders[a]])} "
+                f"and {_shown(variables[b], attribute)} in {source_label(datasets[holders[b]])}; "
                 "encoding_mismatch='decode' joins the decoded values"
             )
         if any(_is_time(v) for v in variables):
@@ -83,10 +81,6 @@ def _names(datasets: Iterable[xr.Dataset]) -> list[Any]:
     return list(dict.fromkeys(name for ds in datasets for name in ds.variables))
 
 
-def _source(dataset: xr.Dataset) -> str:
-    return str(dataset.encoding.get("source", "one file"))
-
-
 def _shown(variable: xr.Variable, attribute: str) -> str:
     return str(variable.dtype) if attribute == "data type" else repr(variable.attrs.get(attribute))
 
@@ -101,10 +95,9 @@ def _clash(variables: Sequence[xr.Variable]) -> tuple[int, int, str] | None:
                 return 0, i, attribute
         if packed and first.dtype != other.dtype:
             return 0, i, "data type"
-        if _is_time(first) or _is_time(other):
-            for attribute in ("units", "calendar"):
-                if first.attrs.get(attribute) != other.attrs.get(attribute):
-                    return 0, i, attribute
+        if time_units(first.attrs) != time_units(other.attrs):
+            same = first.attrs.get("units") == other.attrs.get("units")
+            return 0, i, "calendar" if same else "units"
     return None
 
 
@@ -151,24 +144,20 @@ def _load_times(name: Any, datasets: list[xr.Dataset], holders: Sequence[int]) -
 
 
 def _check_units(name: Any, datasets: Sequence[xr.Dataset], variables: Sequence[xr.Variable], encoding_mismatch: str) -> None:
-    calendars = {_calendar(v.encoding["calendar"]): i for i, v in enumerate(variables) if "calendar" in v.encoding}
+    calendars = {calendar_name(v.encoding["calendar"]): i for i, v in enumerate(variables) if "calendar" in v.encoding}
     if len(calendars) > 1:
         (a, i), (b, j) = list(calendars.items())[:2]
         raise EncodingMismatchError(
-            f"{name}: calendar is {a!r} in {_source(datasets[i])} and {b!r} in {_source(datasets[j])}; "
+            f"{name}: calendar is {a!r} in {source_label(datasets[i])} and {b!r} in {source_label(datasets[j])}; "
             "dates of different calendars cannot be joined, convert one of them in preprocess="
         )
     units = {v.attrs["units"]: i for i, v in enumerate(variables) if isinstance(v.attrs.get("units"), str)}
     if len(units) > 1 and not any(map(_is_time, variables)):
         (a, i), (b, j) = list(units.items())[:2]
-        message = f"{name}: units are {a!r} in {_source(datasets[i])} and {b!r} in {_source(datasets[j])}"
+        message = f"{name}: units are {a!r} in {source_label(datasets[i])} and {b!r} in {source_label(datasets[j])}"
         if encoding_mismatch == "raise":
             raise EncodingMismatchError(f"{message}; convert one of them in preprocess=")
         warnings.warn(f"{message}; the values are joined as they are", UserWarning, stacklevel=3)
-
-
-def _calendar(name: str) -> str:
-    return "standard" if name in STANDARD_CALENDARS else name
 
 
 def common_time_encoding(joined: xr.Dataset, datasets: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -9,7 +9,21 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-__all__ = ["CUBE", "Combine", "CombineAttrs", "Compat", "ConcatDim", "EncodingMismatch", "Join", "JoinOptions", "Together"]
+__all__ = [
+    
+    "CUBE",
+    "Combine",
+    "CombineAttrs",
+    "Compat",
+    "ConcatDim",
+    "EncodingMismatch",
+    "FILE_POLICIES",
+    "FilePolicy",
+    "Join",
+    "JoinOptions",
+    "Together",
+,
+]
 
 type Combine = Literal["by_coords", "nested"]
 type ConcatDim = str | xr.DataArray | Sequence[str | xr.DataArray | pd.Index[Any] | None] | None
@@ -18,6 +32,12 @@ type Compat = Literal["identical", "equals", "broadcast_equals", "no_conflicts",
 type Together = Literal["all", "minimal", "different"] | Sequence[Hashable]
 """Which variables without the dimension get it, see ``xarray.concat``."""
 type CombineAttrs = Literal["drop", "identical", "no_conflicts", "drop_conflicts", "override"] | Callable[..., Any]
+type FilePolicy = Literal["raise", "first", "last"]
+"""What to do about files that hold the same coordinates."""
+
+FILE_POLICIES: dict[str, FilePolicy] = {"error": "raise", "raise": "raise", "first": "first", "latest": "last", "last": "last"}
+"""What a policy for versions of items means for files."""
+
 type EncodingMismatch = Literal["decode", "raise"]
 
 
@@ -36,6 +56,8 @@ class JoinOptions:
     combine_attrs: CombineAttrs = "override"
     encoding_mismatch: EncodingMismatch = "decode"
     """Variables that files pack differently are joined as decoded values, or refused."""
+    duplicates: FilePolicy = "raise"
+    """With ``combine="by_coords"``, which of several files with equal coordinates to take."""
 
 
 CUBE = JoinOptions(combine=None, data_vars="minimal", coords="minimal")

@@ -38,15 +38,15 @@ def read_labels(name: str, variable: xr.Variable) -> xr.Variable:
     return xr.Variable(variable.dims, values, variable.attrs, variable.encoding, fastpath=True)
 
 
-def decoded_labels(name: str, variable: xr.Variable, *, decode_times: bool) -> xr.Variable:
-    """The variable with its values in memory, decoded."""
+def decoded_labels(name: str, variable: xr.Variable, *, decode_times: bool, characters: bool = False) -> xr.Variable:
+    """The variable with its values in memory, decoded; with ``characters`` the last dimension becomes words."""
     raw = read_labels(name, variable)
     quick = _decoded_at_once(raw, decode_times=decode_times)
     if quick is not None:
         return quick
     raw = decode_integer_scale_factor(raw.copy(deep=False))  # xarray takes the fill value out of the attributes it is given
-    decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=False)
-    return xr.Variable(variable.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
+    decoded = xr.conventions.decode_cf_variable(name, raw, decode_times=decode_times, concat_characters=characters)
+    return xr.Variable(decoded.dims, np.asarray(decoded), decoded.attrs, decoded.encoding, fastpath=True)
 
 
 def decode_integer_scale_factor(raw: xr.Variable) -> xr.Variable:

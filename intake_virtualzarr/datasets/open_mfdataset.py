@@ -17,6 +17,7 @@ from intake_virtualzarr.datasets.join_options import (
     Compat,
     ConcatDim,
     EncodingMismatch,
+    FilePolicy,
     Join,
     JoinOptions,
     Together,
@@ -47,6 +48,7 @@ def open_virtual_mfdataset(
     group: str | None = None,
     decode_times: bool = True,
     encoding_mismatch: EncodingMismatch = "decode",
+    duplicates: FilePolicy = "raise",
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
@@ -82,6 +84,9 @@ def open_virtual_mfdataset(
     encoding_mismatch : {"decode", "raise"}
         Variables that files pack differently (scale_factor, add_offset, _FillValue, missing_value, _Unsigned, data type) are
         joined as decoded values, or refused.
+    duplicates : {"raise", "first", "last"}
+        With ``combine="by_coords"``, which of several files with the same variables and coordinates (reprocessed versions) to
+        take; xarray takes any. Members of an ensemble want ``combine="nested"`` instead.
     on_error : {"raise", "skip"}
         What to do about files that cannot be scanned. Skipped ones are warned of, and listed with the reasons in
         ``ds.encoding["skipped"]``.
@@ -107,6 +112,8 @@ def open_virtual_mfdataset(
         If no path is given or matched.
     IngestError
         If files cannot be scanned, all named.
+    JoinError
+        If files cannot be joined, or would not be in the result (all named).
     EncodingMismatchError
         If calendars differ, or packing differs and ``encoding_mismatch="raise"``.
     """
@@ -132,6 +139,7 @@ def open_virtual_mfdataset(
         coords=coords,
         combine_attrs=combine_attrs,
         encoding_mismatch=encoding_mismatch,
+        duplicates=duplicates,
     )
     return _open_and_join(paths, opening, joining)
 

@@ -14,14 +14,27 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.fill_value import is_fill
 from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units, time_units
+from intake_virtualzarr.datasets.character_dims import labels_in_characters
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
 
 TIMES_LIMIT = 1024 * 1024
 """Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
 
-__all__ = ["backend_variables", "drop_bool_dtype_attr", "virtual_dataset", "with_consistent_attrs", "without_packing"]
+__all__ = [
+    "backend_variables",
+    "drop_bool_dtype_attr",
+    "source_label",
+    "virtual_dataset",
+    "with_consistent_attrs",
+    "without_packing",
+]
+
+
+def source_label(dataset: xr.Dataset) -> str:
+    """The file that a dataset was opened from, for messages."""
+    return str(dataset.encoding.get("source", "a dataset"))
 
 
 def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
@@ -36,8 +49,18 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
             if all(isinstance(edge, int) for edge in hint):
                 encoding["chunksizes"] = stored_edges(data) or hint
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
-        variables[name] = xr.Variable(variable.dims, data, dict(variable.attrs), encoding, fastpath=True)
+        attrs = dict(variable.attrs) if data.dtype.kind != "S" else _byte_fills(variable.attrs)
+        variables[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
     return variables
+
+
+def _byte_fills(attrs: Attrs) -> JsonObject:
+    """Attributes of bytes whose missing-value markers are bytes, too, as xarray's engines give them: text equals no bytes."""
+    out = dict(attrs)
+    for name in ("_FillValue", "missing_value"):
+        if isinstance(out.get(name), str):
+            out[name] = np.bytes_(out[name].encode())
+    return out
 
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -90,7 +113,7 @@ def virtual_dataset(
         What to open.
     loadable_variables : iterable of str, optional
         Variables whose values are read now, and decoded; default: one-dimensional coordinates, scalars, and small
-        variables that hold times.
+        variables that hold times. Coordinates of dimensions are among them in any case.
     drop_variables : frozenset of str
         Variables to drop.
     decode_times : bool
@@ -105,11 +128,15 @@ def virtual_dataset(
     variables = {n: v for n, v in backend_variables(tree, group).items() if n not in drop_variables}
     attrs = dict(group.attrs)
     _complete_bounds(variables)
+    _mark_times(variables)
     coordinates = _named_coordinates(variables, attrs)
+    texts = labels_in_characters(variables)
     load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
+    # an index of raw numbers, or of no values at all, would align the wrong labels
+    load |= texts | {name for name, variable in variables.items() if variable.dims == (name,)}
     for name in variables:
         if name in load:
-            variables[name] = decoded_labels(name, variables[name], decode_times=decode_times)
+            variables[name] = decoded_labels(name, variables[name], decode_times=decode_times, characters=name in texts)
     encoding: JsonObject = {"source": tree.url}
     if group.unlimited:
         encoding["unlimited_dims"] = set(group.unlimited)
@@ -156,20 +183,25 @@ def _complete_bounds(variables: Mapping[str, xr.Variable]) -> None:
                 bounds.attrs.setdefault(name, variable.attrs[name])
 
 
+def _mark_times(variables: dict[str, xr.Variable]) -> None:
+    """Let virtual times know what they count, so that no join puts them beside numbers that count from another date."""
+    for name, variable in variables.items():
+        counted = time_units(variable.attrs)
+        if counted is not None and isinstance(variable._data, VirtualZarrArray):
+            data = variable._data.replace(time_units=counted)
+            variables[name] = xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
+
+
 def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: JsonObject) -> set[str]:
-    """Names in ``coordinates`` attributes; the attribute moves to the encoding, as xarray does it."""
+    """Names in ``coordinates`` attributes that are there; the attribute moves to the encoding, as xarray does it."""
     names: set[str] = set()
     for variable in variables.values():
-        text = variable.attrs.get("coordinates")
-        if isinstance(text, str):
-            listed = text.split()
-            if all(name in variables for name in listed):
-                variable.encoding["coordinates"] = variable.attrs.pop("coordinates")
-                names.update(listed)
-    text = attrs.get("coordinates")
-    if isinstance(text, str) and all(name in variables for name in text.split()):
+        if isinstance(variable.attrs.get("coordinates"), str):
+            text = variable.encoding["coordinates"] = variable.attrs.pop("coordinates")
+            names.update(text.split())
+    if isinstance(attrs.get("coordinates"), str):
         names.update(attrs.pop("coordinates").split())
-    return names
+    return names.intersection(variables)
 
 
 def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> set[str]:
@@ -195,13 +227,21 @@ def drop_bool_dtype_attr(attrs: Attrs, dtype: DType) -> JsonObject:
     return {name: value for name, value in attrs.items() if name != "dtype" or value != "bool" or dtype.kind in "iub"}
 
 
+def _with_units(attrs: JsonObject, counted: str | None) -> JsonObject:
+    """Attributes of times that say what they count: a join with ``combine_attrs="drop"`` leaves numbers without a unit."""
+    if counted is None or "units" in attrs:
+        return attrs
+    units, _, calendar = counted.removesuffix(" calendar").partition(", ")
+    return {**attrs, "units": units, **({"calendar": calendar} if calendar else {"dtype": "timedelta64[ns]"})}
+
+
 def with_consistent_attrs(array: VirtualZarrArray, attrs: Attrs) -> tuple[VirtualZarrArray, JsonObject]:
     """An array with attributes that hold for all of it: raw as it is, or else decoded, and without those of its packing.
 
     Raw numbers need one packing, in its own data type (a join with gaps casts packed integers), and attributes that tell
     of it: some of xarray's calls drop all attributes.
     """
-    attrs = drop_bool_dtype_attr(attrs, array.dtype)
+    attrs = _with_units(drop_bool_dtype_attr(attrs, array.dtype), array.time_units)
     described = any(name in attrs for name in PACKING_ATTRIBUTES)
     members = source_of(array.segments)
     # a concatenation in a store says what its members are without opening them

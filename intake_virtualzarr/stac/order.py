@@ -13,7 +13,8 @@ from intake_virtualzarr.stac.source_item import SourceItem
 
 __all__ = ["Duplicates", "duplicate_key", "order_sources"]
 
-Duplicates = Literal["error", "first", "latest"]
+Duplicates = Literal["error", "first", "latest", "raise", "last"]
+"""``"raise"`` and ``"last"`` are the names that joins of files have for ``"error"`` and ``"latest"``."""
 
 EPOCH = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
@@ -98,7 +99,7 @@ def _without_duplicates(sources: list[SourceItem], policy: Duplicates, key: Call
 def _pick(group: list[SourceItem], policy: Duplicates) -> SourceItem:
     if len(group) == 1 or policy == "first":
         return group[0]
-    if policy == "latest":
+    if policy in ("latest", "last"):
         return max(group, key=_age)
     if len({one.href for one in group}) == 1:
         return group[0]
