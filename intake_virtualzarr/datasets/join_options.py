@@ -10,19 +10,17 @@ import pandas as pd
 import xarray as xr
 
 __all__ = [
-    
     "CUBE",
+    "FILE_POLICIES",
     "Combine",
     "CombineAttrs",
     "Compat",
     "ConcatDim",
     "EncodingMismatch",
-    "FILE_POLICIES",
     "FilePolicy",
     "Join",
     "JoinOptions",
     "Together",
-,
 ]
 
 type Combine = Literal["by_coords", "nested"]
