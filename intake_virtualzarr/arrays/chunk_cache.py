@@ -1,12 +1,9 @@
-"""A bounded cache of decoded chunks, the least recently used dropped first."""
+"""A bounded cache of decoded chunks."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from typing import Any
-
 from intake_virtualzarr._typing import AnyArray
+from intake_virtualzarr.storage.lru import LRU
 
 __all__ = ["ChunkCache"]
 
@@ -14,7 +11,7 @@ type _Key = tuple[int, int]
 
 
 class ChunkCache:
-    """Decoded chunks by stored array and chunk number.
+    """Decoded chunks by stored array and chunk number, the least recently used dropped first.
 
     Parameters
     ----------
@@ -23,36 +20,31 @@ class ChunkCache:
     """
 
     def __init__(self, limit: int = 128 * 1024 * 1024) -> None:
-        self.limit = limit
-        self.hits = 0
-        self._size = 0
-        self._chunks: OrderedDict[_Key, tuple[Any, AnyArray]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._chunks: LRU[_Key, tuple[object, AnyArray]] = LRU(limit, lambda kept: kept[1].nbytes)
 
-    def get(self, owner: Any, number: int) -> AnyArray | None:
+    @property
+    def limit(self) -> int:
+        """Size of all kept chunks [bytes]."""
+        return self._chunks.limit
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the chunks that are kept [bytes]."""
+        return sum(chunk.nbytes for _, chunk in self._chunks.values())
+
+    @property
+    def hits(self) -> int:
+        """How often a chunk was there."""
+        return self._chunks.hits
+
+    def get(self, owner: object, number: int) -> AnyArray | None:
         """A decoded chunk, or None."""
-        key = (id(owner), number)
-        with self._lock:
-            found = self._chunks.get(key)
-            if found is None:
-                return None
-            self._chunks.move_to_end(key)
-            self.hits += 1
-            return found[1]
+        found = self._chunks.find((id(owner), number))
+        return None if found is None else found[1]
 
-    def put(self, owner: Any, number: int, chunk: AnyArray) -> None:
+    def put(self, owner: object, number: int, chunk: AnyArray) -> None:
         """Keep a decoded chunk (the owner is kept, too, so that its id stays its own)."""
-        if chunk.nbytes > self.limit:
-            return
-        key = (id(owner), number)
-        with self._lock:
-            if key in self._chunks:
-                return
-            self._chunks[key] = (owner, chunk)
-            self._size += chunk.nbytes
-            while self._size > self.limit:
-                _, (_, dropped) = self._chunks.popitem(last=False)
-                self._size -= dropped.nbytes
+        self._chunks.keep((id(owner), number), (owner, chunk))
 
     def __reduce__(self) -> tuple[type[ChunkCache], tuple[int]]:
         return ChunkCache, (self.limit,)

@@ -6,6 +6,8 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
+from intake_virtualzarr.storage.atomic_write import write_if_changed
+
 __all__ = ["PAGE", "page_directory", "page_href", "write_page"]
 
 PAGE = "preview.html"
@@ -40,8 +42,6 @@ def write_page(directory: Path) -> list[str]:
     written = []
     for name in FILES:
         content = (page_directory() / name).read_bytes()
-        path = directory / name
-        if not path.is_file() or path.read_bytes() != content:
-            path.write_bytes(content)
+        if write_if_changed(directory / name, content):
             written.append(name)
     return written

@@ -25,6 +25,7 @@ from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.storage_schemes import known_storage
+from intake_virtualzarr.storage.atomic_write import write_if_changed
 from intake_virtualzarr.storage.key_value import LocalKeys, keys_of
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.source import Source
@@ -148,8 +149,7 @@ def _publish(
         written += write_page(directory)
     catalog = directory / CATALOG
     text = catalog_text(existing_text(catalog), name, kind, about.get("title") or str(opened.attrs.get("title", "")))
-    if existing_text(catalog) != text:
-        catalog.write_text(text, encoding="utf-8")
+    if write_if_changed(catalog, text.encode()):
         written.append(CATALOG)
     return written
 

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.catalog.ingest import write_and_publish
 from intake_virtualzarr.catalog.publish import Contents, Target, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
 from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
+from intake_virtualzarr.datasets.append_checks import falls
 from intake_virtualzarr.datasets.check_sources import SourceState, source_states
 from intake_virtualzarr.datasets.join_options import (
     FILE_POLICIES,
@@ -394,7 +395,7 @@ def _split(
     index = published.dataset.indexes.get(dim)
     if index is None or not len(index):
         return _split_by_item(opened, published)
-    end, falling = index[-1], len(index) > 1 and bool(index[-1] < index[0])
+    end, falling = index[-1], falls(index, _values(opened, dim))
     later, earlier = [], []
     for files in by_item(opened):
         own = [found for one in files if (found := one.dataset.indexes.get(dim)) is not None and len(found)]
@@ -406,6 +407,12 @@ def _split(
             reason = f"{dim} from {own[0][0]} to {own[0][-1]}; the store {_there(index, own[0])}"
             earlier += [Difference("earlier", one.source, reason) for one in files]
     return tuple(later), earlier
+
+
+def _values(opened: Sequence[OpenedSource], dim: str) -> AnyArray:
+    """The coordinates of new sources, one after another."""
+    found = [np.asarray(index) for one in opened if (index := one.dataset.indexes.get(dim)) is not None]
+    return np.concatenate(found) if found else np.array([])
 
 
 def _there(index: Any, own: Any) -> str:

@@ -12,6 +12,8 @@ import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.codecs.cf_packing import is_time_units
+from intake_virtualzarr.datasets.cf_axes import is_time
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.join_options import (
@@ -374,13 +376,13 @@ def with_time(dataset: xr.Dataset, source: SourceItem, dim: str) -> xr.Dataset:
 
 
 def _has_time(dataset: xr.Dataset, dim: str) -> bool:
-    return dim in dataset.dims or any(_is_time(variable) for variable in dataset.variables.values())
+    return dim in dataset.dims or any(_tells_time(variable) for variable in dataset.variables.values())
 
 
 def _promoted(dataset: xr.Dataset, dim: str) -> xr.Dataset:
     """A scalar time in the file becomes the axis."""
     scalar = dataset.variables.get(dim)
-    if scalar is None or scalar.ndim != 0 or dim in dataset.dims or not _is_time(scalar):
+    if scalar is None or scalar.ndim != 0 or dim in dataset.dims or not _tells_time(scalar):
         return dataset
     encoding = {k: v for k, v in scalar.encoding.items() if k in ("units", "calendar", "dtype", "source")}
     return _expanded(dataset.drop_vars(dim), dim, np.asarray(scalar)[()], dict(scalar.attrs), encoding)
@@ -406,13 +408,8 @@ def _expanded(dataset: xr.Dataset, dim: str, moment: Any, attrs: JsonObject, enc
     return out
 
 
-def _is_time(variable: xr.Variable) -> bool:
-    if variable.dtype.kind == "M":
-        return True
-    units = variable.attrs.get("units")
-    return (isinstance(units, str) and " since " in units) or (
-        variable.dtype.kind == "O" and variable.size > 0 and hasattr(np.asarray(variable).flat[0], "calendar")
-    )
+def _tells_time(variable: xr.Variable) -> bool:
+    return is_time(variable) or is_time_units(variable.attrs.get("units"))
 
 
 def check_coordinates(dataset: xr.Dataset) -> None:

@@ -85,6 +85,7 @@ def _same_units(there: Any, more: Any) -> None:
 
 def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:
     """Refuse what would make the coordinate run back."""
+    from intake_virtualzarr.datasets.append_checks import continues
     from intake_virtualzarr.errors import HierarchyError
 
     for dataset, what in ((there, store), (more, "the new files")):
@@ -93,6 +94,6 @@ def _check_follows(there: Any, more: Any, dim: str, store: str) -> None:
             raise HierarchyError(f"{what}: has no dimension {dim!r}; there are {known}")
     if dim not in there.indexes or dim not in more.indexes or not there.sizes[dim]:
         return
-    last, first = there.indexes[dim][-1], more.indexes[dim][0]
-    if not first > last:
+    if not continues(there.indexes[dim], more.indexes[dim]):
+        last, first = there.indexes[dim][-1], more.indexes[dim][0]
         raise HierarchyError(f"{store}: {dim!r} ends at {last}, and the new files begin at {first}; append only what comes after")

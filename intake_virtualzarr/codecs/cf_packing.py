@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType
 
-__all__ = ["PACKING_ATTRIBUTES", "Packing", "calendar_name", "is_duration", "is_time_units", "time_units"]
+__all__ = ["PACKING_ATTRIBUTES", "Packing", "calendar_name", "is_duration", "is_encoded_time", "is_time_units", "time_units"]
 
 PACKING_ATTRIBUTES = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
 """Attributes that say how stored numbers become values."""
@@ -47,10 +47,15 @@ def calendar_name(name: str) -> str:
 PLAIN_DATE = re.compile(r"(\w+) +since +(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d)(?:\.0+)?)? *Z?", re.ASCII)
 
 
+def is_encoded_time(attrs: Attrs) -> bool:
+    """Whether numbers count time: from a date, or as durations."""
+    return is_time_units(attrs.get("units")) or is_duration(attrs)
+
+
 def time_units(attrs: Attrs) -> str | None:
     """What numbers count if they are times or durations: units (in one spelling for plain ones) and calendar; else None."""
     units = attrs.get("units")
-    if not isinstance(units, str) or not (is_time_units(units) or is_duration(attrs)):
+    if not isinstance(units, str) or not is_encoded_time(attrs):
         return None
     plain = PLAIN_DATE.fullmatch(units)
     text = f"{plain[1]} since {plain[2]} {plain[3] or '00:00:00'}" if plain else units

@@ -6,13 +6,14 @@ import warnings
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
 from intake_virtualzarr.datasets.encode import decodes_to
 from intake_virtualzarr.errors import HierarchyError
 
-__all__ = ["check_monotonic_append", "encoded_alike"]
+__all__ = ["check_monotonic_append", "continues", "falls", "encoded_alike"]
 
 
 ENCODINGS = ("units", "calendar", "dtype", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
@@ -95,10 +96,7 @@ def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None
             f"append along {dim!r}: the store holds times ({a.dtype}), what is appended is {b.dtype}; decode its times first "
             "(xarray.decode_cf)"
         )
-    values = np.concatenate([a, b])
-    rising = bool((values[1:] > values[:-1]).all())
-    falling = bool((values[1:] < values[:-1]).all())
-    if rising or falling:
+    if continues(a, b):
         return
     if np.isin(b, a).any():
         twice = b[np.isin(b, a)][0]
@@ -107,3 +105,25 @@ def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None
         f"append along {dim!r}: the store ends at {a[-1]}, what is appended runs from {b[0]} to {b[-1]}; "
         "coordinates must go on in one direction"
     )
+
+
+def continues(there: ArrayLike, new: ArrayLike) -> bool:
+    """Whether a coordinate goes on where another ends: both together rise, or both together fall, and no value comes twice.
+
+    The rule of all that appends: `write_dataset`, `update` and the commands.
+    """
+    values = np.concatenate([np.asarray(there), np.asarray(new)])
+    later, before = values[1:], values[:-1]
+    return bool((later < before).all() if falls(there, new) else (later > before).all())
+
+
+def falls(there: ArrayLike, new: ArrayLike) -> bool:
+    """Which way a coordinate runs: as the values that are there; if these are less than two, as those that would follow.
+
+    A single date after a single date is meant to be later.
+    """
+    a, b = np.asarray(there), np.asarray(new)
+    told = a if len(a) > 1 else b
+    if len(told) > 1:
+        return bool(told[-1] < told[0])
+    return bool(len(a) and len(b) and a.dtype.kind in "iuf" and b[0] < a[0])

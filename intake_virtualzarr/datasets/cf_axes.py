@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import xarray as xr
+
+from intake_virtualzarr.arrays.array import VirtualZarrArray
 
 __all__ = ["Axis", "axis_of", "find_axis", "is_geographic", "is_time"]
 
@@ -84,11 +87,14 @@ def axis_of(variable: xr.DataArray) -> Axis | None:
     return NAMES.get(str(variable.name).lower()) if variable.dtype.kind in "iuf" else None
 
 
-def is_time(variable: xr.DataArray) -> bool:
+def is_time(variable: xr.DataArray | xr.Variable) -> bool:
     """Tell whether the values are times: datetime64, or cftime objects of another calendar."""
     if variable.dtype.kind == "M":
         return True
-    return bool(variable.dtype == object and variable.size and hasattr(variable.values.flat[0], "calendar"))
+    bare = variable.variable if isinstance(variable, xr.DataArray) else variable
+    if bare.dtype != object or isinstance(bare._data, VirtualZarrArray):  # text in a file, which is not read for this
+        return False
+    return any(hasattr(value, "calendar") for value in np.asarray(bare).flat)
 
 
 def is_geographic(variable: xr.DataArray) -> bool:

@@ -14,6 +14,7 @@ from xarray.core import indexing
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
+from intake_virtualzarr.datasets.cf_axes import is_time
 from intake_virtualzarr.datasets.virtual_dataset import drop_bool_dtype_attr, with_consistent_attrs
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup
@@ -140,9 +141,7 @@ def _without_encoding(variable: xr.Variable, dropped: Iterable[str]) -> xr.Varia
 
 
 def _holds_dates(variable: xr.Variable) -> bool:
-    if variable.dtype.kind != "O":
-        return variable.dtype.kind in "mM"
-    return any(hasattr(value, "calendar") for value in np.asarray(variable).flat)
+    return variable.dtype.kind == "m" or is_time(variable)
 
 
 def decodes_to(name: str, encoded: xr.Variable, variable: xr.Variable) -> bool:

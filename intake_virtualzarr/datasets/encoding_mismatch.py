@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, calendar_name, is_duration, is_time_units, time_units
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, calendar_name, is_encoded_time, time_units
 from intake_virtualzarr.datasets.character_dims import equal_character_dims, pad_character_dimension
 from intake_virtualzarr.datasets.virtual_dataset import source_label, without_packing
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
@@ -56,7 +56,7 @@ def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode")
                 f"and {_shown(variables[b], attribute)} in {source_label(datasets[holders[b]])}; "
                 "encoding_mismatch='decode' joins the decoded values"
             )
-        if any(_is_time(v) for v in variables):
+        if any(is_encoded_time(v.attrs) for v in variables):
             _load_times(name, out, holders)
             continue
         for i in holders:
@@ -99,10 +99,6 @@ def _clash(variables: Sequence[xr.Variable]) -> tuple[int, int, str] | None:
             same = first.attrs.get("units") == other.attrs.get("units")
             return 0, i, "calendar" if same else "units"
     return None
-
-
-def _is_time(variable: xr.Variable) -> bool:
-    return is_time_units(variable.attrs.get("units")) or is_duration(variable.attrs)
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -152,7 +148,7 @@ def _check_units(name: Any, datasets: Sequence[xr.Dataset], variables: Sequence[
             "dates of different calendars cannot be joined, convert one of them in preprocess="
         )
     units = {v.attrs["units"]: i for i, v in enumerate(variables) if isinstance(v.attrs.get("units"), str)}
-    if len(units) > 1 and not any(map(_is_time, variables)):
+    if len(units) > 1 and not any(is_encoded_time(v.attrs) for v in variables):
         (a, i), (b, j) = list(units.items())[:2]
         message = f"{name}: units are {a!r} in {source_label(datasets[i])} and {b!r} in {source_label(datasets[j])}"
         if encoding_mismatch == "raise":

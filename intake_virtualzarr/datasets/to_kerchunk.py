@@ -16,6 +16,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.plain_references import plain_store, references_of
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.kerchunk_urls import kerchunk_text
+from intake_virtualzarr.storage.atomic_write import write_atomically
 
 __all__ = ["to_kerchunk"]
 
@@ -57,8 +58,5 @@ def to_kerchunk(
     document = {"version": 1, "refs": refs}
     if path is None:
         return document
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
-    temporary.write_text(json.dumps(document), encoding="utf-8")
-    os.replace(temporary, target)
+    write_atomically(Path(path), json.dumps(document).encode())
     return None

@@ -14,7 +14,7 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.fill_value import is_fill
 from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_duration, is_time_units, time_units
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_encoded_time, is_time_units, time_units
 from intake_virtualzarr.datasets.character_dims import labels_in_characters
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
@@ -209,7 +209,7 @@ def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> se
     for name, variable in variables.items():
         labels = variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)
         # bounds of times and the like: dates must be joined as dates (a gap between files has no number that means "none")
-        times = is_time_units(variable.attrs.get("units")) or is_duration(variable.attrs)
+        times = is_encoded_time(variable.attrs)
         small = variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
         if variable.ndim == 0 or labels or (times and small):
             names.add(name)

@@ -20,6 +20,7 @@ from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.merge_scans import merge_scans, static_digests
 from intake_virtualzarr.formats.scan import scan_many
 from intake_virtualzarr.progress import progress_bar
+from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
@@ -305,7 +306,4 @@ def _kept(path: Path) -> Any:
 
 
 def _keep(path: Path, found: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(pickle.dumps(found, protocol=5))
-    unfinished.replace(path)
+    write_atomically(path, pickle.dumps(found, protocol=5))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from itertools import product
@@ -24,6 +23,7 @@ from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.plain_array import key_parts
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, Shards
 from intake_virtualzarr.storage.key_value import ReadKeys
+from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.thread_pool import decode_pool, thread_count
 
 __all__ = ["PAGE_REFERENCES", "PagedManifest", "page_shape", "refs_document", "write_pages"]
@@ -118,8 +118,7 @@ class PagedManifest:
         self._keys = keys
         self._path = path
         self._label = label
-        self._lock = threading.Lock()
-        self._pages: OrderedDict[Shape, ChunkManifest | None] = OrderedDict()
+        self._pages: LRU[Shape, ChunkManifest | None] = LRU(PAGES_KEPT)
         self._layout: tuple[Shape, int, Pipeline] | None = None
         self._pages_at: ShardKeys | Shards = ShardKeys("", "/")
         self._loaded: ChunkManifest | None = None
@@ -170,18 +169,12 @@ class PagedManifest:
         return page[:-1], len(fields), codecs
 
     def _page(self, coords: Shape) -> ChunkManifest | None:
-        with self._lock:
-            if coords in self._pages:
-                self._pages.move_to_end(coords)
-                return self._pages[coords]
+        return self._pages.get(coords, lambda: self._read_page(coords))
+
+    def _read_page(self, coords: Shape) -> ChunkManifest | None:
         page, fields, codecs = self._read_layout()
         raw = self._encoded([coords])[0]
-        parsed = None if raw is None else self._parse(raw, page, fields, codecs)
-        with self._lock:
-            self._pages[coords] = parsed
-            while len(self._pages) > PAGES_KEPT:
-                self._pages.popitem(last=False)
-        return parsed
+        return None if raw is None else self._parse(raw, page, fields, codecs)
 
     def _encoded(self, pages: list[Shape]) -> list[bytes | None]:
         at = self._pages_at
@@ -249,20 +242,15 @@ class PagedManifest:
     def _prefetch(self, wanted: list[Shape]) -> None:
         """Fetch pages at once, as many as the cache keeps."""
         page, fields, codecs = self._read_layout()
-        with self._lock:
-            missing = [coords for coords in wanted if coords not in self._pages]
-        missing = missing[: PAGES_KEPT - 1]
+        missing = [coords for coords in wanted if coords not in self._pages][: PAGES_KEPT - 1]
         if len(missing) < 2:
             return
         for coords, raw in zip(missing, self._encoded(missing), strict=True):
-            parsed = None if raw is None else self._parse(raw, page, fields, codecs)
-            with self._lock:
-                self._pages[coords] = parsed
+            self._pages.keep(coords, None if raw is None else self._parse(raw, page, fields, codecs))
 
     def load(self) -> ChunkManifest:
         """All references, in memory."""
         if self._loaded is None:
             self._loaded = self.region(tuple(slice(0, n) for n in self.shape))
-            with self._lock:
-                self._pages.clear()
+            self._pages.clear()
         return self._loaded

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -22,6 +20,7 @@ from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.source_table import held
 from intake_virtualzarr.storage.key_value import Keys, ReadKeys
+from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted
 
@@ -126,24 +125,14 @@ class Shards:
         self._keys = keys
         self._sharding = sharding
         self._label = label
-        self._lock = threading.Lock()
-        self._indexes: OrderedDict[Shape, npt.NDArray[np.uint64] | None] = OrderedDict()
+        self._indexes: LRU[Shape, npt.NDArray[np.uint64] | None] = LRU(INDEXES_KEPT)
 
     def __reduce__(self) -> Any:
         return Shards, (self._keys, self.key_of, self._shape, self._sharding, self._label)
 
     def index(self, shard: Shape) -> npt.NDArray[np.uint64] | None:
         """Offset and length of each chunk of a shard, shape ``(*per_shard, 2)``; None for a shard that is absent."""
-        with self._lock:
-            if shard in self._indexes:
-                self._indexes.move_to_end(shard)
-                return self._indexes[shard]
-        found = self._read_index(shard)
-        with self._lock:
-            self._indexes[shard] = found
-            while len(self._indexes) > INDEXES_KEPT:
-                self._indexes.popitem(last=False)
-        return found
+        return self._indexes.get(shard, lambda: self._read_index(shard))
 
     def _read_index(self, shard: Shape) -> npt.NDArray[np.uint64] | None:
         key, size = self.key_of(shard), self._sharding.index_size(self.per_shard)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 
-__all__ = ["file_fields", "to_json", "write_if_changed"]
+__all__ = ["file_fields", "to_json", "write_atomically", "write_if_changed"]
 
 
 def to_json(document: Attrs) -> bytes:
@@ -29,6 +29,19 @@ def file_fields(content: bytes) -> JsonObject:
     return {"file:size": len(content), "file:checksum": f"1220{hashlib.sha256(content).hexdigest()}"}
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file, and the directories above it; readers see the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with open(unfinished, "xb") as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
 def write_if_changed(path: Path, content: bytes) -> bool:
     """Replace a file atomically, unless it has this content already.
 
@@ -37,18 +50,7 @@ def write_if_changed(path: Path, content: bytes) -> bool:
     bool
         Whether it was written.
     """
-    try:
-        if path.read_bytes() == content:
-            return False
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_atomically(path, content)
     return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections import OrderedDict
 
+from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.reader import SourceReader
 from intake_virtualzarr.storage.readers import open_reader
 from intake_virtualzarr.storage.source import Source
@@ -13,6 +13,7 @@ __all__ = ["SourceFile"]
 
 BLOCK = 256 * 1024
 KEPT = 64
+"""Blocks that are kept."""
 
 
 class SourceFile(io.RawIOBase):
@@ -23,7 +24,7 @@ class SourceFile(io.RawIOBase):
         self._source = source
         self._size = source.size or 0
         self._at = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._blocks: LRU[int, bytes] = LRU(KEPT)
 
     def readable(self) -> bool:
         """Always."""
@@ -56,14 +57,10 @@ class SourceFile(io.RawIOBase):
         return done
 
     def _block(self, number: int) -> bytes:
-        block = self._blocks.get(number)
-        if block is None:
-            start = number * BLOCK
-            block = bytes(self._reader.read([(start, min(BLOCK, self._size - start))], self._source)[0])
-            self._blocks[number] = block
-            while len(self._blocks) > KEPT:
-                self._blocks.popitem(last=False)
-        return block
+        return self._blocks.get(number, lambda: self._read_block(number * BLOCK))
+
+    def _read_block(self, start: int) -> bytes:
+        return bytes(self._reader.read([(start, min(BLOCK, self._size - start))], self._source)[0])
 
     def another(self, url: str) -> SourceFile:
         """Another file, opened with the same options."""

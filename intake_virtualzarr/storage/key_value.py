@@ -5,13 +5,13 @@ from __future__ import annotations
 import mimetypes
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
+from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
@@ -91,18 +91,7 @@ class LocalKeys:
 
     def set(self, key: str, value: bytes) -> None:
         """Write a file; readers see the old one or the new one, never a part."""
-        path = self.root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(value)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        write_atomically(self.root / key, value)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names of files and directories."""
@@ -121,12 +110,6 @@ class LocalKeys:
     def is_empty(self) -> bool:
         """Whether the directory is absent or has no entry."""
         return not self.root.is_dir() or not any(self.root.iterdir())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class ObjectKeys:

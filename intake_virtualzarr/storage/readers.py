@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from intake_virtualzarr.storage.local_reader import LocalReader
+from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.urls import absolute_url, is_local
@@ -52,22 +51,12 @@ class ReaderPool:
 
     def __init__(self, access: Access | None = None, limit: int = OPEN_READERS) -> None:
         self.access = access or Access()
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._readers: OrderedDict[str, AnyReader] = OrderedDict()
+        self._readers: LRU[str, AnyReader] = LRU(limit)
 
     def get(self, url: str) -> AnyReader:
         """The reader of a URL."""
-        with self._lock:
-            reader = self._readers.get(url)
-            if reader is not None:
-                self._readers.move_to_end(url)
-                return reader
-            reader = self._readers[url] = open_reader(url, self.access)
-            while len(self._readers) > self._limit:
-                # not closed here: another thread may be reading; its descriptor closes with the last reference
-                self._readers.popitem(last=False)
-            return reader
+        # what is dropped is not closed: another thread may be reading; its descriptor closes with the last reference
+        return self._readers.get(url, lambda: open_reader(url, self.access))
 
     def __reduce__(self) -> tuple[type[ReaderPool], tuple[Access, int]]:
-        return ReaderPool, (self.access, self._limit)
+        return ReaderPool, (self.access, self._readers.limit)
