@@ -344,7 +344,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         return array_namespace()
 
-    def __getitem__(self, key: object) -> Any:
+    def __getitem__(self, key: object) -> VirtualZarrArray | AnyArray:
         normal = normalize_key(key, self.shape)
         if self.shape and not normal.new_axes and all(isinstance(r, Window) and r.count == 0 for r in normal.requests):
             # dask takes such an array as the pattern of its blocks, which are NumPy arrays; it has no values anyway

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._typing import DType, JsonObject, Shape
+from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.concatenate import axis_number, concatenate, filled, join, stack
 from intake_virtualzarr.arrays.fill_value import as_scalar
@@ -199,21 +199,21 @@ def _swapaxes(a: VirtualZarrArray, axis1: int, axis2: int) -> VirtualZarrArray:
 
 
 @_implements(np.flip)
-def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:
+def _flip(m: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray | AnyArray:
     axes = range(m.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     flipped = {axis_number(n, m.ndim) for n in axes}
-    out: VirtualZarrArray = m[tuple(slice(None, None, -1) if n in flipped else slice(None) for n in range(m.ndim))]
-    return out
+    return m[tuple(slice(None, None, -1) if n in flipped else slice(None) for n in range(m.ndim))]
 
 
 @_implements(np.take)
-def _take(a: VirtualZarrArray, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> VirtualZarrArray:
+def _take(
+    a: VirtualZarrArray, indices: npt.ArrayLike, axis: int | None = None, out: None = None, mode: str = "raise"
+) -> VirtualZarrArray | AnyArray:
     if axis is None:
         raise UnsupportedError("numpy.take of a flattened array cannot be done by reference; give an axis")
     if mode != "raise" or out is not None:
         raise UnsupportedError(f"numpy.take with mode={mode!r} or out cannot be done by reference; clip or wrap the indices first")
-    taken: VirtualZarrArray = a[(slice(None),) * axis_number(axis, a.ndim) + (indices,)]
-    return taken
+    return a[(slice(None),) * axis_number(axis, a.ndim) + (indices,)]
 
 
 @_implements(np.roll)

@@ -1,24 +1,15 @@
 """What a user installs: the wheel, built as pip builds it."""
 
 import email
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
+from support.wheel import REPOSITORY, build_wheel
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("hatchling")
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 0, run.stderr
-    (path,) = folder.glob("*.whl")
+    path = build_wheel(tmp_path_factory.mktemp("dist"))
     with zipfile.ZipFile(path) as archive:
         yield archive
 
