@@ -14,6 +14,7 @@ __all__ = [
     "JoinError",
     "ManifestError",
     "MissingExtraError",
+    "NotAllowedError",
     "NothingFoundError",
     "SourceChangedError",
     "SourceError",
@@ -43,6 +44,10 @@ class CodecError(VirtualZarrError, ValueError):
 
 class SourceError(VirtualZarrError, OSError):
     """A source file cannot be read: absent, forbidden, cut short, or without byte ranges."""
+
+
+class NotAllowedError(SourceError, PermissionError):
+    """A document that came over a network names a place that is not its own, and nobody allowed it."""
 
 
 class SourceChangedError(SourceError):

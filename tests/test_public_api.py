@@ -28,6 +28,7 @@ NAMES = [
     "JoinError",
     "ManifestError",
     "MissingExtraError",
+    "NotAllowedError",
     "NothingFoundError",
     "SourceChangedError",
     "SourceError",

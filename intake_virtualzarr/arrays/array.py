@@ -31,6 +31,7 @@ from intake_virtualzarr.arrays.segments import (
 )
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError, warn_renamed
+from intake_virtualzarr.storage.options import merged_access
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
 __all__ = ["VirtualZarrArray", "pool_of"]
@@ -552,11 +553,5 @@ def pool_of(arrays: Iterable[VirtualZarrArray]) -> ReaderPool:
     pools = {id(a.readers): a.readers for a in arrays}
     if len(pools) == 1:
         return next(iter(pools.values()))
-    rules: JsonObject = {}
-    modifier = None
-    for pool in pools.values():
-        rules.update(pool.access.rules)
-        modifier = modifier or pool.access.modifier
-    if not rules and modifier is None:
-        return _DEFAULT_READERS
-    return ReaderPool(Access(rules, modifier))
+    access = merged_access(pool.access for pool in pools.values())
+    return _DEFAULT_READERS if access == Access() else ReaderPool(access)

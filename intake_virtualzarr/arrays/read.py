@@ -151,7 +151,7 @@ def try_read_single_local_chunk(
         if source.content is not None:
             block: Buffer = memoryview(source.content)[offset : offset + length]
         else:
-            reader = readers.get(source.url)
+            reader = readers.get(source)
             if not reader.is_near:
                 return False
             (block,) = reader.read([(offset, length)], source)
@@ -252,7 +252,7 @@ class _Read:
             raise
 
     def _is_near(self, source: Source) -> bool:
-        return source.content is not None or self.readers.get(source.url).is_near
+        return source.content is not None or self.readers.get(source).is_near
 
     def _work(self, job: Sequence[_Batch]) -> None:
         for batch in job:
@@ -264,7 +264,7 @@ class _Read:
             content = memoryview(source.content)
             return [content[start : start + length] for start, length in batch.ranges()]
         try:
-            return self.readers.get(source.url).read(batch.ranges(), source)
+            return self.readers.get(source).read(batch.ranges(), source)
         except SourceError as exc:
             raise self._named(batch, exc) from exc
 
@@ -295,7 +295,7 @@ class _Read:
     async def _fetch_far(self, batches: Sequence[_Batch]) -> list[Sequence[Buffer]]:
         """The blocks of batches that lie in one source: neighbours are fetched by one request, whose batch they are in."""
         source = batches[0].source
-        reader = self.readers.get(source.url)
+        reader = self.readers.get(source)
         ranges = [one for batch in batches for one in batch.ranges()]
         try:
             if isinstance(reader, AsyncReader):

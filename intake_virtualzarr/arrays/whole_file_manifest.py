@@ -77,7 +77,7 @@ class WholeFiles:
         at = found.length == WHOLE
         if not at.any():
             return found
-        urls = [self._sources[row].url for row in found.source[at].tolist()]
+        urls = [self._sources[row].opened for row in found.source[at].tolist()]
         unknown = [url for url in dict.fromkeys(urls) if url not in self._sizes]
         if unknown:
             with ThreadPoolExecutor(min(AT_ONCE, len(unknown))) as pool:
@@ -87,7 +87,8 @@ class WholeFiles:
         return ChunkManifest(found.source, found.offset, length, found.codec)
 
     def _size(self, url: str) -> int:
-        size = self._readers.get(url).describe().size
+        reader = self._readers.get(url)
+        url, size = reader.url, reader.describe().size
         if size is None:
             raise SourceError(f"{url}: its server does not tell how long it is")
         if size == 0:

@@ -12,6 +12,7 @@ from typing import Any
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.storage.options import Access
 
 __all__ = [
     "Subparsers",
@@ -36,17 +37,29 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_storage_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--storage-options``."""
+    """Add ``--storage-options``, ``--allow`` and ``--keep-query``."""
     parser.add_argument(
         "--storage-options",
         metavar="JSON",
         help="""options for opening files by URL prefix, e.g. '{"s3://bucket/": {"skip_signature": true}}', or
         @FILE that holds them (better for secrets: other users see command lines)""",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        metavar="PREFIX",
+        help="URL prefix or path that a document from a network may name, beside its own place; repeatable",
+    )
+    parser.add_argument(
+        "--keep-query",
+        action="append",
+        metavar="NAME",
+        help="query parameter that is part of the name of a file; all others are kept in memory only; repeatable",
+    )
 
 
-def storage_options(options: argparse.Namespace) -> JsonObject | None:
-    """Read ``--storage-options``.
+def storage_options(options: argparse.Namespace) -> Access | JsonObject | None:
+    """Read ``--storage-options``, ``--allow`` and ``--keep-query``.
 
     Raises
     ------
@@ -54,8 +67,13 @@ def storage_options(options: argparse.Namespace) -> JsonObject | None:
         If it is not a JSON object. The text itself is not shown: it may hold secrets.
     """
     text: str | None = options.storage_options
-    if text is None:
-        return None
+    value = None if text is None else _json_options(text)
+    if not options.allow and not options.keep_query:
+        return value
+    return Access.of(value, allow=options.allow, keep_query=options.keep_query or ())
+
+
+def _json_options(text: str) -> JsonObject:
     try:
         value = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
     except OSError as exc:

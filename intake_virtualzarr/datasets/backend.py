@@ -17,6 +17,8 @@ from intake_virtualzarr.datasets.decode import decoded_dataset
 from intake_virtualzarr.datasets.open_options import name_set
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.policy import Allow
 
 __all__ = ["VirtualZarrBackendEntrypoint"]
 
@@ -61,6 +63,8 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         "storage_options",
         "on_unsupported",
         "format",
+        "allow",
+        "keep_query",
     )
     supports_groups = True
 
@@ -84,9 +88,12 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         storage_options: Any = None,
         on_unsupported: str = "skip",
         format: str | None = None,
+        allow: Allow = None,
+        keep_query: Iterable[str] = (),
     ) -> xr.Dataset:
         """Open a group, decoded and lazy, or (``decode_cf=False``) as virtual arrays."""
-        tree = open_tree(filename_or_obj, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
+        access = Access.of(storage_options, allow=allow, keep_query=keep_query)
+        tree = open_tree(filename_or_obj, storage_options=access, format=format, on_unsupported=on_unsupported)
         dropped = name_set(drop_variables)
         node = tree.group(group)
         warn_left_out(tree, node.path, dropped)
@@ -105,8 +112,10 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
 
     def open_groups_as_dict(self, filename_or_obj: Any, **kwargs: Any) -> dict[str, xr.Dataset]:
         """Open all groups."""
-        options = {k: kwargs.pop(k) for k in ("storage_options", "format", "on_unsupported") if k in kwargs}
-        tree = open_tree(filename_or_obj, **options)
+        given = {k: kwargs.pop(k) for k in ("allow", "keep_query") if k in kwargs}
+        access = Access.of(kwargs.pop("storage_options", None), **given)
+        options = {k: kwargs.pop(k) for k in ("format", "on_unsupported") if k in kwargs}
+        tree = open_tree(filename_or_obj, storage_options=access, **options)
         dropped = name_set(kwargs.pop("drop_variables", None))
         loadable = kwargs.pop("loadable_variables", None)
         root = "/" + (kwargs.pop("group", None) or "").strip("/")

@@ -13,6 +13,7 @@ from intake_virtualzarr.errors import SourceChangedError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
 from intake_virtualzarr.progress import progress_bar
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
 
@@ -56,7 +57,9 @@ def _collect(array: VirtualZarrArray, found: dict[str, Source], tables: set[int]
         found.update((source.url, source) for source in table if source.content is None and source.url not in found)
 
 
-def check_sources(store: Any, *, storage_options: Any = None, progress: bool | None = None) -> tuple[SourceState, ...]:
+def check_sources(
+    store: Any, *, storage_options: Any = None, allow: Allow = None, progress: bool | None = None
+) -> tuple[SourceState, ...]:
     """Compare size, ETag and modification time of every source with what the store recorded.
 
     Parameters
@@ -65,6 +68,8 @@ def check_sources(store: Any, *, storage_options: Any = None, progress: bool | N
         A virtual store.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes that a store from a network may name, beside its own place.
     progress : bool, optional
         Show a bar on stderr; by default if it is a terminal.
 
@@ -73,8 +78,9 @@ def check_sources(store: Any, *, storage_options: Any = None, progress: bool | N
     tuple of SourceState
         In the order of the store.
     """
-    access = Access.of(storage_options)
-    return source_states(tree_sources(open_tree(store, storage_options=access)), access, progress)
+    access = Access.of(storage_options, allow=allow)
+    tree = open_tree(store, storage_options=access)
+    return source_states(tree_sources(tree), access.asked_by(tree.url), progress)
 
 
 def source_states(sources: Sequence[Source], access: Access, progress: bool | None = None) -> tuple[SourceState, ...]:
@@ -90,7 +96,7 @@ def _counted(states: Iterable[SourceState], step: Callable[[int], None]) -> Iter
 
 
 def _state(source: Source, access: Access) -> SourceState:
-    reader = open_reader(source.url, access)
+    reader = open_reader(source.opened, access)
     try:
         source.check(reader.describe())
     except SourceChangedError as exc:

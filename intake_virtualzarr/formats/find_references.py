@@ -9,12 +9,14 @@ from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
-from intake_virtualzarr.formats.icechunk_session import container_access, is_session_store, open_store
+from intake_virtualzarr.formats.icechunk_session import container_access, is_session_store, open_store, session_url
 from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
+from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
+from intake_virtualzarr.storage.url_secrets import strip_url
 
 __all__ = ["find_references", "is_named_as_references", "like_a_directory"]
 
@@ -36,7 +38,7 @@ def is_named_as_references(target: Any) -> bool:
     if not isinstance(target, str | os.PathLike):
         return is_session_store(target)
     text = os.fspath(target)
-    return ADAPTER in text or ("://" in text and text.rstrip("/").endswith(ENDS))
+    return ADAPTER in text or ("://" in text and strip_url(text).rstrip("/").endswith(ENDS))
 
 
 def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
@@ -66,15 +68,16 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     if not isinstance(target, str | os.PathLike):
         return None
     text = os.fspath(target)
-    if format == "icechunk" or ADAPTER in text or ("://" in text and text.rstrip("/").endswith(".icechunk")):
+    bare = strip_url(text)
+    if format == "icechunk" or ADAPTER in text or ("://" in text and bare.rstrip("/").endswith(".icechunk")):
         return _repository(*open_store(text, access), access)
     is_directory = os.path.isdir(text)
-    if not is_directory and not like_a_directory(text):
+    if not is_directory and not like_a_directory(bare):
         return None
     keys = keys_of(text, access)
     document = _zmetadata(keys)
     if document is not None:
-        return tree_of_scan(scanned_parquet(keys, document), ReaderPool(access))
+        return tree_of_scan(scanned_parquet(keys, document), ReaderPool(keys.access.asked_by(keys.url)))
     if format is None and any(keys.size(key) is not None for key in REPOSITORY):
         return _repository(*open_store(text, access), access)
     if is_directory:
@@ -89,8 +92,11 @@ def _repository(store: Any, url: str | None, group: str, access: Access) -> Virt
     """A version of a repository, which may also hold a hierarchy of ours."""
     documents = documents_of(store)
     if any((one.get("chunk_key_encoding") or {}).get("name") == "virtual" for one in documents.values()):
-        return tree_of(Hierarchy(StoreKeys(store, access)))
-    return tree_of_scan(scanned_repository(store, url, documents, group), ReaderPool(container_access(store, access)))
+        keys = StoreKeys(store, access)
+        keys.url = url if url is not None and is_network(url) else session_url(store)
+        return tree_of(Hierarchy(keys))
+    asked = container_access(store, access).asked_by(url or session_url(store))
+    return tree_of_scan(scanned_repository(store, url, documents, asked, group), ReaderPool(asked))
 
 
 def like_a_directory(text: str) -> bool:

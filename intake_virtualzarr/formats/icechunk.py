@@ -19,6 +19,7 @@ from intake_virtualzarr.formats.kerchunk_table import counted_shape, inline_sour
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["documents_of", "scanned_repository"]
@@ -28,7 +29,7 @@ NATIVE, VIRTUAL, INLINE = 1, 2, 3
 BATCH = 100_000
 
 
-def scanned_repository(store: Any, url: str | None, documents: Attrs, group: str = "") -> ScannedFile:
+def scanned_repository(store: Any, url: str | None, documents: Attrs, access: Access, group: str = "") -> ScannedFile:
     """The scan of one version of a repository; references are read when an array is touched.
 
     Parameters
@@ -40,6 +41,8 @@ def scanned_repository(store: Any, url: str | None, documents: Attrs, group: str
         store.
     documents : mapping
         Its Zarr metadata by key, parsed.
+    access : Access
+        Options for what the repository names, and whether it may.
     group : str
         Path of the group that is to be the root.
     """
@@ -52,7 +55,7 @@ def scanned_repository(store: Any, url: str | None, documents: Attrs, group: str
     def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:
         shape = counted_shape(metadata)
         form = metadata.keys.prefix + metadata.keys.separator.join(["{}"] * len(shape)) if shape else metadata.keys.scalar
-        deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, f"{base}{path}", shape, form))
+        deferred = DeferredReferences(shape, prod(shape), Snapshot(store, url, f"{base}{path}", shape, form, access))
         return deferred.sources, deferred
 
     return scanned_references(Source(name), "icechunk", documents, references)
@@ -99,6 +102,8 @@ class Snapshot:
     """Shape of the chunk grid."""
     key: str
     """Form of the keys of chunks."""
+    access: Access
+    """Tells which files the repository may name."""
 
     def __call__(self, number: int) -> Part:
         """Read all references."""
@@ -124,7 +129,7 @@ class Snapshot:
                 if place not in known:
                     known[place] = len(sources)
                     # what has no scheme is the id of a chunk of the repository
-                    sources.append(Source(place if "://" in place else f"{self.url}/chunks/{place}"))
+                    sources.append(self.access.source(place) if "://" in place else Source(f"{self.url}/chunks/{place}"))
             rows[chosen] = np.fromiter(map(known.__getitem__, named), np.int64, len(named))
             for index in np.flatnonzero(inside & ~linked).tolist():
                 rows[index] = len(sources)

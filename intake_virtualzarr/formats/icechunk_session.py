@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.url_secrets import redact, shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "import_icechunk",
     "is_session_store",
     "open_store",
+    "session_url",
     "storage_of",
     "version_of",
 ]
@@ -32,6 +34,29 @@ SNAPSHOT = re.compile(r"^[0-9A-HJKMNP-TV-Z]{20}$")
 def is_session_store(target: Any) -> bool:
     """Whether an object is the store of an Icechunk session. Does not import Icechunk."""
     return type(target).__name__ == "IcechunkStore" and type(target).__module__.partition(".")[0] == "icechunk"
+
+
+NEAR = re.compile(
+    rb"\xa4type\xadObjectStorage\xa7backend[\x81\x82]\xbaobject_store_provider_type"
+    rb"(\xd9'local_file_system_object_store_provider|\xbfin_memory_object_store_provider)"
+)
+"""How a pickled session tells that its repository is a directory, or in memory. The bytes are MessagePack's: no text in a
+repository can hold them."""
+
+
+def session_url(store: Any) -> str:
+    """What stands for the repository of a session as the document that names files: nobody but its storage knows its URL.
+
+    It counts as local if the session says that it is a directory or in memory, and else as something from a network.
+    """
+    session = store.session
+    try:
+        raw = session._session.as_bytes()
+    except AttributeError:
+        raw = b""
+    near = len(NEAR.findall(raw))
+    is_near = near > 0 and near == raw.count(b"\xbaobject_store_provider_type")
+    return f"memory://icechunk/{session.snapshot_id}" if is_near else f"icechunk://session/{session.snapshot_id}"
 
 
 def version_of(text: str) -> tuple[str, JsonObject, str]:
@@ -92,9 +117,11 @@ def open_store(path: str, access: Access) -> tuple[Any, str, str]:
     icechunk = import_icechunk(path)
     place, version, group = version_of(path)
     url = absolute_url(place).rstrip("/")
-    with icechunk_errors(icechunk, f"{path}: cannot be opened by Icechunk"):
+    access.check(url)
+    access = access.remembering(url)
+    with icechunk_errors(icechunk, f"{redact(path)}: cannot be opened by Icechunk"):
         repository = icechunk.Repository.open(storage_of(icechunk, url, access))
-        return repository.readonly_session(**version).store, url, group
+        return repository.readonly_session(**version).store, strip_url(url), group
 
 
 def import_icechunk(what: str) -> Any:
@@ -115,7 +142,8 @@ def icechunk_errors(icechunk: Any, what: str, error: type[VirtualZarrError] = Fo
         yield
     except icechunk.IcechunkError as exc:
         lines = (line.strip(" |x×→") for line in str(exc).splitlines())
-        raise error(f"{what}: {next((line for line in lines if line), type(exc).__name__)}") from exc
+        text = redact(next((line for line in lines if line), type(exc).__name__))
+        raise error(f"{what}: {text}") from shown_cause(exc)
 
 
 def storage_of(icechunk: Any, url: str, access: Access) -> Any:

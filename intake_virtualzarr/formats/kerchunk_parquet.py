@@ -60,7 +60,7 @@ def scanned_parquet(keys: Keys, document: Any) -> ScannedFile:
         key: parse_json(one, f"{where}: {key}") if isinstance(one, str) else one for key, one in document["metadata"].items()
     }
 
-    readers = ReaderPool(keys.access)
+    readers = ReaderPool(keys.access.asked_by(keys.url))
 
     def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, WholeFiles]:
         shape = metadata.grid.grid_shape
@@ -101,7 +101,10 @@ class RowFiles:
         here = len(table)
         row, names = pd.factorize(table["path"]) if "path" in table else (np.full(here, -1), ())
         offset, length = (_numbers(table, name, label) for name in ("offset", "size"))
-        sources = [Source(source_url(_text(name), self.keys.url)) for name in names]
+        access = self.keys.access.asked_by(self.keys.url)
+        urls = [source_url(_text(name), self.keys.url) for name in names]
+        access.check(*urls)
+        sources = [access.source(url) for url in urls]
         row, length = row.astype(np.int64), length.copy()
         length[(row >= 0) & (length == 0)] = WHOLE
         length[row < 0] = 0

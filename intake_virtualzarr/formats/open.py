@@ -9,6 +9,7 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
 __all__ = ["open_tree"]
@@ -60,5 +61,7 @@ def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     if not isinstance(path, str | os.PathLike):
         raise VirtualZarrError(f"{type(path).__name__} is not a path, URL or zarr store")
     # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets
-    own = ReaderPool(access) if access.rules or access.modifier is not None else None
-    return tree_of_scan(scan(path, format=format, storage_options=access), own)
+    found = scan(path, format=format, storage_options=access)
+    asked = access.asked_by(found.source.url)
+    own = ReaderPool(asked) if is_network(found.source.url) or asked.rules or asked.modifier is not None else None
+    return tree_of_scan(found, own)

@@ -11,6 +11,7 @@ from typing import Any
 
 from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ArchiveFile, Format, ScannedFile
+from intake_virtualzarr.formats.named_files import only_allowed
 from intake_virtualzarr.formats.registry import format_named, format_of
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.file_object import SourceFile
@@ -65,7 +66,8 @@ def scan(
     access = Access.of(storage_options)
     reader = open_reader(os.fspath(path), access)
     try:
-        return run(_scan_async(reader, format)) if isinstance(reader, AsyncReader) else _scan_here(reader, format)
+        found = run(_scan_async(reader, format)) if isinstance(reader, AsyncReader) else _scan_here(reader, format)
+        return only_allowed(found, access)
     finally:
         reader.close()
 
@@ -93,11 +95,18 @@ def scan_many(
         _scan_near(near, format, results, progress)
     if remote:
         run(_scan_remote(remote, format, results, progress))
-    return [results[i] for i in range(len(readers))]
+    return [_allowed_or_error(results[i], access) for i in range(len(readers))]
 
 
 type Results = dict[int, ScannedFile | VirtualZarrError]
 """What came of each file, by position."""
+
+
+def _allowed_or_error(found: ScannedFile | VirtualZarrError, access: Access) -> ScannedFile | VirtualZarrError:
+    try:
+        return only_allowed(found, access) if isinstance(found, ScannedFile) else found
+    except VirtualZarrError as exc:
+        return exc
 
 
 def _scan_near(

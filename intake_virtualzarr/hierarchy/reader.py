@@ -21,7 +21,7 @@ from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
-from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
+from intake_virtualzarr.errors import HierarchyError, NotAllowedError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
@@ -34,6 +34,7 @@ from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source, SourceTable
+from intake_virtualzarr.storage.url_secrets import strip_url
 from intake_virtualzarr.storage.urls import quoted
 
 __all__ = ["Hierarchy", "dims_of", "find_hierarchy", "read_tree", "tree_of"]
@@ -48,7 +49,7 @@ def find_hierarchy(target: Any, access: Access) -> Hierarchy | None:
         return Hierarchy(keys_of(target, access))
     text = os.fspath(target)
     if not os.path.isdir(text):
-        tail = text.rstrip("/").rpartition("/")[2]
+        tail = strip_url(text).rstrip("/").rpartition("/")[2]
         like_a_file = "." in tail and not tail.endswith((".vzarr", ".zarr")) and not text.startswith("file://")
         if "://" not in text or like_a_file:
             return None
@@ -77,6 +78,8 @@ def tree_of(hierarchy: Hierarchy) -> VirtualTree:
                     dtype = data_type_from_json(document["data_type"])
                     attrs = attributes_from_json(document.get("attributes", {}), dtype)
                     variables[name] = VirtualVariable(dims, hierarchy.data(where), attrs)
+            except NotAllowedError:
+                raise
             except VirtualZarrError as exc:  # refused for this variable; the others open
                 left_out["/" + where] = str(exc)
         with naming(f"{hierarchy.keys.url}/{path}"):
@@ -105,6 +108,8 @@ class Hierarchy:
         Where it is kept.
     documents : dict
         Metadata by path (``""`` is the root).
+    access : Access
+        Options for what its documents name, and whether they may.
     readers : ReaderPool
         How sources are opened.
 
@@ -116,7 +121,8 @@ class Hierarchy:
 
     def __init__(self, keys: Keys, root: bytes | None = None) -> None:
         self.keys = keys
-        self.readers = ReaderPool(keys.access)
+        self.access = keys.access.asked_by(keys.url)
+        self.readers = ReaderPool(self.access)
         raw = keys.get("zarr.json") if root is None else root
         if raw is None:
             raise HierarchyError(f"{keys.url}: has no zarr.json, so it is not a Zarr v3 hierarchy")
@@ -229,7 +235,7 @@ class Hierarchy:
         HierarchyError
             If the array is absent.
         """
-        keys, path = parent_keys(url, self.keys.access)
+        keys, path = parent_keys(url, self.access)
         raw = keys.get(f"{path}/zarr.json")
         if raw is None:
             raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
@@ -281,12 +287,12 @@ class Hierarchy:
         table = configuration.get("sources") or {"list": []}
         here = f"{self.keys.url}/{quoted(path)}/"
         if "list" in table:
-            rows = rows_from_json(table, here + "zarr.json")
+            rows = rows_from_json(table, here + "zarr.json", self.access)
             sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
         else:
             keys, key = self._place(resolve(here, table["path"]))
             size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
-            sources = PagedSources(keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError))
+            sources = PagedSources(keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError), self.access)
         if isinstance(configuration.get("manifest"), Mapping):
             return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
         if "manifest" in configuration:
@@ -306,7 +312,7 @@ class Hierarchy:
     def _place(self, url: str) -> tuple[Keys, str]:
         """Where a URL is kept: a key of this hierarchy, or of the directory above it."""
         key = self.key_of(url)
-        return (self.keys, key) if key is not None else parent_keys(url, self.keys.access)
+        return (self.keys, key) if key is not None else parent_keys(url, self.access)
 
 
 def readable_manifest(

@@ -15,7 +15,9 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
+from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.url_secrets import strip_signed
 from intake_virtualzarr.storage.urls import relative_url
 
 __all__ = [
@@ -71,23 +73,29 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def row_from_json(row: Any, base: str) -> Source:
-    """Read a row; ``base`` is absolute.
+def row_from_json(row: Any, base: str, access: Access | None = None) -> Source:
+    """Read a row; ``base`` is absolute, ``access`` that of what the document names.
 
     Raises
     ------
     HierarchyError
         If it has no URL.
+    NotAllowedError
+        If the document may not name it.
     """
     if not isinstance(row, dict) or not isinstance(row.get("url"), str):
         raise HierarchyError(f"source {row!r} has no url")
     text = row.get("last_modified")
+    url = resolve(base, row["url"])
+    if access is not None:
+        access.check(url)
     return Source(
-        resolve(base, row["url"]),
+        strip_signed(url),  # whoever wrote the store decided which other parameters are kept
         row.get("size"),
         row.get("etag"),
         datetime.fromisoformat(text) if isinstance(text, str) else None,
         row.get("sha256"),
+        signed=url if "?" in url or "@" in url else None,
     )
 
 
@@ -99,8 +107,11 @@ def resolve(base: str, url: str) -> str:
         return resolve(f"{scheme}://{host}/", f"/{path}")
     if not base or "::" in url or "://" in url.split("/", 3)[0] + "//":
         return url
+    if "::" in base:  # the first part with a path is the one that the document lies in
+        first, _, others = base.partition("::")
+        return f"{resolve(first, url)}::{others}" if "://" in first else f"{first}::{resolve(others, url)}"
     scheme, separator, rest = base.partition("://")
-    if not separator or "::" in base:
+    if not separator:
         return urljoin(base, url)
     if "://" in url:
         return url
@@ -109,10 +120,10 @@ def resolve(base: str, url: str) -> str:
     return f"{scheme}://" + (body if not rest.startswith("/") else body.removeprefix("localhost"))
 
 
-def rows_from_json(document: Any, where: str) -> list[Source]:
+def rows_from_json(document: Any, where: str, access: Access | None = None) -> list[Source]:
     """Read ``{"base": …, "list": […]}`` that stands in the document with URL ``where``."""
     base = resolve(where, document.get("base") or ".") if document.get("base") else where
-    return [row_from_json(row, base) for row in document["list"]]
+    return [row_from_json(row, base, access) for row in document["list"]]
 
 
 def held(keys: Keys, source: Source) -> Source:
@@ -134,8 +145,9 @@ def page_document(rows: Sequence[Source], where: str) -> JsonObject:
 class PagedSources(Sequence[Source]):
     """The shared source table, pages fetched when they are needed."""
 
-    def __init__(self, keys: Keys, path: str, page_size: int, count: int) -> None:
+    def __init__(self, keys: Keys, path: str, page_size: int, count: int, access: Access | None = None) -> None:
         self._keys = keys
+        self._access = access
         self._path = path
         self._page_size = page_size
         self._count = count
@@ -143,7 +155,7 @@ class PagedSources(Sequence[Source]):
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
-        return PagedSources, (self._keys, self._path, self._page_size, self._count)
+        return PagedSources, (self._keys, self._path, self._page_size, self._count, self._access)
 
     def __len__(self) -> int:
         return self._count
@@ -160,7 +172,7 @@ class PagedSources(Sequence[Source]):
             raise HierarchyError(f"{self._keys.url}/{self._path}/{number}.json has {len(rows)} rows, row {row} is not there")
         found = rows[inside]
         if not isinstance(found, Source):  # a read needs few rows of a page
-            found = rows[inside] = held(self._keys, row_from_json(found, base))
+            found = rows[inside] = held(self._keys, row_from_json(found, base, self._access))
         return found
 
     def _read(self, number: int) -> tuple[str, list[Any]]:

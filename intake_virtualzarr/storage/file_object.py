@@ -63,8 +63,8 @@ class SourceFile(io.RawIOBase):
         return bytes(self._reader.read([(start, min(BLOCK, self._size - start))], self._source)[0])
 
     def another(self, url: str) -> SourceFile:
-        """Another file, opened with the same options."""
-        reader = open_reader(url, self._reader.access)
+        """Another file that this one names, opened with the same options."""
+        reader = open_reader(url, self._reader.access.asked_by(self._reader.url))
         return SourceFile(reader, reader.describe())
 
     @property

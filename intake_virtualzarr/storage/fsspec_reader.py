@@ -10,6 +10,7 @@ from intake_virtualzarr.errors import MissingExtraError, SourceError
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.url_secrets import redact, shown_cause
 
 __all__ = ["FsspecReader"]
 
@@ -20,8 +21,9 @@ class FsspecReader:
     is_near = False
 
     def __init__(self, url: str, access: Access | None = None) -> None:
-        self.url = url
         self._access = access or Access()
+        self.url = self._access.stored(url)
+        self._url = url
         self._opened: tuple[Any, str] | None = None
 
     def _target(self) -> tuple[Any, str]:
@@ -29,11 +31,13 @@ class FsspecReader:
             import fsspec  # imported here: reading a store must not need it
 
             try:
-                self._opened = fsspec.core.url_to_fs(self._access.signed(self.url), **self._access.options(self.url))
+                signed = self._access.signed(self._url if self._access.modifier is None else self.url)
+                opened = signed if signed != self.url else self._url
+                self._opened = fsspec.core.url_to_fs(opened, **self._access.options(self.url))
             except ImportError as exc:
-                raise MissingExtraError(f"{self.url}: {exc}") from exc
+                raise MissingExtraError(f"{self.url}: {redact(exc)}") from shown_cause(exc)
             except ValueError as exc:
-                raise SourceError(f"{self.url}: {exc}") from exc
+                raise SourceError(f"{self.url}: {redact(exc)}") from shown_cause(exc)
         return self._opened
 
     @property
@@ -47,14 +51,15 @@ class FsspecReader:
         try:
             info = fs.info(path)
         except Exception as exc:
-            raise self._translated(exc) from exc
+            raise self._translated(exc) from shown_cause(exc)
         changed = info.get("LastModified") or info.get("mtime") or info.get("created")
         if isinstance(changed, int | float):
             changed = datetime.fromtimestamp(changed, UTC)
         if not isinstance(changed, datetime) or changed.tzinfo is None:
             changed = None
         etag = info.get("ETag")
-        return Source(self.url, info.get("size"), etag if isinstance(etag, str) else None, changed)
+        signed = self._url if self._url != self.url else None
+        return Source(self.url, info.get("size"), etag if isinstance(etag, str) else None, changed, signed=signed)
 
     def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
         """Read ranges."""
@@ -66,7 +71,7 @@ class FsspecReader:
         try:
             blocks = fs.cat_ranges([path] * len(ranges), starts, stops, on_error="raise")
         except Exception as exc:
-            raise self._translated(exc) from exc
+            raise self._translated(exc) from shown_cause(exc)
         for (start, length), block in zip(ranges, blocks, strict=True):
             if len(block) != length:
                 raise SourceError(f"{self.url}: {length} bytes from {start} were asked for, {len(block)} came: truncated?")
@@ -85,7 +90,7 @@ class FsspecReader:
             return SourceError(f"{self.url}: not found")
         if isinstance(exc, PermissionError):
             return SourceError(f"{self.url}: access denied; check the options given for its prefix")
-        return SourceError(f"{self.url}: {type(exc).__name__}: {exc}")
+        return SourceError(f"{self.url}: {type(exc).__name__}: {redact(exc)}")
 
     def close(self) -> None:
         """Nothing to release."""

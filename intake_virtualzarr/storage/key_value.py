@@ -14,6 +14,7 @@ from intake_virtualzarr.errors import HierarchyError, SourceError
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
+from intake_virtualzarr.storage.url_secrets import shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
 __all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "DryRunStore", "keys_of"]
@@ -118,8 +119,8 @@ class ObjectKeys:
     def __init__(self, url: str, access: Access | None = None) -> None:
         from intake_virtualzarr.storage.obstore_reader import make_store
 
-        self.url = url.rstrip("/")
-        self.access = access or Access()
+        self.access = (access or Access()).remembering(url)
+        self.url = strip_url(url).rstrip("/")
         self._store, self._prefix = make_store(self.access.signed(self.url), self.access.options(self.url))
 
     def _path(self, key: str) -> str:
@@ -141,7 +142,7 @@ class ObjectKeys:
         except FileNotFoundError:
             return None
         except Exception as exc:
-            raise self._translated(key, exc) from exc
+            raise self._translated(key, exc) from shown_cause(exc)
 
     def _translated(self, key: str, exc: Exception) -> SourceError:
         from intake_virtualzarr.storage.obstore_reader import ObjectReader
@@ -172,7 +173,7 @@ class ObjectKeys:
         except FileNotFoundError:
             return None
         except Exception as exc:
-            raise self._translated(key, exc) from exc
+            raise self._translated(key, exc) from shown_cause(exc)
 
     def set(self, key: str, value: bytes) -> None:
         """Write an object."""
@@ -185,7 +186,7 @@ class ObjectKeys:
         try:
             obstore.put(self._store, self._path(key), value, attributes={"Content-Type": kind} if kind else None)
         except Exception as exc:
-            raise self._translated(key, exc) from exc
+            raise self._translated(key, exc) from shown_cause(exc)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names directly below a prefix."""
@@ -194,7 +195,7 @@ class ObjectKeys:
         try:
             found = obstore.list_with_delimiter(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
         except Exception as exc:
-            raise self._translated(prefix, exc) from exc
+            raise self._translated(prefix, exc) from shown_cause(exc)
         for entry in [*found["common_prefixes"], *(o["path"] for o in found["objects"])]:
             yield str(entry).rstrip("/").rpartition("/")[2]
 
@@ -206,7 +207,7 @@ class ObjectKeys:
             try:
                 obstore.delete(self._store, [entry["path"] for entry in batch])
             except Exception as exc:
-                raise self._translated(prefix, exc) from exc
+                raise self._translated(prefix, exc) from shown_cause(exc)
 
     def nbytes_below(self, prefix: str) -> int:
         """Bytes of all objects below a prefix."""
@@ -223,7 +224,7 @@ class ObjectKeys:
         try:
             yield from obstore.list(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
         except Exception as exc:
-            raise self._translated(prefix, exc) from exc
+            raise self._translated(prefix, exc) from shown_cause(exc)
 
 
 class StoreKeys:
@@ -349,20 +350,44 @@ class DryRunStore:
 
 
 def _store_url(store: Any) -> str:
-    from zarr.storage import LocalStore
+    """The URL of a zarr store: a name of its own for one in memory or a zip file, and for an unknown one that of something far."""
+    from zarr.storage import LocalStore, MemoryStore, WrapperStore, ZipStore
 
     if isinstance(store, LocalStore):
         return Path(store.root).absolute().as_uri()
-    inner = getattr(store, "store", None)
-    for attribute in ("url", "path"):
-        value = getattr(store, attribute, None) or getattr(inner, attribute, None)
-        if isinstance(value, str) and is_url(value):
-            return value.rstrip("/")
-    return f"memory://{type(store).__name__}-{id(store):x}"
+    if isinstance(store, MemoryStore | ZipStore):
+        return f"memory://{type(store).__name__}-{id(store):x}"
+    if isinstance(store, WrapperStore):
+        return _store_url(store._store)
+    system, path = getattr(store, "fs", None), getattr(store, "path", None)
+    if system is not None and isinstance(path, str):
+        return absolute_url(str(system.unstrip_protocol(path))).rstrip("/")
+    return _object_store_url(getattr(store, "store", None)) or f"zarr://{type(store).__name__}/{id(store):x}"
+
+
+def _object_store_url(store: Any) -> str | None:
+    """The URL of an obstore store; None if it is not known."""
+    prefix = getattr(store, "prefix", None)
+    url, name = getattr(store, "url", None), type(store).__name__
+    if name == "LocalStore" and prefix is not None:
+        return Path(str(prefix)).absolute().as_uri()
+    if name == "MemoryStore":
+        return f"memory://{name}-{id(store):x}"
+    if isinstance(url, str) and is_url(url):
+        return strip_url(url).rstrip("/")
+    bucket = (getattr(store, "config", None) or {}).get("bucket")
+    scheme = {"S3Store": "s3", "GCSStore": "gs"}.get(name)
+    return f"{scheme}://{bucket}/{prefix or ''}".rstrip("/") if scheme and bucket else None
 
 
 def keys_of(target: Any, access: Access | None = None) -> Keys:
-    """The keys of a path, URL or zarr store."""
+    """The keys of a path, URL or zarr store.
+
+    Raises
+    ------
+    NotAllowedError
+        If a document asks for it that may not name it.
+    """
     if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | DryRunStore):
         return target
     if not isinstance(target, str | os.PathLike):
@@ -375,11 +400,15 @@ def keys_of(target: Any, access: Access | None = None) -> Keys:
             return StoreKeys(target, access)
         raise HierarchyError(f"{type(target).__name__} is not a path, URL or zarr store")
     url = absolute_url(target)
+    if access is not None:
+        access.check(url)
     if is_local(url):
         return LocalKeys(local_path(url), access)
     if url.split("://", 1)[0] in OBJECT_SCHEMES and "::" not in url:
         return ObjectKeys(url, access)
     from zarr.storage import FsspecStore
 
-    options = (access or Access()).options(url)
-    return StoreKeys(FsspecStore.from_url(url, storage_options=options, read_only=False), access)
+    access = access or Access()
+    found = StoreKeys(FsspecStore.from_url(access.signed(url), storage_options=access.options(url), read_only=False), access)
+    found.url = strip_url(url).rstrip("/")
+    return found

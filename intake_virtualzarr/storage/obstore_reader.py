@@ -21,6 +21,7 @@ from intake_virtualzarr.storage.event_loop import gather, run
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.url_secrets import redact, shown_cause
 
 __all__ = ["ObjectReader", "make_store"]
 
@@ -81,11 +82,14 @@ class ObjectReader(AsyncReader):
     is_near = False
 
     def __init__(self, url: str, access: Access | None = None) -> None:
-        self.url = url
         self._access = access or Access()
+        self.url = self._access.stored(url)
+        self._opened = url
+        self._signed = url if url != self.url else None
 
     def _target(self) -> tuple[Any, str]:
-        return make_store(self._access.signed(self.url), self._access.options(self.url))
+        signed = self._access.signed(self._opened if self._access.modifier is None else self.url)
+        return make_store(signed if signed != self.url else self._opened, self._access.options(self.url))
 
     @property
     def access(self) -> Access:
@@ -102,11 +106,11 @@ class ObjectReader(AsyncReader):
         try:
             meta = await obstore.head_async(store, path)
         except Exception as exc:
-            raise self._translated(exc) from exc
+            raise self._translated(exc) from shown_cause(exc)
         return self._source(meta)
 
     def _source(self, meta: Any) -> Source:
-        return Source(self.url, size=meta["size"], etag=meta["e_tag"], last_modified=meta["last_modified"])
+        return Source(self.url, meta["size"], meta["e_tag"], meta["last_modified"], signed=self._signed)
 
     def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
         """Read ranges; near ones by one request, all requests at once."""
@@ -148,7 +152,7 @@ class ObjectReader(AsyncReader):
         except SourceError:
             raise
         except Exception as exc:
-            raise self._translated(exc) from exc
+            raise self._translated(exc) from shown_cause(exc)
         if block.nbytes != length and not may_be_short:
             raise SourceError(
                 f"{self.url}: {length} bytes from {start} were asked for, {block.nbytes} came; "
@@ -157,7 +161,7 @@ class ObjectReader(AsyncReader):
         return seen, block
 
     def _translated(self, exc: Exception) -> SourceError:
-        text = str(exc).split("\n\nDebug source")[0].split("\n")[0]
+        text = redact(str(exc).split("\n\nDebug source")[0].split("\n")[0])
         prefix = self._access.prefix(self.url)
         where = f"the options given for {prefix!r}" if prefix is not None else "options for this URL's prefix"
         if isinstance(exc, FileNotFoundError):

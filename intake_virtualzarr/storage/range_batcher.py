@@ -40,7 +40,7 @@ class RangeBatcher:
     async def _flush(self, source: Source) -> None:
         batch = self._waiting.pop(source, [])
         ranges = [(offset, length) for offset, length, _ in batch]
-        reader = self._readers.get(source.url)
+        reader = self._readers.get(source)
         try:
             if isinstance(reader, AsyncReader):
                 blocks = await reader.read_async(ranges, source)

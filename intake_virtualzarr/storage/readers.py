@@ -9,6 +9,7 @@ from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import absolute_url, is_local
 
 if TYPE_CHECKING:
@@ -23,14 +24,22 @@ OBJECT_SCHEMES = frozenset({"http", "https", "s3", "s3a", "gs", "gcs", "az", "az
 
 
 def open_reader(url: str, access: Access | None = None) -> AnyReader:
-    """The reader of a path or URL.
+    """The reader of a path or URL, which may hold a signature or password.
 
     Local files are read by system calls, http(s), S3, Google Cloud Storage and Azure through obstore, everything else
     (also chained URLs) through fsspec.
+
+    Raises
+    ------
+    NotAllowedError
+        If a document asks for it that may not name it.
     """
     url = absolute_url(url)
+    access = access or Access()
+    access.check(url)
     if is_local(url):
         return LocalReader(url)
+    access = access.remembering(url)
     parts = urlsplit(url)
     plain = not parts.query or parts.scheme in ("http", "https")
     if parts.scheme in OBJECT_SCHEMES and "::" not in url and plain and not parts.fragment:
@@ -53,8 +62,9 @@ class ReaderPool:
         self.access = access or Access()
         self._readers: LRU[str, AnyReader] = LRU(limit)
 
-    def get(self, url: str) -> AnyReader:
-        """The reader of a URL."""
+    def get(self, source: Source | str) -> AnyReader:
+        """The reader of a source, or of a URL."""
+        url = source if isinstance(source, str) else source.opened
         # what is dropped is not closed: another thread may be reading; its descriptor closes with the last reference
         return self._readers.get(url, lambda: open_reader(url, self.access))
 

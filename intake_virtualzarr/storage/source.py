@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from intake_virtualzarr.errors import ManifestError, SourceChangedError
+from intake_virtualzarr.errors import ManifestError, SourceChangedError, SourceError
+from intake_virtualzarr.storage.url_secrets import changed_parameters, strip_url
 
 __all__ = ["Source", "SourceTable", "unify_tables"]
 
@@ -27,6 +28,21 @@ class Source:
     """Digest of the whole file, hexadecimal, if somebody computed it."""
     content: bytes | None = None
     """The bytes themselves, for what is kept inside the hierarchy."""
+    signed: str | None = field(default=None, compare=False, repr=False)
+    """The URL with user information and query, if it came with one: for reading, never stored. Where it is given, ``url``
+    stays as it is; else what is secret, or may be, is taken out of ``url`` and kept here."""
+
+    def __post_init__(self) -> None:
+        if self.signed is None and ("?" in self.url or "@" in self.url) and self.content is None:
+            clean = strip_url(self.url)
+            if clean != self.url:
+                object.__setattr__(self, "signed", self.url)
+                object.__setattr__(self, "url", clean)
+
+    @property
+    def opened(self) -> str:
+        """The URL to open."""
+        return self.signed or self.url
 
     def check(self, seen: Source) -> None:
         """Compare with what a reader sees now.
@@ -116,10 +132,22 @@ def unify_tables(tables: Sequence[Sequence[Source]]) -> tuple[SourceTable, list[
                     rows.append(source)
                 else:
                     rows[row].check(source)
+                    if source.signed != rows[row].signed:
+                        _check_same_file(rows[row], source)
                 mapping.append(row)
             known[id(table)] = mapping
         mappings.append(mapping)
     return SourceTable(tuple(rows)), mappings
+
+
+def _check_same_file(one: Source, other: Source) -> None:
+    """Refuse two URLs that differ in what is not stored of them, unless that is just a signature."""
+    names = changed_parameters(one.opened, other.opened)
+    if names:
+        raise SourceError(
+            f"{one.url}: was given with two values of {', '.join(map(repr, names))} in its query, which are not stored; "
+            f"if they name the file, pass keep_query={names!r}"
+        )
 
 
 def _content_key(source: Source) -> bytes:

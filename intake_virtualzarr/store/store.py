@@ -37,7 +37,9 @@ class VirtualZarrStore(Store):
     target : path, URL, zarr store or VirtualTree
         What to present. A zarr store of any kind may hold the hierarchy.
     storage_options : mapping or Access, optional
-        Options for opening the hierarchy and its sources, by URL prefix.
+        Options for opening the hierarchy and its sources, by URL prefix; without prefixes, for the place of the hierarchy.
+    allow : str or list of str, optional
+        URL prefixes that a target from a network may name, beside its own place.
     cache_bytes : int
         Size of the cache of decoded chunks [bytes].
 
@@ -62,6 +64,7 @@ class VirtualZarrStore(Store):
         target: Any,
         *,
         storage_options: Any = None,
+        allow: Allow = None,
         cache_bytes: int = 128 * 1024 * 1024,
         read_only: bool = True,
     ) -> None:
@@ -69,7 +72,7 @@ class VirtualZarrStore(Store):
             raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
         super().__init__(read_only=True)
         self._target = target
-        self._access = Access.of(storage_options)
+        self._access = Access.of(storage_options, allow=allow)
         self._cache = ChunkCache(cache_bytes)
         self._tree: VirtualTree = target if isinstance(target, VirtualTree) else open_tree(target, storage_options=self._access)
         self._arrays: dict[str, VirtualZarrArray] = {}
@@ -186,7 +189,7 @@ class VirtualZarrStore(Store):
                 sources = segment.stored.sources
                 if len(sources):
                     first = sources[0]
-                    if first.content is None and not self._readers.get(first.url).is_near:
+                    if first.content is None and not self._readers.get(first).is_near:
                         return False
         return True
 
@@ -212,7 +215,7 @@ class VirtualZarrStore(Store):
         if source.content is not None:
             return source.content[ref.offset : ref.offset + ref.length]
         with _Naming(at):
-            return bytes(self._readers.get(source.url).read([(ref.offset, ref.length)], source)[0])
+            return bytes(self._readers.get(source).read([(ref.offset, ref.length)], source)[0])
 
     def set_sync(self, key: str, value: Any) -> None:
         """Refused: the store is read-only."""
@@ -235,7 +238,7 @@ class VirtualZarrStore(Store):
         # looking a chunk up may fetch a manifest page, decoding may take long: neither belongs into the event loop
         found = await asyncio.to_thread(self._views[at[0]].chunk, at[1])
         if isinstance(found, Stored):
-            if found.source.content is not None or self._readers.get(found.source.url).is_near:
+            if found.source.content is not None or self._readers.get(found.source).is_near:
                 found = self._read_stored(found, at)
             else:
                 with _Naming(at):
@@ -354,6 +357,8 @@ def open_virtual_store(
     path: str | os.PathLike[str] | Any,
     *,
     storage_options: Any = None,
+    allow: Allow = None,
+    keep_query: Iterable[str] = (),
     on_unsupported: str = "skip",
     format: str | None = None,
 ) -> VirtualZarrStore:
@@ -364,7 +369,11 @@ def open_virtual_store(
     path : path or URL
         An archive file (or a hierarchy, kerchunk references, …).
     storage_options : mapping or Access, optional
-        Options for opening, by URL prefix.
+        Options for opening, by URL prefix; without prefixes, for the place that is opened.
+    allow : str or list of str, optional
+        URL prefixes that references from a network may name, beside their own place.
+    keep_query : iterable of str, optional
+        Names of query parameters that belong to the name of a file; all others are kept in memory only.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     format : str, optional
@@ -372,8 +381,9 @@ def open_virtual_store(
     """
     from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 
-    tree = open_tree(path, storage_options=storage_options, format=format, on_unsupported=on_unsupported)
-    store = VirtualZarrStore(tree, storage_options=storage_options)
+    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
+    tree = open_tree(path, storage_options=access, format=format, on_unsupported=on_unsupported)
+    store = VirtualZarrStore(tree, storage_options=access)
     if on_unsupported == "raise":  # Zarr lacks more types than NumPy
         raise_left_out(store.tree)
     for group in store.tree.groups:

@@ -14,7 +14,7 @@ from support.helpers import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.errors import FormatError, HierarchyError, MissingExtraError, SourceError, UnsupportedError
+from intake_virtualzarr.errors import FormatError, HierarchyError, MissingExtraError, NotAllowedError, SourceError, UnsupportedError
 from intake_virtualzarr.formats.icechunk_session import container_access, version_of
 from intake_virtualzarr.storage.key_value import StoreKeys
 from intake_virtualzarr.storage.readers import Access
@@ -198,9 +198,14 @@ def test_a_hierarchy_kept_in_a_repository_opens_as_one(tmp_path, archive):
 
 
 def test_a_repository_opens_over_http(repository, tmp_path):
+    allow = [tmp_path / "files"]
     with serving(tmp_path) as server:
-        xr.testing.assert_identical(opened(f"{server.url}/repo"), with_icechunk(repository))
-        xr.testing.assert_identical(opened(f"{server.url}/repo|icechunk://tag.v1/"), with_icechunk(repository, tag="v1"))
+        xr.testing.assert_identical(opened(f"{server.url}/repo", allow=allow), with_icechunk(repository))
+        xr.testing.assert_identical(
+            opened(f"{server.url}/repo|icechunk://tag.v1/", allow=allow), with_icechunk(repository, tag="v1")
+        )
+        with pytest.raises(NotAllowedError, match=r"/repo: names 'file:///.*allow=\['file:///.*/files/"):
+            opened(f"{server.url}/repo")
 
 
 def test_the_driver_opens_a_repository(repository, tmp_path):

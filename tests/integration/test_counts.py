@@ -120,7 +120,7 @@ def million(tmp_path):
     data = zlib.compress(np.arange(10, dtype="<i2").tobytes())
     (tmp_path / "a.bin").write_bytes(data)
     with serving(tmp_path) as server:
-        parts = [file_of_steps(f"{server.url}/a.bin?{i}", CHUNKS, len(data)) for i in range(FILES)]
+        parts = [file_of_steps(f"{server.url}/a.bin?versionId={i}", CHUNKS, len(data)) for i in range(FILES)]
         written = dataset(parts).vzarr.to_zarr(str(tmp_path / "s.vzarr"))
         assert written.references == FILES * CHUNKS
         yield server, tmp_path / "s.vzarr", len(data)
@@ -153,7 +153,7 @@ def test_an_append_writes_two_documents_and_the_new_page(million):
     server, store, size = million
     for turn in range(3):
         before = state(store)
-        more = dataset([file_of_steps(f"{server.url}/a.bin?more{turn}", CHUNKS, size)])
+        more = dataset([file_of_steps(f"{server.url}/a.bin?versionId=more{turn}", CHUNKS, size)])
         written = more.vzarr.to_zarr(str(store), append_dim="time")
         after = state(store)
         changed = {name for name in before if after.get(name) != before[name]}
@@ -173,13 +173,13 @@ def test_an_append_writes_two_documents_and_the_new_page(million):
 
 def test_an_append_of_a_dataset_with_a_time_writes_three_documents_and_new_pages(million, tmp_path):
     server, _, size = million
-    first = dataset([file_of_steps(f"{server.url}/a.bin?{i}", CHUNKS, size) for i in range(FILES)])
+    first = dataset([file_of_steps(f"{server.url}/a.bin?versionId={i}", CHUNKS, size) for i in range(FILES)])
     store = tmp_path / "t.vzarr"
     days = pd.date_range("2000-01-01", periods=FILES + 2)
     first.assign_coords(time=days[:FILES]).vzarr.to_zarr(str(store))
     for turn in range(2):
         before = state(store)
-        more = dataset([file_of_steps(f"{server.url}/a.bin?more{turn}", CHUNKS, size)])
+        more = dataset([file_of_steps(f"{server.url}/a.bin?versionId=more{turn}", CHUNKS, size)])
         more.assign_coords(time=days[FILES + turn : FILES + turn + 1]).vzarr.to_zarr(str(store), append_dim="time")
         after = state(store)
         assert {name for name in before if after[name] != before[name]} == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 
@@ -14,24 +14,19 @@ from intake_virtualzarr.codecs.hdf5_elements import Storage
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.hdf5.contiguous import PIECE, contiguous_grid, split_grid
 from intake_virtualzarr.formats.hdf5.model import External, RawDataset
+from intake_virtualzarr.hierarchy.source_table import resolve
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["beside", "external_array"]
 
 
 def beside(url: str, name: str) -> str:
-    """The URL of a file that another file names.
+    """The URL of a file that another file names; whether it may be opened is not asked here.
 
-    Raises
-    ------
-    UnsupportedError
-        If a remote file names an absolute path: that would be a file of the reader's machine.
+    A relative name resolves against the URL alone, never against the working directory: HDF5's other places to look are of
+    the machine that wrote the file.
     """
-    if name.startswith("/"):
-        if urlsplit(url).scheme not in ("file", ""):
-            raise UnsupportedError(f"{url} names the local file {name!r}; it must lie beside it")
-        return f"file://{quote(name)}"
-    return urljoin(url, quote(name))
+    return f"file://{quote(name)}" if name.startswith("/") else resolve(url, quote(name))
 
 
 def external_array(dataset: RawDataset, layout: External, storage: Storage, fill: Any, url: str) -> StoredArray:

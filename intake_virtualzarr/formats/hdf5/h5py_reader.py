@@ -168,6 +168,8 @@ class _Walk:
 
     def _child(self, path: str, gid: Any, name: bytes, above: tuple[tuple[int, int], ...]) -> None:
         link = gid.links.get_info(name)
+        if not self.files.is_local:
+            _stay_inside(gid, name)
         if link.type == h5py.h5l.TYPE_EXTERNAL:
             filename, target = map(decode_text, gid.links.get_val(name))
             self._external(path, filename, target)
@@ -190,6 +192,8 @@ class _Walk:
             if found is None:
                 raise reason
             files, handle = found
+            if not files.is_local:
+                _stay_inside(handle.id, target.encode())
             try:
                 node = handle[target]
             except H5PY_ERRORS as exc:
@@ -198,6 +202,51 @@ class _Walk:
                 raise UnsupportedError(f"is a link to a group of another file; open {files.url} itself")
             if isinstance(node, h5py.Dataset):
                 self.datasets[path] = _dataset(path, node.id, files)
+
+
+MAX_HOPS = 64
+
+
+def _stay_inside(gid: Any, path: bytes, hops: int = 0) -> None:
+    """Refuse a path on which HDF5 would open another file: of a remote file, it would look for it on this machine.
+
+    External links that stand in a group themselves are followed by `_Walk._external`, which asks whether they may.
+    """
+    place = h5py.h5g.open(gid, b"/") if path.startswith(b"/") else gid
+    parts = [one for one in path.split(b"/") if one not in (b"", b".")]
+    for position, part in enumerate(parts):
+        try:
+            link = place.links.get_info(part)
+        except H5PY_ERRORS:
+            return  # it leads nowhere
+        if link.type == h5py.h5l.TYPE_EXTERNAL:
+            if hops or position < len(parts) - 1:
+                filename, _ = place.links.get_val(part)
+                raise UnsupportedError(f"is a link through another file, {decode_text(filename)!r}, which is not opened")
+            return
+        if link.type == h5py.h5l.TYPE_SOFT:
+            if hops >= MAX_HOPS:
+                raise UnsupportedError("is a link that leads in circles")
+            _stay_inside(place, place.links.get_val(part), hops + 1)
+        if position < len(parts) - 1:
+            try:
+                place = h5py.h5g.open(place, part)
+            except H5PY_ERRORS:
+                return
+
+
+def _refuse_other_files(did: Any, files: _Files) -> None:
+    """Refuse to let HDF5 read values of a remote dataset that lie in other files: it would open them on this machine."""
+    if files.is_local:
+        return
+    plist = did.get_create_plist()
+    if plist.get_layout() == h5py.h5d.VIRTUAL:
+        raise UnsupportedError("is a virtual dataset, whose sources HDF5 would look for on this machine")
+    if plist.get_external_count():
+        names = sorted({_external(plist, i).name for i in range(plist.get_external_count())})
+        raise UnsupportedError(
+            f"has its values in other files ({', '.join(map(repr, names))}), which HDF5 would open on this machine"
+        )
 
 
 def _identity(oid: Any) -> tuple[int, int]:
@@ -285,6 +334,7 @@ def _dataset(path: str, did: Any, files: _Files) -> RawDataset:
 def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, files: _Files) -> RawDataset:
     assert raw.shape is not None
     if unwrap(datatype)[1].kind == "vlen-string":
+        _refuse_other_files(did, files)
         return replace(raw, layout=_read_texts(did))
     try:
         storage = storage_of(datatype)
@@ -297,6 +347,7 @@ def _with_layout(raw: RawDataset, datatype: Datatype, did: Any, files: _Files) -
             raise
         if not files.is_local and did.get_create_plist().get_layout() == h5py.h5d.VIRTUAL:
             raise  # HDF5 does not find the sources, and would show fill values
+        _refuse_other_files(did, files)
         try:
             return replace(raw, layout=Values(_read(did, raw.shape)))
         except H5PY_ERRORS:
@@ -432,8 +483,12 @@ def _mapped_source(did: Any, filename: str, path: str, files: _Files) -> RawData
     """A dataset that a virtual one shows; None if it is absent: HDF5 shows fill values then."""
     if filename == ".":
         handle = h5py.File(h5py.h5i.get_file_id(did))
+        if not files.is_local:
+            _stay_inside(handle.id, path.encode())
         return _dataset(path, handle[path].id, files) if path in handle else None
     with files.another(filename) as found:
+        if found is not None and not found[0].is_local:
+            _stay_inside(found[1].id, path.encode())
         if found is None or path not in found[1]:
             return None
         return _dataset(path, found[1][path].id, found[0])
