@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -16,6 +16,7 @@ from intake_virtualzarr.formats.registry import format_named, format_of
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.file_object import SourceFile
 from intake_virtualzarr.storage.local_reader import LocalReader
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
@@ -38,6 +39,8 @@ def scan(
     *,
     format: str | None = None,
     storage_options: Any = None,
+    allow: Allow = None,
+    keep_query: Iterable[str] = (),
 ) -> ScannedFile:
     """Find out where the values of an archive file lie, without reading them.
 
@@ -49,6 +52,10 @@ def scan(
         Name of the format; default: found by the first bytes.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes that a file from a network may name, beside its own place.
+    keep_query : iterable of str, optional
+        Names of query parameters that belong to the name of a file; all others are kept in memory only.
 
     Returns
     -------
@@ -63,7 +70,7 @@ def scan(
     FormatError
         If it is of no known format, or damaged.
     """
-    access = Access.of(storage_options)
+    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     reader = open_reader(os.fspath(path), access)
     try:
         found = run(_scan_async(reader, format)) if isinstance(reader, AsyncReader) else _scan_here(reader, format)

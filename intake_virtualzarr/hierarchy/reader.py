@@ -292,7 +292,9 @@ class Hierarchy:
         else:
             keys, key = self._place(resolve(here, table["path"]))
             size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
-            sources = PagedSources(keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError), self.access)
+            sources = PagedSources(
+                keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError), self.access
+            )
         if isinstance(configuration.get("manifest"), Mapping):
             return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
         if "manifest" in configuration:

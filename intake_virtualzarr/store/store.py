@@ -21,6 +21,7 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.store.codec_pipeline import activate
