@@ -227,9 +227,13 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def n_references(self) -> int:
         """Number of stored chunks that the segments can reach."""
-        seen: dict[int, int] = {}
+        seen: dict[tuple[int, tuple[slice, ...]], int] = {}
         for segment in self.segments:
-            seen.setdefault(id(segment.stored), segment.stored.manifest.load().count)
+            stored = segment.stored
+            bounds = (window.bounds() for window in segment.windows)
+            box = tuple(slice(*grid.span(*one)) for grid, one in zip(stored.grid.axes, bounds, strict=True))
+            if (id(stored), box) not in seen:
+                seen[id(stored), box] = stored.manifest.region(box).count
         return sum(seen.values())
 
     # ------------------------------------------------------------------ values

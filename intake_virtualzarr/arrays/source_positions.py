@@ -30,7 +30,8 @@ def uses_sources(array: VirtualZarrArray, axis: int | None, urls: Collection[str
     """
     found = np.zeros(1 if axis is None else array.shape[axis], dtype=bool)
     for segment in array.segments:
-        rows = [row for row, source in enumerate(segment.stored.sources) if source.url in urls]
+        sources = segment.stored.sources
+        rows = [row for row in range(len(sources)) if sources[row].url in urls]
         if rows:
             _mark(segment, axis, rows, found)
     return found

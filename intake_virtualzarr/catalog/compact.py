@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.open import open_virtual_datatree
 from intake_virtualzarr.datasets.to_zarr import write_datatree
 from intake_virtualzarr.formats.open import open_tree
-from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -40,7 +40,7 @@ def most_segments(tree: VirtualTree) -> int:
     return max((len(one.segments) for one in arrays if isinstance(one, VirtualZarrArray)), default=0)
 
 
-def compact(store: str | os.PathLike[str], *, storage_options: object = None) -> CompactReport:
+def compact(store: str | os.PathLike[str], *, storage_options: Access | Attrs | None = None) -> CompactReport:
     """Join the pieces that appends have left into one manifest an array, where their chunks allow it.
 
     Values, labels and attributes stay. Readers that have the store open go on reading what they opened.

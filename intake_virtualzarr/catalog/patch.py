@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,15 +12,17 @@ import pandas as pd
 import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.segments import Segment, StoredArray
 from intake_virtualzarr.arrays.source_positions import uses_sources
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.storage.source import Source, SourceTable
 
 __all__ = ["patched"]
 
 
-def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: frozenset[str], dim: str) -> xr.Dataset | None:
+def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: Mapping[str, Source | None], dim: str) -> xr.Dataset | None:
     """Replace and insert labels along one dimension.
 
     Parameters
@@ -28,8 +31,8 @@ def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: frozenset[s
         Virtual, with an index along ``dim``.
     arriving : sequence of xarray.Dataset
         Virtual datasets of late and reprocessed files.
-    gone : frozenset of str
-        URLs of files whose recorded state holds no more: none of their chunks may stay.
+    gone : mapping of str to Source
+        Files whose recorded state holds no more, by URL, and what they are now: none of their old chunks may stay.
     dim : str
         Dimension along which files were joined.
 
@@ -49,6 +52,7 @@ def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: frozenset[s
         keep &= ~np.isin(np.asarray(index), np.asarray(one.indexes[dim]))
     if not (rising or falling):
         return None
+    store = _with_sources(store, {url: one for url, one in gone.items() if one is not None})
     pieces = [store.isel({dim: run}) for run in _runs(keep, index, arriving, dim, falling=falling)]
     ordered = sorted([*pieces, *arriving], key=lambda one: one.indexes[dim][0], reverse=falling)
     ordered = [one for one in ordered if one.sizes[dim]]
@@ -72,17 +76,15 @@ def _same_variables(one: xr.Dataset, store: xr.Dataset) -> bool:
 
 def _arrays(store: xr.Dataset) -> list[tuple[tuple[str, ...], VirtualZarrArray]]:
     """Dimensions and data of the virtual variables."""
-    return [
-        (tuple(map(str, one.dims)), one.data) for one in store.variables.values() if isinstance(one.data, VirtualZarrArray)
-    ]
+    return [(tuple(map(str, one.dims)), one.data) for one in store.variables.values() if isinstance(one.data, VirtualZarrArray)]
 
 
-def _shared_from(store: xr.Dataset, dim: str, gone: frozenset[str]) -> bool:
+def _shared_from(store: xr.Dataset, dim: str, gone: Collection[str]) -> bool:
     """Whether a variable that all files share was taken from a file that is gone."""
     return any(uses_sources(data, None, gone).any() for dims, data in _arrays(store) if dim not in dims)
 
 
-def _from_files(store: xr.Dataset, dim: str, gone: frozenset[str]) -> npt.NDArray[np.bool_]:
+def _from_files(store: xr.Dataset, dim: str, gone: Collection[str]) -> npt.NDArray[np.bool_]:
     """Labels that have a chunk in a file that is gone."""
     found = np.zeros(store.sizes[dim], dtype=bool)
     for dims, data in _arrays(store):
@@ -91,9 +93,27 @@ def _from_files(store: xr.Dataset, dim: str, gone: frozenset[str]) -> npt.NDArra
     return found
 
 
-def _runs(
-    keep: npt.NDArray[np.bool_], index: pd.Index, arriving: Sequence[xr.Dataset], dim: str, *, falling: bool
-) -> list[slice]:
+def _with_sources(store: xr.Dataset, now: Mapping[str, Source]) -> xr.Dataset:
+    """The store with other states of files that no chunk of it lies in any more."""
+    known: dict[int, StoredArray] = {}
+
+    def renewed(segment: Segment) -> Segment:
+        old = segment.stored
+        if id(old) not in known:
+            rows = (old.sources[row] for row in range(len(old.sources)))
+            table = SourceTable(tuple(now.get(one.url, one) for one in rows))
+            known[id(old)] = replace(old, sources=table)
+        return replace(segment, stored=known[id(old)])
+
+    out = store.copy(deep=False)
+    for name, variable in store.variables.items():
+        data = variable.data
+        if now and isinstance(data, VirtualZarrArray):
+            out[name] = variable.copy(deep=False, data=data.replace(segments=tuple(map(renewed, data.segments))))
+    return out
+
+
+def _runs(keep: npt.NDArray[np.bool_], index: pd.Index, arriving: Sequence[xr.Dataset], dim: str, *, falling: bool) -> list[slice]:
     """Stretches of labels that stay together: cut where some are dropped, and where a file goes between."""
     cuts = {0, len(keep), *(np.flatnonzero(np.diff(keep.astype(np.int8))) + 1).tolist()}
     for one in arriving:

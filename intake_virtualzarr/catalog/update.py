@@ -11,7 +11,9 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
+from intake_virtualzarr.catalog.compact import COMPACT_AFTER, compact, most_segments
 from intake_virtualzarr.catalog.ingest import write_and_publish
+from intake_virtualzarr.catalog.patch import patched
 from intake_virtualzarr.catalog.publish import Contents, Target, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
 from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
@@ -31,6 +33,7 @@ from intake_virtualzarr.datasets.open import open_virtual_dataset
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.to_zarr import append_dataset, write_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError, IngestError, NothingFoundError, VirtualZarrError
+from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.compare import Difference, compare_sources, differences, missing_sources
 from intake_virtualzarr.stac.find_sources import queries, selected_sources
@@ -47,7 +50,7 @@ from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["UpdateReport", "update"]
 
-Action = Literal["nothing", "append", "rewrite", "publish", "refuse"]
+Action = Literal["nothing", "append", "replace", "rewrite", "publish", "refuse"]
 Conflicts = Literal["refuse", "skip", "rewrite"]
 
 CONFLICTING = ("changed", "earlier")
@@ -148,8 +151,9 @@ def update(
     conflicts : {"refuse", "skip", "rewrite"}
         What to do about sources that have changed, and about new ones that do not come after the end of the store:
         ``"skip"`` leaves both as they are and appends the others (reading a changed file raises `SourceChangedError`),
-        ``"rewrite"`` scans all files again, leaves out those that are missing, and replaces the store. So it does where what
-        is new does not fit the store's variables or their packing.
+        ``"rewrite"`` puts them into their places and takes out files that are missing (action ``"replace"``: only files that
+        are new or have changed are scanned). Where that is not possible, because variables, packing or order do not fit, it
+        scans all files again and makes the store anew (action ``"rewrite"``).
     append_dim : str, optional
         Dimension that grows; by default the one along which the files were joined.
     check_files : bool
@@ -275,9 +279,9 @@ def update(
     scan = _Scan(opening, joining, dim or "time", modifier)
     opened, skipped = open_sources(new, opening, scan.time_dim, modifier) if new else ([], {})
     later, earlier = _split(opened, published, dim)
-    plan = _Plan(published, dim, found, tuple(pairs), later, (*unlike, *earlier), skipped, reading, dry_run)
+    plan = _Plan(published, dim, found, tuple(pairs), tuple(opened), later, (*unlike, *earlier), skipped, reading, dry_run)
     if plan.conflicts and conflicts == "rewrite":
-        return _rewrite(plan, scan, fuse)
+        return _replace(plan, scan, fuse) or _rewrite(plan, scan, fuse)
     if plan.conflicts and conflicts == "refuse":
         if dry_run:
             return plan.report("refuse", appended=tuple(one.source for one in later))
@@ -314,8 +318,10 @@ class _Plan:
     found: tuple[SourceItem, ...]
     pairs: tuple[tuple[SourceItem, SourceItem], ...]
     """What was found and is in the store, and how it was recorded."""
+    opened: tuple[OpenedSource, ...]
+    """What is new."""
     later: tuple[OpenedSource, ...]
-    """What is appended."""
+    """What of that is appended."""
     differences: tuple[Difference, ...]
     skipped: dict[str, str]
     reading: Access
@@ -452,6 +458,8 @@ def _append(plan: _Plan, cube: Cube) -> UpdateReport:
         names = published.document_names(with_items=with_items)
         return plan.report("append", written=(f"{published.name}.vzarr", *names), **fields)
     write_dataset(cube.dataset, published.url, append_dim=dim, storage_options=plan.reading)
+    if most_segments(open_tree(published.url, storage_options=plan.reading)) > COMPACT_AFTER:
+        compact(published.url, storage_options=plan.reading)
     files = {**published.files, **{one.url: one for one in cube.sources}}
     dims = tuple(dict.fromkeys((*published.concat_dims, dim)))
     written = _publish(plan, _contents(plan, cube.items, files, dims))
@@ -500,25 +508,53 @@ def _described(url: str, access: Access) -> Source:
         reader.close()
 
 
+def _replace(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport | None:
+    """Put late and changed files in their places, without scanning the others; ``None`` if that cannot be done."""
+    published, dim = plan.published, str(plan.dim)
+    changed = [one.source for one in plan.differences if one.state == "changed"]
+    again, skipped = open_sources(changed, scan.opening, scan.time_dim, scan.modifier) if changed else ([], {})
+    arriving = [*again, *plan.opened]
+    if skipped or any(len(files) > 1 for files in by_item(arriving)):
+        return None
+    now = {one.file.url: one.file for one in again}
+    lost = [absolute_url(one.source.href) for one in plan.differences if one.state in ("changed", "missing")]
+    gone = {url: now.get(url) for url in lost}
+    dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim)
+    if dataset is None:
+        return None
+    items = _items_now(plan)
+    files = {**published.files, **{one.file.url: one.file for one in arriving}}
+    sources = tuple(files.get(url) or _described(url, plan.reading) for url in (absolute_url(one.href) for one in items))
+    return _written(plan, Cube(dataset, items, sources, plan.skipped), "replace", fuse)
+
+
+def _items_now(plan: _Plan) -> tuple[SourceItem, ...]:
+    """What the store holds when all that was found is in it, and all that is missing is not."""
+    left_out = {id(one.source) for one in plan.differences if one.state == "missing"} | {id(known) for _, known in plan.pairs}
+    kept = [one for one in plan.published.known if id(one) not in left_out]
+    return tuple(order_sources([*kept, *plan.found], "first", key=lambda one: one.href))
+
+
 def _rewrite(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport:
     """Scan what is known and what was found, and replace the store."""
-    published = plan.published
-    left_out = {id(one.source) for one in plan.differences if one.state == "missing"} | {id(known) for _, known in plan.pairs}
-    kept = [one for one in published.known if id(one) not in left_out]
-    sources = order_sources([*kept, *plan.found], "first", key=lambda one: one.href)
-    opened, skipped = open_sources(sources, scan.opening, scan.time_dim, scan.modifier)
+    opened, skipped = open_sources(_items_now(plan), scan.opening, scan.time_dim, scan.modifier)
     cube = join_sources(opened, scan.joining, scan.time_dim)
+    return _written(replace(plan, skipped=skipped), cube, "rewrite", fuse)
+
+
+def _written(plan: _Plan, cube: Cube, action: Literal["replace", "rewrite"], fuse: bool) -> UpdateReport:
+    """Replace the store and what describes it."""
+    published = plan.published
     fields: JsonObject = {
         "after": int(cube.dataset.sizes.get(plan.dim, 0)),
         "appended": tuple(one for one in cube.items if absolute_url(one.href) not in published.files),
         "references": cube.dataset.vzarr.n_references,
     }
-    plan = replace(plan, skipped=skipped)
     if plan.dry_run:
         with_items = any(one.item_id is not None for one in cube.items)
         names = published.document_names(with_items=with_items)
-        return plan.report("rewrite", written=(f"{published.name}.vzarr", *names), **fields)
+        return plan.report(action, written=(f"{published.name}.vzarr", *names), **fields)
     written, _ = write_and_publish(
         cube, published.target, published.name, published.kind, published.given, plan.reading, overwrite=True, fuse=fuse
     )
-    return plan.report("rewrite", written=tuple(written), **fields)
+    return plan.report(action, written=tuple(written), **fields)

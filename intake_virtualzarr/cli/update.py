@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _resolved(state: str, report: UpdateReport) -> bool:
     """Whether a difference needs nobody's attention any more: a store that was made anew holds what there is."""
-    made_anew = report.action == "rewrite" and not report.dry_run
+    made_anew = report.action in ("replace", "rewrite") and not report.dry_run
     return state == "touched" or (made_anew and state in ("changed", "earlier", "missing"))
 
 
@@ -112,6 +112,7 @@ def _print(report: UpdateReport) -> None:
     text = {
         "nothing": "is up to date",
         "append": f"{grown}, by {report.references} references to chunks",
+        "replace": f"late and changed files {'would be' if would else 'were'} put in their places; {grown}",
         "rewrite": f"{'would be' if would else 'was'} made anew; {grown}",
         "publish": f"the catalog {'would be' if would else 'was'} brought up to date with the store",
         "refuse": "would not be updated: choose with --conflicts=skip or --conflicts=rewrite",

@@ -341,7 +341,7 @@ def test_a_changed_file_can_be_scanned_again_with_all_others(archive):
     dry = ivz.update(archive.items(4, 3), archive.catalog, conflicts="rewrite", dry_run=True)
     assert archive.tree() == before
     real = ivz.update(archive.items(4, 3), archive.catalog, conflicts="rewrite")
-    assert (dry.action, dry.after, dry.references) == (real.action, real.after, real.references) == ("rewrite", 60, 36)
+    assert (dry.action, dry.after, dry.references) == (real.action, real.after, real.references) == ("replace", 60, 36)
     assert [one.item_id for one in real.appended] == ["sst-04"]
     xr.testing.assert_equal(archive.opened(), archive.direct())
     assert ivz.update(archive.items(), archive.catalog).action == "nothing"
@@ -404,7 +404,7 @@ def test_what_does_not_come_after_the_store_is_refused(archive, month, reason):
 def test_an_earlier_item_goes_in_with_a_rewrite(archive):
     archive.add(1)
     report = ivz.update(archive.items(1), archive.catalog, conflicts="rewrite")
-    assert (report.action, report.after) == ("rewrite", 60)
+    assert (report.action, report.after) == ("replace", 60)
     xr.testing.assert_equal(archive.opened(), archive.direct(1, 2, 3))
     archive.ingest(overwrite=True)
     assert ivz.update(archive.items(), archive.catalog).action == "nothing"

@@ -255,7 +255,7 @@ def test_update_lists_changed_sources_and_refuses_them(run, published, third):
     assert (code, report["action"], report["after"]) == (1, "append", 60)
     assert [(one["state"], one["item_id"]) for one in report["sources"]] == [("changed", "month-1"), ("added", "month-3")]
     code, out, _ = run("update", third, "--to", published.catalog, "--conflicts", "rewrite")
-    assert "was made anew" in out
+    assert "were put in their places" in out
     assert run("update", third, "--to", published.catalog)[0] == 0
 
 
