@@ -22,7 +22,9 @@ from intake_virtualzarr.storage.source import Source, SourceTable
 __all__ = ["patched"]
 
 
-def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: Mapping[str, Source | None], dim: str) -> xr.Dataset | None:
+def patched(
+    store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: Mapping[str, Source | None], dim: str, joining: JoinOptions
+) -> xr.Dataset | None:
     """Replace and insert labels along one dimension.
 
     Parameters
@@ -35,6 +37,8 @@ def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: Mapping[str
         Files whose recorded state holds no more, by URL, and what they are now: none of their old chunks may stay.
     dim : str
         Dimension along which files were joined.
+    joining : JoinOptions
+        How variables without that dimension are compared.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def patched(store: xr.Dataset, arriving: Sequence[xr.Dataset], gone: Mapping[str
     ordered = [one for one in ordered if one.sizes[dim]]
     if not ordered or not _in_order([one.indexes[dim] for one in ordered], falling=falling):
         return None
-    how = JoinOptions(combine="nested", concat_dim=dim, data_vars="minimal", coords="minimal", compat="override")
+    how = replace(joining, combine="nested", concat_dim=dim)
     try:
         joined = join_datasets(ordered, how)
     except VirtualZarrError:

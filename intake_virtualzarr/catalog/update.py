@@ -519,7 +519,7 @@ def _replace(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport | None:
     now = {one.file.url: one.file for one in again}
     lost = [absolute_url(one.source.href) for one in plan.differences if one.state in ("changed", "missing")]
     gone = {url: now.get(url) for url in lost}
-    dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim)
+    dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim, scan.joining)
     if dataset is None:
         return None
     items = _items_now(plan)
