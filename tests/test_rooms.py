@@ -50,6 +50,7 @@ DOORS = {
 """Libraries, and the modules (or rooms) that may import them. Those that are named nowhere are free."""
 
 SAME_NAME = {
+    "compact": "the command, and the function behind it",
     "describe": "the command, and texts of STAC objects",
     "registry": "decoders, and archive formats, by name",
     "open": "a source as a tree, and as a dataset",
