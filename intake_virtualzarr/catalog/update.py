@@ -280,7 +280,7 @@ def update(
     opened, skipped = open_sources(new, opening, scan.time_dim, modifier) if new else ([], {})
     later, earlier = _split(opened, published, dim)
     plan = _Plan(published, dim, found, tuple(pairs), tuple(opened), later, (*unlike, *earlier), skipped, reading, dry_run)
-    if plan.conflicts and conflicts == "rewrite":
+    if conflicts == "rewrite" and any(one.state in (*CONFLICTING, "missing") for one in plan.differences):
         return _replace(plan, scan, fuse) or _rewrite(plan, scan, fuse)
     if plan.conflicts and conflicts == "refuse":
         if dry_run:
