@@ -7,6 +7,7 @@ __all__ = [
     "CatalogError",
     "ChunkGridError",
     "CodecError",
+    "ConflictError",
     "EncodingMismatchError",
     "FormatError",
     "HierarchyError",
@@ -19,6 +20,7 @@ __all__ = [
     "SourceChangedError",
     "SourceError",
     "StacError",
+    "StoreChangedError",
     "UnsupportedError",
     "UnsupportedIndexError",
     "VirtualZarrError",
@@ -72,6 +74,14 @@ class EncodingMismatchError(VirtualZarrError, ValueError):
 
 class HierarchyError(VirtualZarrError, ValueError):
     """A store is not a valid hierarchy of virtual arrays, or a write to it was refused."""
+
+
+class ConflictError(HierarchyError):
+    """Another writer changed the store while this one was at work; nothing of this write was published."""
+
+
+class StoreChangedError(HierarchyError):
+    """The store was written again since it was opened, and what this reader still needs was removed."""
 
 
 class StacError(VirtualZarrError, ValueError):

@@ -57,6 +57,7 @@ SAME_NAME = {
     "reader": "bytes of a file, and a hierarchy of ours",
     "documents": "JSON of hierarchies, and of STAC",
     "__init__": "Python's",
+    "clean": "the command, and what it does to a hierarchy",
     "append": "the command, and what it does to a hierarchy",
     "ingest": "the command, and the function behind it",
     "update": "the command, and the function behind it",

@@ -48,6 +48,8 @@ class VirtualTree:
     """By absolute path, parents before children."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """What cannot be stored by reference: path and reason."""
+    root: bytes | None = None
+    """The root document of a hierarchy, with which the same state of it can be opened again."""
 
     def group(self, path: str | None) -> VirtualGroup:
         """One group.

@@ -11,6 +11,7 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.open import open_virtual_datatree
 from intake_virtualzarr.datasets.to_zarr import write_datatree
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -59,13 +60,16 @@ def compact(store: str | os.PathLike[str], *, storage_options: Access | Attrs | 
     Raises
     ------
     HierarchyError
-        If there is no store, or it was changed at the same time.
+        If there is no store.
+    ConflictError
+        If it was changed at the same time; nothing is written then.
     """
     access = Access.of(storage_options)
     url = absolute_url(store)
+    base = keys_of(url, access).look("zarr.json")  # before it is opened: what is appended later is not in what is written
     before = most_segments(open_tree(url, storage_options=access))
     if before <= 1:
         return CompactReport(url, before, before, 0)
     tree = open_virtual_datatree(url, storage_options=access)
-    report = write_datatree(tree, url, mode="w", storage_options=access)
+    report = write_datatree(tree, url, mode="w", storage_options=access, base=base)
     return CompactReport(url, before, most_segments(open_tree(url, storage_options=access)), report.nbytes)

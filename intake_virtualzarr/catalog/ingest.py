@@ -23,7 +23,7 @@ from intake_virtualzarr.datasets.join_options import (
     Together,
 )
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
-from intake_virtualzarr.datasets.to_zarr import write_dataset
+from intake_virtualzarr.datasets.to_zarr import write_to
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.inherit import inherited_fields, source_collection
@@ -31,6 +31,7 @@ from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.order import Duplicates
 from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
+from intake_virtualzarr.storage.key_value import Seen, keys_of
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -261,12 +262,9 @@ def ingest(
     cube = build_cube(items, select, opening, joining, time_dim)
     digest = fingerprint(cube.sources)
     known = target.fingerprint(name, publish)
-    if known == "" and not overwrite:
-        raise HierarchyError(
-            f"{target.store(name)}: is there, and no document tells what it was made from (an interrupted ingest?); "
-            "overwrite=True replaces it"
-        )
-    if known is not None and known != digest and not overwrite:
+    if known == "" and not overwrite and target.made_from(name) is None:
+        raise HierarchyError(f"{target.store(name)}: is there, and nothing tells that ingest made it; overwrite=True replaces it")
+    if known and known != digest and not overwrite:
         raise HierarchyError(
             f"{target.url}: {name!r} is there already, made from other files (or these have changed); "
             "overwrite=True replaces it, update() adds what is new"
@@ -288,7 +286,9 @@ def ingest(
             "source_collection": collection,
         }
         reading = signing_access(target.access, cube.items, modifier)
-        written, size = write_and_publish(cube, target, name, publish, about, reading, overwrite=overwrite, fuse=fuse)
+        # a store without documents is what an ingest left that was killed: this one goes on
+        replace = overwrite or known == ""
+        written, size = write_and_publish(cube, target, name, publish, about, reading, overwrite=replace, fuse=fuse, digest=digest)
     return IngestReport(
         directory=target.url,
         store=target.store(name),
@@ -314,8 +314,12 @@ def write_and_publish(
     *,
     overwrite: bool,
     fuse: bool,
+    digest: str,
+    base: Seen | None = None,
 ) -> tuple[list[str], int]:
     """Write a store and what describes it; a new store that cannot be published is taken back.
+
+    ``base`` is the root for which this was made, where that was read before; ``digest`` is the fingerprint of the sources.
 
     Returns
     -------
@@ -326,7 +330,8 @@ def write_and_publish(
     """
     existed = target.has_store(name)
     mode = "w" if overwrite and existed else "w-"
-    result = write_dataset(cube.dataset, target.store(name), mode=mode, fuse=fuse, storage_options=target.access)
+    keys = keys_of(target.store(name), target.access)
+    result = write_to(keys, cube.dataset, mode=mode, fuse=fuse, base=base, made_from=digest)
     contents = Contents(cube.items, cube.sources, result.references, result.nbytes, _concat_dims(cube))
     try:
         written = publish_store(target, name, kind, contents, about, reading)

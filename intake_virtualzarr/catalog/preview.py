@@ -41,7 +41,6 @@ def write_page(directory: Path) -> list[str]:
     """
     written = []
     for name in FILES:
-        content = (page_directory() / name).read_bytes()
-        if write_if_changed(directory / name, content):
+        if write_if_changed(directory / name, (page_directory() / name).read_bytes()):
             written.append(name)
     return written

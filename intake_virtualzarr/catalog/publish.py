@@ -20,7 +20,10 @@ from intake_virtualzarr._version import __version__
 from intake_virtualzarr.catalog.intake_yaml import existing_text, merged_catalog
 from intake_virtualzarr.catalog.preview import page_href, write_page
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.clean import named_bytes
 from intake_virtualzarr.hierarchy.documents import VERSION
+from intake_virtualzarr.hierarchy.generation import RootRecord
+from intake_virtualzarr.hierarchy.writer import holds_leftovers_only
 from intake_virtualzarr.stac.publication import Publication, source_prefixes
 from intake_virtualzarr.stac.publish import publish_collection, publish_item
 from intake_virtualzarr.stac.source_item import SourceItem
@@ -142,15 +145,14 @@ def _publish(
         relocatable=is_local(target.url),
         **{**about, "preview_href": own_page if beside else about["preview_href"]},
     )
-    make = publish_collection if kind == "collection" else publish_item
-    paths = make(opened, publication, directory)
-    written = [str(path.relative_to(directory)) for path in paths]
-    if beside:
-        written += write_page(directory)
+    # the STAC object comes last: it says that all this was published, so that what was interrupted before it is done again
+    written = write_page(directory) if beside else []
     catalog = directory / CATALOG
     text = catalog_text(existing_text(catalog), name, kind, about.get("title") or str(opened.attrs.get("title", "")))
     if write_if_changed(catalog, text.encode()):
         written.append(CATALOG)
+    make = publish_collection if kind == "collection" else publish_item
+    written += [str(path.relative_to(directory)) for path in make(opened, publication, directory)]
     return written
 
 
@@ -184,13 +186,26 @@ class Target:
         """Raise if the name cannot be that of a directory, or the directory holds something that is not ours."""
         if not NAME.fullmatch(name):
             raise HierarchyError(f"name is {name!r}; expected letters, digits, '.', '_' or '-', the first no '.': it names files")
-        if self.keys.is_empty() or self.has_store(name):
+        if self.keys.is_empty() or self.has_store(name) or self._was_begun(name):
             return
         ours = any(self.keys.size(key) is not None for key in (CATALOG, "collection.json", "catalog.json"))
         if not ours:
             raise HierarchyError(
                 f"{self.url}: is not empty and holds no catalog; choose an empty directory (or one that ingest made)"
             )
+
+    def _was_begun(self, name: str) -> bool:
+        """Whether there is nothing but what an ingest of that name began that was killed."""
+        return set(self.keys.names("")) <= {f"{name}.vzarr"} and holds_leftovers_only(keys_of(self.store(name), self.access))
+
+    def made_from(self, name: str) -> str | None:
+        """The digest that the store itself records of its sources; None if no ingest made it."""
+        raw = self.keys.get(f"{name}.vzarr/zarr.json")
+        try:
+            record = None if raw is None else RootRecord.of(json.loads(raw))
+        except (ValueError, AttributeError):
+            record = None
+        return None if record is None else record.made_from
 
     def store(self, name: str) -> str:
         """URL of a store."""
@@ -228,10 +243,11 @@ class Target:
 
     def size(self, name: str) -> int:
         """Size of the hierarchy that is there [bytes]."""
-        return self.keys.nbytes_below(f"{name}.vzarr")
+        return named_bytes(keys_of(self.store(name), self.access))
 
     def remove_store(self, name: str) -> None:
         """Take back a store that could not be published."""
+        self.keys.delete([f"{name}.vzarr/zarr.json"])  # first, so that nobody opens what is going away
         self.keys.delete_below(f"{name}.vzarr")
 
     def local(self) -> _Directory:

@@ -14,13 +14,14 @@ from intake_virtualzarr.catalog.publish import Target, catalog_text, document_na
 from intake_virtualzarr.datasets.check_sources import tree_sources
 from intake_virtualzarr.datasets.open import open_virtual_dataset
 from intake_virtualzarr.errors import HierarchyError
-from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.stac.find_sources import source_items
 from intake_virtualzarr.stac.given import given_fields
 from intake_virtualzarr.stac.items import ItemDocument
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.source_list import read_source_items
+from intake_virtualzarr.storage.key_value import Seen, keys_of
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -47,6 +48,8 @@ class PublishedStore:
     """Its source files by URL."""
     items: tuple[tuple[JsonObject, SourceItem], ...]
     """The items that were recorded, and their sources."""
+    root: Seen
+    """The root document for which all this holds."""
 
     @property
     def url(self) -> str:
@@ -153,12 +156,14 @@ def read_published(target: Target, name: str | None, modifier: Modifier | None =
     else:
         raise HierarchyError(f"{target.url}: {name!r} was not published there; ingest it first")
     store = target.store(name)
-    if not target.has_store(name):
+    keys = keys_of(store, target.access)
+    root = keys.look("zarr.json")
+    if root.value is None:
         raise HierarchyError(f"{store}: is not there; ingest with overwrite=True makes it anew")
-    files = {one.url: one for one in tree_sources(open_tree(store, storage_options=target.access))}
+    files = {one.url: one for one in tree_sources(tree_of(Hierarchy(keys, root=root.value)))}
     plain = [SourceItem(href=url) for url in files]
     dataset = open_virtual_dataset(store, storage_options=signing_access(target.access, plain, modifier))
-    return PublishedStore(target, name, kind, document, asset, dataset, files, _recorded(target, document))
+    return PublishedStore(target, name, kind, document, asset, dataset, files, _recorded(target, document), root)
 
 
 def _only_name(target: Target) -> str:

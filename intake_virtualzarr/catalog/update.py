@@ -14,7 +14,7 @@ from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.catalog.compact import COMPACT_AFTER, compact, most_segments
 from intake_virtualzarr.catalog.ingest import write_and_publish
 from intake_virtualzarr.catalog.patch import patched
-from intake_virtualzarr.catalog.publish import Contents, Target, publish_store
+from intake_virtualzarr.catalog.publish import Contents, Target, fingerprint, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
 from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.datasets.append_checks import falls
@@ -555,6 +555,15 @@ def _written(plan: _Plan, cube: Cube, action: Literal["replace", "rewrite"], fus
         names = published.document_names(with_items=with_items)
         return plan.report(action, written=(f"{published.name}.vzarr", *names), **fields)
     written, _ = write_and_publish(
-        cube, published.target, published.name, published.kind, published.given, plan.reading, overwrite=True, fuse=fuse
+        cube,
+        published.target,
+        published.name,
+        published.kind,
+        published.given,
+        plan.reading,
+        overwrite=True,
+        fuse=fuse,
+        digest=fingerprint(cube.sources),
+        base=published.root,
     )
     return plan.report(action, written=tuple(written), **fields)

@@ -18,7 +18,7 @@ from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = ["main"]
 
-COMMANDS = ("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "export", "serve", "demo")
+COMMANDS = ("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "clean", "export", "serve", "demo")
 """In the order of the help text; each is a module of this package."""
 
 

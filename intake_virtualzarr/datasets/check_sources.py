@@ -11,6 +11,7 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import SourceChangedError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.hierarchy.held_objects import HeldObjects
 from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
 from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.storage.policy import Allow
@@ -52,7 +53,7 @@ def _collect(array: VirtualZarrArray, found: dict[str, Source], tables: set[int]
         if id(table) in tables:
             continue
         tables.add(id(table))
-        if isinstance(table, ChunkObjects):  # chunks of an ordinary array: part of the store, not its sources
+        if isinstance(table, ChunkObjects | HeldObjects):  # values that the store holds itself: part of the store, not its sources
             continue
         found.update((source.url, source) for source in table if source.content is None and source.url not in found)
 

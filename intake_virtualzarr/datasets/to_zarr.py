@@ -16,12 +16,12 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.append import add_variables, append_arrays
 from intake_virtualzarr.hierarchy.reader import tree_of
 from intake_virtualzarr.hierarchy.region import replace_region
-from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
-from intake_virtualzarr.hierarchy.writer import NodeGroup, WriteReport, write_hierarchy
-from intake_virtualzarr.storage.key_value import Keys, keys_of
+from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction, changing
+from intake_virtualzarr.hierarchy.writer import NodeGroup, WriteReport, holds_leftovers_only, write_hierarchy
+from intake_virtualzarr.storage.key_value import Keys, Seen, keys_of
 from intake_virtualzarr.storage.readers import Access
 
-__all__ = ["append_dataset", "write_dataset", "write_datatree"]
+__all__ = ["append_dataset", "write_dataset", "write_datatree", "write_to"]
 
 
 def write_dataset(
@@ -68,7 +68,24 @@ def write_dataset(
     UnsupportedError
         If a variable is neither virtual nor small.
     """
-    keys = _target(store, storage_options)
+    return write_to(
+        _target(store, storage_options), dataset, mode=mode, group=group, append_dim=append_dim, region=region, fuse=fuse
+    )
+
+
+def write_to(
+    keys: Keys,
+    dataset: xr.Dataset,
+    *,
+    mode: str | None = None,
+    group: str | None = None,
+    append_dim: Hashable | None = None,
+    region: Mapping[str, slice] | None = None,
+    fuse: bool = True,
+    base: Seen | None = None,
+    made_from: str | None = None,
+) -> WriteReport:
+    """As `write_dataset`; ``base`` and ``made_from`` as in `write_hierarchy`."""
     path = (group or "").strip("/")
     if append_dim is not None or region is not None or mode in ("a", "r+"):
         if mode not in (None, "a", "r+"):
@@ -82,7 +99,8 @@ def write_dataset(
         return add_dataset(keys, path, dataset)
     if mode not in (None, "w", "w-"):
         raise HierarchyError(f"mode is {mode!r}, expected 'w-', 'w', 'a' or 'r+'")
-    return write_hierarchy(keys, {group or "": node_group(dataset)}, overwrite=mode == "w", fuse=fuse)
+    groups = {group or "": node_group(dataset)}
+    return write_hierarchy(keys, groups, overwrite=mode == "w", fuse=fuse, base=base, made_from=made_from)
 
 
 def _target(store: Any, storage_options: Any) -> Keys:
@@ -120,7 +138,12 @@ def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Wri
     HierarchyError
         If no group has the dimension, variables do not fit, or a coordinate does not go on where the store's ends.
     """
-    addition = HierarchyTransaction(keys)
+    with changing(keys) as addition:
+        _append_groups(addition, groups, dim)
+        return addition.finish()
+
+
+def _append_groups(addition: HierarchyTransaction, groups: Mapping[str, xr.Dataset], dim: str) -> None:
     if len(groups) > 1 and not any(dim in dataset.dims for dataset in groups.values()):
         raise HierarchyError(f"append along {dim!r}: no group of the tree has that dimension")
     tree = tree_of(addition.hierarchy)
@@ -130,7 +153,6 @@ def append_groups(keys: Keys, groups: Mapping[str, xr.Dataset], dim: str) -> Wri
             _append_group(addition, group, dataset, there, dim)
         else:
             add_variables(addition, group, node_group(encoded_alike(dataset, there)))
-    return addition.finish()
 
 
 def _append_group(addition: HierarchyTransaction, group: str, dataset: xr.Dataset, there: xr.Dataset, dim: str) -> None:
@@ -150,7 +172,12 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
     HierarchyError
         If what is written does not fit into the region.
     """
-    addition = HierarchyTransaction(keys)
+    with changing(keys) as addition:
+        _write_region(addition, group, dataset, region)
+        return addition.finish()
+
+
+def _write_region(addition: HierarchyTransaction, group: str, dataset: xr.Dataset, region: Mapping[str, slice]) -> None:
     there = _opened(tree_of(addition.hierarchy), group)
     spans: dict[str, tuple[int, int]] = {}
     for dim, part in region.items():
@@ -162,16 +189,15 @@ def write_region(keys: Keys, group: str, dataset: xr.Dataset, region: Mapping[st
             raise HierarchyError(f"region: {dim!r} has step {step}; only whole runs can be replaced")
         spans[dim] = (start, stop)
     replace_region(addition, group, node_group(encoded_alike(dataset, there)), spans)
-    return addition.finish()
 
 
 def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> WriteReport:
     """Add the variables of a dataset to a hierarchy."""
-    if keys.is_empty():
+    if holds_leftovers_only(keys):
         return write_hierarchy(keys, {group: node_group(dataset)})
-    addition = HierarchyTransaction(keys)
-    add_variables(addition, group, node_group(dataset))
-    return addition.finish()
+    with changing(keys) as addition:
+        add_variables(addition, group, node_group(dataset))
+        return addition.finish()
 
 
 def _opened(tree: VirtualTree, group: str) -> xr.Dataset:
@@ -187,6 +213,7 @@ def write_datatree(
     append_dim: Hashable | None = None,
     fuse: bool = True,
     storage_options: Any = None,
+    base: Seen | None = None,
 ) -> WriteReport:
     """Write all groups of a tree as one hierarchy, or append all groups to what is there.
 
@@ -204,6 +231,8 @@ def write_datatree(
         Whether joined arrays become one manifest where they can; False records them as a virtual concatenation.
     storage_options : mapping or Access, optional
         Options for the store, by URL prefix.
+    base : Seen, optional
+        The root of the store for which the tree was made; by default the one that is there now.
 
     Returns
     -------
@@ -226,4 +255,4 @@ def write_datatree(
     if mode not in (None, "w", "w-"):
         raise HierarchyError(f"mode is {mode!r}, expected 'w-' or 'w'")
     groups = {node.path.strip("/"): node_group(node.to_dataset(inherit=False)) for node in tree.subtree}
-    return write_hierarchy(keys, groups, overwrite=mode == "w", fuse=fuse)
+    return write_hierarchy(keys, groups, overwrite=mode == "w", fuse=fuse, base=base)

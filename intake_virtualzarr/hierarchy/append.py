@@ -1,7 +1,7 @@
 """Adding to a hierarchy: append along a dimension, add variables. Old manifest pages are never touched.
 
-Parts and pages are written first, the root document (which holds a copy of all others) last and in one step: an append that
-is killed leaves the old state.
+Parts and pages are written first, under the name of a new generation; the root document (which holds a copy of all others) is
+switched last and in one step: an append that is killed leaves the old state.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json, attributes_to_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
-from intake_virtualzarr.hierarchy.documents import dump, is_virtual, ordinary_chunks
-from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, packing_to_json, write_plan
-from intake_virtualzarr.hierarchy.parts import as_member, next_part
+from intake_virtualzarr.hierarchy.held_values import holds_values, longer_values
+from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, packing_to_json, reference, write_plan
+from intake_virtualzarr.hierarchy.parts import as_member
 from intake_virtualzarr.hierarchy.reader import Hierarchy, dims_of
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.write_plan import plan_array
@@ -83,14 +83,14 @@ def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: 
         raise HierarchyError(
             f"{path}: has shape {shape}, what is appended {new.data.shape}: only the length along {dim!r} may differ"
         )
-    if is_virtual(document):
-        _append_virtual(addition, path, document, new, axis)
-    else:
+    if holds_values(document):
         _append_values(addition, path, document, new, axis)
+    else:
+        _append_virtual(addition, path, document, new, axis)
 
 
 def _append_values(addition: HierarchyTransaction, path: str, document: JsonObject, new: NodeArray, axis: int) -> None:
-    """Append to an array whose values the hierarchy holds: its last chunk is written again, longer."""
+    """Append to an array whose values the hierarchy holds: its last chunk is written anew, longer."""
     old = np.asarray(addition.hierarchy.data(path))
     values = np.asarray(new.data)
     if values.dtype != old.dtype:
@@ -104,9 +104,7 @@ def _append_values(addition: HierarchyTransaction, path: str, document: JsonObje
     joined = np.concatenate([old, values], axis=axis)
     chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
     first = old.shape[0] // chunk_shape[0] if axis == 0 else 0
-    for key, data in ordinary_chunks(joined, chunk_shape, first):
-        addition.changed_chunks[f"{path}/{key}"] = data
-    addition.documents[path] = {**document, "shape": list(joined.shape)}
+    addition.documents[path] = longer_values(document, joined, first, path, addition.sink)
 
 
 TIME_ATTRIBUTES = ("units", "calendar")
@@ -116,7 +114,7 @@ def check_same_encoding(path: str, document: Attrs, new: NodeArray) -> None:
     """Raise if numbers mean something else there (the packing of a virtual array is compared, or undone, by itself)."""
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
-    packing = () if is_virtual(document) else ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
+    packing = () if not holds_values(document) else ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
     for name in (*packing, *TIME_ATTRIBUTES):
         a, b = attrs.get(name), new.attrs.get(name)
         if name == "units" and not (isinstance(a, str) and " since " in a):
@@ -150,8 +148,7 @@ def _append_virtual(addition: HierarchyTransaction, path: str, document: JsonObj
         members = [as_member(addition, path, document, axis)]
     else:
         members = list(transformer["configuration"]["members"])
-    number = next_part(addition, path)
-    entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, number, new)
+    entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, new)
     entry["length"] = data.shape[axis]
     edges = [[*own, *data.chunks[axis]] if n == axis else own for n, own in enumerate(there.chunks)]
     head = ArrayHeader(dtype, there.fill_value, dims_of(document, path), attrs)
@@ -180,13 +177,12 @@ def new_member(
     data: VirtualZarrArray,
     packing: Packing | None,
     there: VirtualZarrArray,
-    number: int,
     new: NodeArray,
 ) -> JsonObject:
     """Write what is appended as a part, and the member that names it."""
-    part = f"{path}/parts/{number}"
+    part = addition.sink.new_part(path)
     own = Packing.from_attrs(new.attrs, data.dtype)
-    entry: JsonObject = {"array": f"parts/{number}"}
+    entry: JsonObject = {"array": reference(part, path)}
     if packing is not None or own is None:
         if data.dtype != there.dtype or own != packing:
             raise EncodingMismatchError(
@@ -198,8 +194,7 @@ def new_member(
             raise EncodingMismatchError(f"{path}: decodes to {own.dtype}, the store holds {there.dtype}")
         entry["decode"] = packing_to_json(own)
     head = ArrayHeader.of_part(data.dtype, data.fill_value)
-    document = write_plan(plan_array(data), data.shape, head, part, addition.sink)
-    addition.sink.put(f"{part}/zarr.json", dump(document))
+    addition.sink.part(part, lambda: write_plan(plan_array(data), data.shape, head, part, addition.sink), entry)
     return entry
 
 

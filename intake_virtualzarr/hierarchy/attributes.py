@@ -11,12 +11,14 @@ import numpy as np
 from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.errors import HierarchyError
 
-__all__ = ["ATTRIBUTE_TYPES", "attributes_from_json", "attributes_to_json"]
+__all__ = ["ATTRIBUTE_TYPES", "STORE_RECORD", "attributes_from_json", "attributes_to_json"]
 
 
 ATTRIBUTE_TYPES = "_vzarr_types"
 """Attribute that keeps the data types of other attributes: JSON has one kind of number, and a float32 ``scale_factor``
 decodes other values than a float64 one."""
+STORE_RECORD = "_vzarr"
+"""Attribute of the root group in which a store says what generation it is; no attribute of the data."""
 
 
 def attributes_to_json(attrs: Attrs, dtype: DType | None = None) -> JsonObject:
@@ -99,7 +101,7 @@ def attributes_from_json(document: Attrs, dtype: DType | None = None) -> JsonObj
     types = document.get(ATTRIBUTE_TYPES) or {}
     out: JsonObject = {}
     for name, value in document.items():
-        if name == ATTRIBUTE_TYPES:
+        if name in (ATTRIBUTE_TYPES, STORE_RECORD):
             continue
         if types.get(name) == "str":
             out[name] = value

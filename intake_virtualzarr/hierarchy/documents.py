@@ -19,11 +19,15 @@ from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_valu
 
 __all__ = ["VERSION", "dump", "group_document", "is_virtual", "naming", "ordinary_array", "ordinary_chunks", "transformer_of"]
 
-VERSION = "0.1"
-"""Version of the on-disk format."""
+VERSION = "0.2"
+"""Version of the on-disk format that is written."""
+READABLE_VERSIONS = ("0.1", "0.2")
+"""Versions that are read."""
 
 ROWS = 4096
-"""Edge of the chunks of a one-dimensional array [elements]; an append rewrites at most one of them."""
+"""Edge of the chunks of a one-dimensional array [elements]; an append writes one of them anew."""
+MOST_CHUNKS = 256
+"""Chunks of a long one-dimensional array: each has a line in its document."""
 CHUNK_BYTES = 16 * 1024 * 1024
 
 
@@ -84,7 +88,7 @@ def ordinary_array(values: AnyArray, dims: Sequence[str], attrs: Attrs) -> JsonO
 
 def _chunk_shape(values: AnyArray) -> tuple[int, ...]:
     if values.ndim == 1:
-        return (ROWS,) if values.dtype.kind != "O" else (max(values.size, 1),)
+        return (max(ROWS, -(-values.size // MOST_CHUNKS)),) if values.dtype.kind != "O" else (max(values.size, 1),)
     if values.nbytes > CHUNK_BYTES and values.ndim:
         rows = max(1, CHUNK_BYTES * values.shape[0] // values.nbytes)
         return (rows, *(max(n, 1) for n in values.shape[1:]))
@@ -140,7 +144,8 @@ def transformer_of(document: Attrs, label: str) -> tuple[str, JsonObject]:
         raise HierarchyError(
             f"{label}: storage transformer {name!r} is unknown; known are 'chunk-manifest' and 'virtual-concatenation'"
         )
-    version = configuration.get("version", VERSION)
-    if version != VERSION:
-        raise HierarchyError(f"{label}: format version {version!r}, this package reads {VERSION!r}; upgrade it")
+    version = configuration.get("version", READABLE_VERSIONS[0])
+    if version not in READABLE_VERSIONS:
+        known = " and ".join(map(repr, READABLE_VERSIONS))
+        raise HierarchyError(f"{label}: format version {version!r}, this package reads {known}; upgrade it")
     return name, configuration

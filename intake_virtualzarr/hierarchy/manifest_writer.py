@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -17,17 +19,19 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import bytes_codec, pipeline_to_json
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.attributes import attributes_to_json
+from intake_virtualzarr.hierarchy.checks import Check, checks_to_text
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json, stored_shapes_to_json
+from intake_virtualzarr.hierarchy.commit import Commit
 from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 from intake_virtualzarr.hierarchy.documents import VERSION, dump
 from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
-from intake_virtualzarr.hierarchy.paged_manifest import page_shape, refs_document, write_pages
-from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, common_base, row_to_json
+from intake_virtualzarr.hierarchy.paged_manifest import page_checks, page_shape, refs_document, write_pages
+from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, common_base, page_document, row_to_json
 from intake_virtualzarr.hierarchy.write_plan import Concat, Fill, Leaf, Plan, view_grid
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted, relative_url
 
-__all__ = ["ArrayHeader", "DocumentWriter", "packing_to_json", "write_plan"]
+__all__ = ["ArrayHeader", "DocumentWriter", "packing_to_json", "reference", "write_plan"]
 
 READABLE_REFERENCES = 256
 """Up to this many references are written as JSON in the array's own document."""
@@ -35,22 +39,36 @@ READABLE_SOURCES = 64
 
 
 class DocumentWriter:
-    """Where documents and pages go, and the shared source table that they point into.
+    """Where objects of a generation go, and the source table that its documents share.
+
+    Parameters
+    ----------
+    commit : Commit
+        Takes the objects.
 
     Attributes
     ----------
     url : str
-        URL of the root of the hierarchy in its final place.
+        URL of the root of the hierarchy.
     rows : list of Source
         The shared source table.
+    counts : dict
+        References by path of the array.
     """
 
-    def __init__(self, put: Any, url: str, rows: Sequence[Source] = ()) -> None:
-        self.put = put
-        self.url = url
-        self.rows: list[Source] = list(rows)
-        self._index = {(row.url, row.content): i for i, row in enumerate(self.rows)}
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
+        self.url = commit.keys.url
+        self.rows: list[Source] = []
         self.counts: dict[str, int] = {}
+        self._index: dict[tuple[str, bytes | None], int] = {}
+        self._tables: list[JsonObject] = []
+        self._waiting: list[tuple[str, JsonObject, JsonObject]] = []
+        self._parts: Counter[str] = Counter()
+
+    def put(self, key: str, value: bytes) -> Check:
+        """Write an object."""
+        return self.commit.put(key, value)
 
     def row(self, source: Source) -> int:
         """The row of a source, added if it is new."""
@@ -58,9 +76,55 @@ class DocumentWriter:
         row = self._index.setdefault(key, len(self.rows))
         if row == len(self.rows):
             self.rows.append(source)
+            self.commit.refers_to(source.url)
         else:
             self.rows[row].check(source)
         return row
+
+    def place(self, path: str) -> str:
+        """Where objects go that belong to the array whose document lies at ``path``."""
+        return path if path.startswith(f"{self.commit.prefix}/") else f"{self.commit.prefix}/{path}"
+
+    def new_part(self, path: str) -> str:
+        """Path of an array that only the array at ``path`` uses."""
+        number = self._parts[path]
+        self._parts[path] += 1
+        return f"{self.place(path)}/parts/{number}"
+
+    def table(self, path: str) -> JsonObject:
+        """The shared source table as a document at ``path`` names it; what it says is known when all arrays are written."""
+        table: JsonObject = {"path": reference(f"{self.commit.prefix}/sources", path), "page_size": PAGE_SIZE}
+        self._tables.append(table)
+        return table
+
+    def part(self, path: str, write: Callable[[], JsonObject], entry: JsonObject) -> None:
+        """Write the document of a part; ``entry``, which names it, gets its check.
+
+        A document that names the shared table waits until that is whole.
+        """
+        before = len(self._tables) + len(self._waiting)
+        document, key = write(), f"{path}/zarr.json"
+        if len(self._tables) + len(self._waiting) > before:
+            self._waiting.append((key, document, entry))
+        else:
+            entry["check"] = self.put(key, dump(document)).text
+
+    def finish(self) -> None:
+        """Write the shared source table, and what waits for it."""
+        checks = []
+        for first in range(0, len(self.rows) if self._tables else 0, PAGE_SIZE):
+            key = f"{self.commit.prefix}/sources/{first // PAGE_SIZE}.json"
+            checks.append(self.put(key, dump(page_document(self.rows[first : first + PAGE_SIZE], f"{self.url}/{key}"))))
+        text = checks_to_text(checks)
+        for table in self._tables:
+            table |= {"count": len(self.rows), "checks": text}
+        for key, document, entry in self._waiting:
+            entry["check"] = self.put(key, dump(document)).text
+
+
+def reference(key: str, path: str) -> str:
+    """A key of the hierarchy as the document at ``path`` names it: a relative URL."""
+    return quoted(posixpath.relpath(f"/{key}", f"/{path}"))
 
 
 class ArrayHeader:
@@ -144,8 +208,8 @@ def _write_manifest(stored: StoredArray, head: ArrayHeader, path: str, sink: Doc
     configuration: JsonObject = {}
     used = np.unique(manifest.source[manifest.length > 0]).tolist()
     count = manifest.count
-    if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES:
-        configuration.update(_readable(stored, manifest, used, f"{sink.url}/{quoted(path)}/zarr.json"))
+    if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES and _inlined_bytes(stored, used) <= IN_PLACE_BYTES:
+        configuration.update(_readable(stored, manifest, used, path, sink))
     else:
         configuration.update(_packed(stored, manifest, used, path, sink, head.is_part))
     shapes = stored_shapes_to_json(stored.grid)
@@ -162,7 +226,11 @@ def _write_manifest(stored: StoredArray, head: ArrayHeader, path: str, sink: Doc
     )
 
 
-def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], where: str) -> JsonObject:
+def _inlined_bytes(stored: StoredArray, used: list[int]) -> int:
+    return sum(len(stored.sources[row].content or b"") for row in used)
+
+
+def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: DocumentWriter) -> JsonObject:
     outside = [row for row in used if stored.sources[row].content is None]
     numbers = {row: i for i, row in enumerate(outside)}
     chunks: JsonObject = {}
@@ -177,11 +245,14 @@ def _readable(stored: StoredArray, manifest: ChunkManifest, used: list[int], whe
         if ref.codec:
             entry["codec"] = ref.codec
         chunks[".".join(str(int(c)) for c in coords) or "0"] = entry
-    return {"sources": _listed([stored.sources[row] for row in outside], where), "chunks": chunks}
+    return {"sources": _listed([stored.sources[row] for row in outside], path, sink), "chunks": chunks}
 
 
-def _listed(rows: Sequence[Source], where: str) -> JsonObject:
-    """A source table in the document with URL ``where``."""
+def _listed(rows: Sequence[Source], path: str, sink: DocumentWriter) -> JsonObject:
+    """A source table in the document at ``path``."""
+    where = f"{sink.url}/{quoted(path)}/zarr.json"
+    for row in rows:
+        sink.commit.refers_to(row.url)
     base = common_base([row.url for row in rows])
     listed = {"list": [row_to_json(row, base) for row in rows]}
     return {"base": relative_url(base, where), **listed} if base else listed
@@ -197,14 +268,12 @@ def _packed(
     if part and page == manifest.shape and len(used) <= READABLE_SOURCES and all(row.content is None for row in rows):
         pages = dict(write_pages(_renumbered(manifest, used), page, fields))
         if sum(map(len, pages.values())) <= IN_PLACE_BYTES:
-            return {"manifest": in_place(described, pages), "sources": _listed(rows, f"{sink.url}/{quoted(path)}/zarr.json")}
+            return {"manifest": in_place(described, pages), "sources": _listed(rows, path, sink)}
     manifest = _with_inlined(stored, manifest, used, path, sink)
-    refs = f"{path}/manifest/refs"
-    for key, data in write_pages(manifest, page, fields):
-        sink.put(f"{refs}/{key}", data)
-    sink.put(f"{refs}/zarr.json", dump(described))
-    table = {"path": "../" * (path.count("/") + 1) + "sources", "page_size": PAGE_SIZE, "count": len(sink.rows)}
-    return {"manifest": "manifest/refs", "sources": table}
+    refs = f"{sink.place(path)}/refs"
+    written = {key: sink.put(f"{refs}/{key}", data) for key, data in write_pages(manifest, page, fields)}
+    objects = {"path": reference(refs, path), "checks": checks_to_text(page_checks(manifest.shape, page, written))}
+    return {"manifest": {"zarr.json": described, "objects": objects}, "sources": sink.table(path)}
 
 
 def _renumbered(manifest: ChunkManifest, used: list[int]) -> ChunkManifest:
@@ -222,7 +291,7 @@ def _with_inlined(stored: StoredArray, manifest: ChunkManifest, used: list[int],
     inlined = [row for row in used if stored.sources[row].content is not None]
     if inlined:
         blob = b"".join(stored.sources[row].content or b"" for row in inlined)
-        key = f"{path}/manifest/inlined-0.bin"
+        key = f"{sink.place(path)}/inlined.bin"
         sink.put(key, blob)
         target = sink.row(Source(f"{sink.url}/{quoted(key)}", size=len(blob)))
         at = 0
@@ -248,7 +317,7 @@ def _with_inlined(stored: StoredArray, manifest: ChunkManifest, used: list[int],
 
 
 def _write_concat(plan: Concat, shape: Shape, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
-    members = [_write_member(member, plan.axis, head, f"{path}/parts/{i}", i, path, sink) for i, member in enumerate(plan.members)]
+    members = [_write_member(member, plan.axis, head, path, sink) for member in plan.members]
     configuration: JsonObject = {"axis": plan.axis, "members": members}
     grid = view_grid(plan, shape)
     codecs = [bytes_codec(head.dtype).to_json()]
@@ -259,24 +328,17 @@ def _write_concat(plan: Concat, shape: Shape, head: ArrayHeader, path: str, sink
     return head.document(shape, grid, codecs, {"name": "virtual-concatenation", "configuration": configuration})
 
 
-def _write_member(
-    member: Plan, axis: int, head: ArrayHeader, part: str, number: int, path: str, sink: DocumentWriter
-) -> JsonObject:
-    length = member.shape[axis]
+def _write_member(member: Plan, axis: int, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
+    entry: JsonObject = {"length": member.shape[axis]}
     if isinstance(member, Fill):
-        return {"length": length}
-    if isinstance(member, Concat):
-        inner = ArrayHeader.of_part(head.dtype, head.fill_value)
-        sink.put(f"{part}/zarr.json", dump(write_plan(member, member.shape, inner, part, sink)))
-        return {"array": f"parts/{number}", "length": length}
-    stored = member.stored
-    if stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
-        url = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
+        return entry
+    stored = member.stored if isinstance(member, Leaf) else None
+    if stored is not None and stored.origin is not None and not stored.origin.startswith(sink.url + "/"):
+        entry["array"] = relative_url(stored.origin, f"{sink.url}/{quoted(path)}/zarr.json")
     else:
-        inner = ArrayHeader.of_part(stored.dtype, stored.fill_value)
-        sink.put(f"{part}/zarr.json", dump(_write_manifest(stored, inner, part, sink)))
-        url = f"parts/{number}"
-    entry: JsonObject = {"array": url, "length": length}
+        _write_part(member, head, path, sink, entry)
+    if isinstance(member, Concat):
+        return entry
     if member.windows is not None:
         entry["select"] = [_range(window) for window in member.windows]
     if member.axes is not None:
@@ -284,6 +346,17 @@ def _write_member(
     if member.decode is not None:
         entry["decode"] = packing_to_json(member.decode)
     return entry
+
+
+def _write_part(member: Leaf | Concat, head: ArrayHeader, path: str, sink: DocumentWriter, entry: JsonObject) -> None:
+    part = sink.new_part(path)
+    entry["array"] = reference(part, path)
+    if isinstance(member, Concat):
+        inner = ArrayHeader.of_part(head.dtype, head.fill_value)
+        sink.part(part, lambda: write_plan(member, member.shape, inner, part, sink), entry)
+    else:
+        inner = ArrayHeader.of_part(member.stored.dtype, member.stored.fill_value)
+        sink.part(part, lambda: _write_manifest(member.stored, inner, part, sink), entry)
 
 
 def _range(window: Window) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import product
 from math import prod
@@ -19,6 +19,7 @@ from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, ManifestError
+from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.plain_array import key_parts
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, Shards
@@ -26,7 +27,7 @@ from intake_virtualzarr.storage.key_value import ReadKeys
 from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.thread_pool import decode_pool, thread_count
 
-__all__ = ["PAGE_REFERENCES", "PagedManifest", "page_shape", "refs_document", "write_pages"]
+__all__ = ["PAGE_REFERENCES", "PagedManifest", "page_checks", "page_number", "page_shape", "refs_document", "write_pages"]
 
 FIELDS = ("source", "offset", "length", "codec")
 PAGE_REFERENCES = 16_384
@@ -86,6 +87,29 @@ def write_pages(manifest: ChunkManifest, page: Shape, fields: int) -> Iterator[t
             yield from finished()
     while waiting:
         yield from finished()
+
+
+def page_checks(grid_shape: Shape, page: Shape, written: Mapping[str, Check]) -> list[Check]:
+    """The checks of all pages, in C order; of length 0 for a page that lists no chunk and is not written.
+
+    Parameters
+    ----------
+    grid_shape, page : tuple of int
+        Shape of the chunk grid, and of a page [chunks].
+    written : mapping of str to Check
+        What `write_pages` gave, by key.
+    """
+    counts = tuple(-(-n // p) for n, p in zip(grid_shape, page, strict=True))
+    out = [Check(0, 0)] * prod(counts)
+    for key, check in written.items():
+        out[page_number(key, counts)] = check
+    return out
+
+
+def page_number(key: str, counts: Shape) -> int:
+    """From the key of a page to its place among all pages."""
+    coords = tuple(int(part) for part in key.split("/")[1:-1])
+    return int(np.ravel_multi_index(coords, counts)) if counts else 0
 
 
 def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape) -> bytes | None:

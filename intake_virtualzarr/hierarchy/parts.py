@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.hierarchy.documents import dump
 from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
+from intake_virtualzarr.hierarchy.manifest_writer import reference
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 
-__all__ = ["as_member", "as_part", "next_part"]
-
-UP = "../../"
-"""From ``array/parts/N/`` to ``array/``."""
-
-
-def next_part(addition: HierarchyTransaction, path: str) -> int:
-    """The first number that no part of an array has."""
-    names = addition.hierarchy.keys.names(f"{path}/parts")
-    numbers = [int(name) for name in names if name.isdigit()]
-    used = [_number(m) for m in _members(addition.hierarchy.documents[path])]
-    return max([-1, *numbers, *used]) + 1
-
-
-def _members(document: Attrs) -> list[JsonObject]:
-    return list(document["storage_transformers"][0]["configuration"].get("members", []))
-
-
-def _number(member: Attrs) -> int:
-    named = member.get("array")
-    head, _, tail = named.partition("/") if isinstance(named, str) else ("", "", "")
-    return int(tail) if head == "parts" and tail.isdigit() else -1
+__all__ = ["as_member", "as_part"]
 
 
 def as_member(addition: HierarchyTransaction, path: str, document: Attrs, axis: int) -> JsonObject:
@@ -41,9 +23,11 @@ def as_member(addition: HierarchyTransaction, path: str, document: Attrs, axis: 
 
 def as_part(addition: HierarchyTransaction, path: str, document: Attrs, axis: int) -> JsonObject:
     """Write a copy of an array's document as a part of it; the member that names the part."""
-    number = next_part(addition, path)
-    addition.sink.put(f"{path}/parts/{number}/zarr.json", dump(_moved(_bare(document))))
-    return {"array": f"parts/{number}", "length": int(document["shape"][axis])}
+    part = addition.sink.new_part(path)
+    entry: JsonObject = {"array": reference(part, path), "length": int(document["shape"][axis])}
+    back = reference(path, part) + "/"
+    addition.sink.part(part, lambda: _moved(_bare(document), back), entry)
+    return entry
 
 
 def _bare(document: Attrs) -> JsonObject:
@@ -51,40 +35,50 @@ def _bare(document: Attrs) -> JsonObject:
     return {**{key: value for key, value in document.items() if key != "dimension_names"}, "attributes": {}}
 
 
-def _moved(document: Attrs) -> JsonObject:
-    """The same document, two directories deeper."""
+def _moved(document: Attrs, back: str) -> JsonObject:
+    """The same document in another directory, from which ``back`` leads to where it lay."""
     transformer = document["storage_transformers"][0]
-    deeper = {"name": transformer["name"], "configuration": _rebased(transformer["configuration"])}
-    return {**document, "storage_transformers": [deeper]}
+    moved = {"name": transformer["name"], "configuration": _rebased(transformer["configuration"], back)}
+    return {**document, "storage_transformers": [moved]}
 
 
-def _rebased(configuration: Attrs) -> JsonObject:
-    """The same configuration, seen from two directories deeper."""
+def _rebased(configuration: Attrs, back: str) -> JsonObject:
+    """The same configuration, seen from another directory."""
     out = dict(configuration)
-    if isinstance(out.get("manifest"), str):
-        out["manifest"] = _deeper(out["manifest"])
+    manifest = out.get("manifest")
+    if isinstance(manifest, str):
+        out["manifest"] = _seen(manifest, back)
+    elif manifest is not None and "objects" in manifest:
+        objects = manifest["objects"]
+        out["manifest"] = {**manifest, "objects": {**objects, "path": _seen(objects["path"], back)}}
     if "sources" in out:
         sources = dict(out["sources"])
         if "path" in sources:
-            sources["path"] = _deeper(sources["path"])
+            sources["path"] = _seen(sources["path"], back)
         elif sources.get("base"):
-            sources["base"] = _deeper(sources["base"])
+            sources["base"] = _with(sources["base"], back)
         else:
-            sources["list"] = [{**row, "url": _deeper(row["url"])} for row in sources.get("list", [])]
+            sources["list"] = [{**row, "url": _with(row["url"], back)} for row in sources.get("list", [])]
         out["sources"] = sources
     if "members" in out:
-        out["members"] = [_rebased_member(member) for member in out["members"]]
+        out["members"] = [_rebased_member(member, back) for member in out["members"]]
     return out
 
 
-def _rebased_member(member: Attrs) -> Attrs:
+def _rebased_member(member: Attrs, back: str) -> Attrs:
     named = member.get("array")
     if named is None:
         return member
     if isinstance(named, str):
-        return {**member, "array": _deeper(named)}
-    return {**member, "array": {**named, "zarr.json": _moved(named["zarr.json"])}}
+        return {**member, "array": _seen(named, back)}
+    return {**member, "array": {**named, "zarr.json": _moved(named["zarr.json"], back)}}
 
 
-def _deeper(url: str) -> str:
-    return url if "://" in url or "::" in url or url.startswith("/") else UP + url
+def _with(url: str, back: str) -> str:
+    return url if "://" in url or "::" in url or url.startswith("/") else back + url
+
+
+def _seen(url: str, back: str) -> str:
+    """As `_with`, for what has no query: the way is the shortest one."""
+    moved = _with(url, back)
+    return moved if moved == url else posixpath.normpath(moved)

@@ -23,12 +23,16 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError, NotAllowedError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json
+from intake_virtualzarr.hierarchy.checks import Check, checks_from_text
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.documents import dump, group_document, is_virtual, naming, transformer_of
 from intake_virtualzarr.hierarchy.embedded import InPlaceKeys
+from intake_virtualzarr.hierarchy.held_objects import HeldObjects, check_of_row
+from intake_virtualzarr.hierarchy.page_objects import PageObjects
 from intake_virtualzarr.hierarchy.paged_manifest import PagedManifest
 from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
+from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
 from intake_virtualzarr.storage.key_value import Keys, keys_of
@@ -85,7 +89,7 @@ def tree_of(hierarchy: Hierarchy) -> VirtualTree:
         with naming(f"{hierarchy.keys.url}/{path}"):
             attrs = attributes_from_json(hierarchy.documents[path].get("attributes", {}))
         groups["/" + path] = VirtualGroup("/" + path, attrs, variables)
-    return VirtualTree(hierarchy.keys.url, groups, left_out)
+    return VirtualTree(hierarchy.keys.url, groups, left_out, hierarchy.root)
 
 
 def dims_of(document: Attrs, where: str) -> tuple[str, ...]:
@@ -112,6 +116,10 @@ class Hierarchy:
         Options for what its documents name, and whether they may.
     readers : ReaderPool
         How sources are opened.
+    root : bytes
+        The root document.
+    snapshot : Snapshot
+        The state that it stands for.
 
     Raises
     ------
@@ -119,13 +127,15 @@ class Hierarchy:
         If there is no root document or it is not a Zarr v3 group.
     """
 
-    def __init__(self, keys: Keys, root: bytes | None = None) -> None:
+    def __init__(self, keys: Keys, root: bytes | None = None, snapshot: Snapshot | None = None) -> None:
         self.keys = keys
         self.access = keys.access.asked_by(keys.url)
         self.readers = ReaderPool(self.access)
         raw = keys.get("zarr.json") if root is None else root
         if raw is None:
             raise HierarchyError(f"{keys.url}: has no zarr.json, so it is not a Zarr v3 hierarchy")
+        self.root = raw
+        self.snapshot = snapshot or Snapshot.of(keys, "zarr.json", raw)
         self.documents: dict[str, JsonObject] = {"": self.parsed(raw, "")}
         top = self.documents[""]
         if top.get("zarr_format") != 3:
@@ -239,24 +249,28 @@ class Hierarchy:
         raw = keys.get(f"{path}/zarr.json")
         if raw is None:
             raise HierarchyError(f"{url}: has no zarr.json; is the member's store still there?")
-        hierarchy = Hierarchy(keys, root=dump(group_document({}, {})))
+        snapshot = Snapshot.of(keys, f"{path}/zarr.json", raw)
+        hierarchy = Hierarchy(keys, root=dump(group_document({}, {})), snapshot=snapshot)
         hierarchy.documents[path] = hierarchy.parsed(raw, path)
         return hierarchy, path
 
-    def document(self, path: str) -> JsonObject:
+    def document(self, path: str, check: Check | None = None) -> JsonObject:
         """The metadata of any array, also one that is private to another.
 
         Raises
         ------
         HierarchyError
-            If it is absent.
+            If it is absent, or not what the check says.
         """
         if path not in self.documents:
-            raw = self.keys.get(f"{path}/zarr.json")
-            if raw is None:
-                raise HierarchyError(f"{self.keys.url}/{path}/zarr.json is absent; the store is incomplete")
-            return self.parsed(raw, path)
+            return self.parsed(self.snapshot.read(self.keys, f"{path}/zarr.json", check), path)
         return self.documents[path]
+
+    def read_documents(self, wanted: Sequence[tuple[str, Check | None]]) -> None:
+        """Fetch the metadata of several arrays at once. Errors as `document`."""
+        values = self.snapshot.read_many(self.keys, [(f"{path}/zarr.json", check) for path, check in wanted])
+        for (path, _), raw in zip(wanted, values, strict=True):
+            self.documents[path] = self.parsed(raw, path)
 
     def _stored(
         self,
@@ -284,27 +298,42 @@ class Hierarchy:
     def _manifest(
         self, path: str, configuration: Attrs, grid_shape: tuple[int, ...], label: str
     ) -> tuple[Sequence[Source], Manifest]:
-        table = configuration.get("sources") or {"list": []}
         here = f"{self.keys.url}/{quoted(path)}/"
-        if "list" in table:
-            rows = rows_from_json(table, here + "zarr.json", self.access)
-            sources: Sequence[Source] = SourceTable(tuple(held(self.keys, row) for row in rows))
-        else:
-            keys, key = self._place(resolve(here, table["path"]))
-            size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
-            sources = PagedSources(
-                keys, key, size, as_whole(table["count"], f"{label}: count of sources", HierarchyError), self.access
-            )
-        if isinstance(configuration.get("manifest"), Mapping):
-            return sources, PagedManifest(InPlaceKeys(configuration["manifest"], label), "", grid_shape, label)
         if "manifest" in configuration:
-            keys, key = self._place(resolve(here, configuration["manifest"]))
-            return sources, PagedManifest(keys, key, grid_shape, label)
+            return self._sources(configuration, here, label), self._pages(configuration, grid_shape, here, label)
         if "chunks" not in configuration:
             raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
-        chunks = configuration["chunks"]
         pipelines = 1 + len(configuration.get("codec_alternatives", []))
-        return readable_manifest(chunks, sources, grid_shape, pipelines, label)
+        rows = (configuration.get("sources") or {}).get("list", [])
+        if configuration.get("holds_values"):
+            inline, manifest = readable_manifest(configuration["chunks"], len(rows), grid_shape, pipelines, label)
+            held_rows = [(*self._place(resolve(here, row["url"])), check_of_row(row, label)) for row in rows]
+            return HeldObjects(self.snapshot, held_rows, inline), manifest
+        sources = self._sources(configuration, here, label)
+        inline, manifest = readable_manifest(configuration["chunks"], len(sources), grid_shape, pipelines, label)
+        return SourceTable((*sources, *inline)), manifest
+
+    def _sources(self, configuration: Attrs, here: str, label: str) -> Sequence[Source]:
+        table = configuration.get("sources") or {"list": []}
+        if "list" in table:
+            return SourceTable(tuple(held(self.keys, row) for row in rows_from_json(table, here + "zarr.json", self.access)))
+        keys, key = self._place(resolve(here, table["path"]))
+        size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
+        count = as_whole(table["count"], f"{label}: count of sources", HierarchyError)
+        checks = checks_from_text(table["checks"]) if _is_checked(configuration) else None
+        return PagedSources(keys, key, size, count, self.snapshot, checks, self.access)
+
+    def _pages(self, configuration: Attrs, grid_shape: tuple[int, ...], here: str, label: str) -> PagedManifest:
+        manifest = configuration["manifest"]
+        if not isinstance(manifest, Mapping):
+            if _is_checked(configuration):
+                raise HierarchyError(f"{label}: names manifest {manifest!r} without the checks of its pages; write it again")
+            keys, key = self._place(resolve(here, manifest))
+            return PagedManifest(keys, key, grid_shape, label)
+        if "objects" not in manifest:
+            return PagedManifest(InPlaceKeys(manifest, label), "", grid_shape, label)
+        keys, key = self._place(resolve(here, manifest["objects"]["path"]))
+        return PagedManifest(PageObjects.of(manifest, keys, key, self.snapshot, label), "", grid_shape, label)
 
     def key_of(self, url: str) -> str | None:
         """The key of a URL in this hierarchy, or None if it lies elsewhere."""
@@ -317,11 +346,16 @@ class Hierarchy:
         return (self.keys, key) if key is not None else parent_keys(url, self.access)
 
 
+def _is_checked(configuration: Attrs) -> bool:
+    """Whether documents of this version tell what each object holds that they name."""
+    return str(configuration.get("version", "0.1")) != "0.1"
+
+
 def readable_manifest(
-    chunks: Attrs, sources: Sequence[Source], grid_shape: tuple[int, ...], pipelines: int, label: str
-) -> tuple[Sequence[Source], ChunkManifest]:
-    """A manifest in readable form; inlined chunks become sources with content."""
-    rows = list(sources)
+    chunks: Attrs, count: int, grid_shape: tuple[int, ...], pipelines: int, label: str
+) -> tuple[list[Source], ChunkManifest]:
+    """A manifest in readable form; inlined chunks become sources with content, which follow on the ``count`` that there are."""
+    rows: list[Source] = []
     if prod(grid_shape) > MAX_TILES:
         raise HierarchyError(f"{label}: lists chunks of a grid of shape {grid_shape}; at most {MAX_TILES} are held in memory")
     source = np.zeros(grid_shape, np.uint32)
@@ -333,16 +367,16 @@ def readable_manifest(
             at = _coords(key, grid_shape, label)
             if "inline" in entry:
                 content = base64.b64decode(entry["inline"], validate=True)
-                source[at], length[at] = len(rows), len(content)
+                source[at], length[at] = count + len(rows), len(content)
                 rows.append(Source(f"inline:{label}/{key}", size=len(content), content=content))
             else:
-                if not 0 <= entry["source"] < len(sources):
-                    raise HierarchyError(f"names source {entry['source']}, there are {len(sources)}")
+                if not 0 <= entry["source"] < count:
+                    raise HierarchyError(f"names source {entry['source']}, there are {count}")
                 source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
             if not 0 <= entry.get("codec", 0) < pipelines:
                 raise HierarchyError(f"has codec {entry['codec']}, there are {pipelines} pipelines")
             codec[at] = entry.get("codec", 0)
-    return SourceTable(tuple(rows)), ChunkManifest(source, offset, length, codec if codec.any() else None)
+    return rows, ChunkManifest(source, offset, length, codec if codec.any() else None)
 
 
 def _coords(key: str, grid_shape: tuple[int, ...], label: str) -> tuple[int, ...]:

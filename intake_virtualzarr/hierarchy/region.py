@@ -14,10 +14,10 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.append import check_same_encoding, concatenation, inlined, new_member, view_of
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
-from intake_virtualzarr.hierarchy.documents import is_virtual
 from intake_virtualzarr.hierarchy.embedded import in_place
+from intake_virtualzarr.hierarchy.held_values import holds_values
 from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader
-from intake_virtualzarr.hierarchy.parts import as_part, next_part
+from intake_virtualzarr.hierarchy.parts import as_part
 from intake_virtualzarr.hierarchy.reader import dims_of
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup
@@ -61,7 +61,7 @@ def replace_region(addition: HierarchyTransaction, group: str, node: NodeGroup, 
             raise HierarchyError(
                 f"{path}: the region has dimensions {dims} and shape {wanted}, what is written {new.dims} and {new.data.shape}"
             )
-        if not is_virtual(document):
+        if holds_values(document):
             values = np.asarray(there)[tuple(slice(*span) for span in box)]
             if not np.array_equal(values, np.asarray(new.data), equal_nan=values.dtype.kind == "f"):
                 raise HierarchyError(f"{path}: its values in the region are others than those that are written")
@@ -83,7 +83,7 @@ def _replace_one(
     check_same_encoding(path, document, new)
     cut = [axis for axis, span in enumerate(box) if span != (0, there.shape[axis])] or [0]
     old = as_part(addition, path, document, cut[0])
-    entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, next_part(addition, path), new)
+    entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, new)
     edges = [_edges(there, data, axis, span) for axis, span in enumerate(box)]
 
     def around(axes: Sequence[int], outer: Sequence[Span], head: ArrayHeader) -> JsonObject:
@@ -109,7 +109,7 @@ def _replace_one(
 def _cut(member: Attrs, box: Sequence[Span], axis: int, start: int, stop: int) -> JsonObject:
     """What the old array shows of a box, from ``start`` to ``stop`` along one axis."""
     select = [[start, stop, 1] if n == axis else [*span, 1] for n, span in enumerate(box)]
-    return {"array": member["array"], "length": stop - start, "select": select}
+    return {**member, "length": stop - start, "select": select}
 
 
 def _edges(there: VirtualZarrArray, data: VirtualZarrArray, axis: int, span: Span) -> list[int]:

@@ -13,7 +13,9 @@ from urllib.parse import unquote, urljoin
 from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source
@@ -145,17 +147,30 @@ def page_document(rows: Sequence[Source], where: str) -> JsonObject:
 class PagedSources(Sequence[Source]):
     """The shared source table, pages fetched when they are needed."""
 
-    def __init__(self, keys: Keys, path: str, page_size: int, count: int, access: Access | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        path: str,
+        page_size: int,
+        count: int,
+        snapshot: Snapshot,
+        checks: Sequence[Check] | None = None,
+        access: Access | None = None,
+    ) -> None:
         self._keys = keys
         self._access = access
         self._path = path
         self._page_size = page_size
         self._count = count
+        self._snapshot = snapshot
+        self._checks = checks
+        if checks is not None and len(checks) != -(-count // page_size):
+            raise HierarchyError(f"{keys.url}/{path}: {len(checks)} checks for {count} sources in pages of {page_size}")
         self._pages: dict[int, tuple[str, list[Any]]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
-        return PagedSources, (self._keys, self._path, self._page_size, self._count, self._access)
+        return PagedSources, (self._keys, self._path, self._page_size, self._count, self._snapshot, self._checks, self._access)
 
     def __len__(self) -> int:
         return self._count
@@ -177,9 +192,8 @@ class PagedSources(Sequence[Source]):
 
     def _read(self, number: int) -> tuple[str, list[Any]]:
         key = f"{self._path}/{number}.json"
-        raw = self._keys.get(key)
-        if raw is None:
-            raise HierarchyError(f"{self._keys.url}/{key} is absent; the store is incomplete")
+        check = None if self._checks is None else self._checks[number]
+        raw = self._snapshot.read(self._keys, key, check)
         where = f"{self._keys.url}/{key}"
         with naming(where):
             document = parse_object(raw, where, HierarchyError)

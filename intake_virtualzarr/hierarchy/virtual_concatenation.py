@@ -19,6 +19,7 @@ from intake_virtualzarr.arrays.segments import Segment, SegmentSource, Window, c
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.checks import Check, checks_from_text
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.documents import is_virtual, naming
@@ -37,14 +38,14 @@ class MemberArrays(Protocol):
     documents: dict[str, JsonObject]
     """Metadata by path, as far as they are known."""
 
-    def parsed(self, raw: bytes, path: str) -> JsonObject:
-        """A document from its bytes."""
-
     def key_of(self, url: str) -> str | None:
         """The path of an array of this hierarchy, None for one that lies elsewhere."""
 
-    def document(self, path: str) -> JsonObject:
-        """The metadata of an array."""
+    def document(self, path: str, check: Check | None = None) -> JsonObject:
+        """The metadata of an array, which holds what the check says."""
+
+    def read_documents(self, wanted: Sequence[tuple[str, Check | None]]) -> None:
+        """Fetch the metadata of several arrays at once."""
 
     def array(
         self, path: str, document: Attrs | None = None, *, in_place: bool = False, above: tuple[str, ...] = ()
@@ -150,19 +151,16 @@ class MemberSegments(Sequence[Segment], SegmentSource):
 
     def _prefetch(self, numbers: range) -> None:
         """Fetch the documents of many members of this hierarchy at once."""
-        paths = []
+        wanted: list[tuple[str, Check | None]] = []
         for number in numbers:
             member = self._members[number]
             if number in self._opened or not isinstance(member.get("array"), str):
                 continue
             path = self._hierarchy.key_of(resolve(self._url, member["array"]))
             if path is not None and path not in self._hierarchy.documents:
-                paths.append(path)
-        if len(paths) < 2:
-            return
-        for path, raw in zip(paths, self._hierarchy.keys.get_many([f"{p}/zarr.json" for p in paths]), strict=True):
-            if raw is not None:
-                self._hierarchy.documents[path] = self._hierarchy.parsed(raw, path)
+                wanted.append((path, check_of_member(member)))
+        if len(wanted) > 1:
+            self._hierarchy.read_documents(wanted)
 
     def member(self, number: int) -> tuple[Segment, ...]:
         """The segments of one member, in place."""
@@ -177,7 +175,7 @@ class MemberSegments(Sequence[Segment], SegmentSource):
         start, length = int(self.edges[number]), int(member["length"])
         if length == 0 or "array" not in member:
             return []
-        array = self._array(member["array"], number)
+        array = self._array(member, number)
         if not array.decoded:
             array = array.replace(segments=tuple(replace(s, packing=None) for s in array.segments))
         self._check(member, array, number, length)
@@ -202,7 +200,8 @@ class MemberSegments(Sequence[Segment], SegmentSource):
             segments = [_rearranged(s, member["axes"], self._shape, self.axis, length) for s in segments]
         return [s.shifted(self.axis, start) for s in segments]
 
-    def _array(self, named: str | Attrs, number: int) -> VirtualZarrArray:
+    def _array(self, member: Attrs, number: int) -> VirtualZarrArray:
+        named = member["array"]
         if not isinstance(named, str):
             document = named["zarr.json"]
             if not is_virtual(document):
@@ -216,7 +215,7 @@ class MemberSegments(Sequence[Segment], SegmentSource):
             holder = self._hierarchy
             if path is None:
                 holder, path = self._hierarchy.elsewhere(absolute)
-            document = holder.document(path)
+            document = holder.document(path, check_of_member(member))
             array = holder.array(path, document, above=self._above)
         if self.uniform:
             self._keeps_promise(document, array, number)
@@ -286,6 +285,16 @@ class MemberSegments(Sequence[Segment], SegmentSource):
             raise HierarchyError(
                 f"{self._label}: member {number} has data type {array.dtype}, the array {self.dtype}; expected 'decode'"
             )
+
+
+def check_of_member(member: Attrs) -> Check | None:
+    """What the document of a member holds; None if the member does not say."""
+    if "check" not in member:
+        return None
+    checks = checks_from_text(member["check"])
+    if len(checks) != 1:
+        raise HierarchyError(f"a member has a check of {len(checks)} objects, expected one")
+    return checks[0]
 
 
 def _rearranged(segment: Segment, axes: Sequence[int | None], shape: Shape, along: int, length: int) -> Segment:

@@ -1,25 +1,23 @@
-"""Writing a hierarchy: documents, manifests, source table, and the root document last."""
+"""Writing a hierarchy: documents, manifests and source table as a new generation, and the root document last."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
-from intake_virtualzarr.hierarchy.documents import dump, group_document, ordinary_array, ordinary_chunks
+from intake_virtualzarr.hierarchy.commit import ROOT, Commit, remove_leftovers
+from intake_virtualzarr.hierarchy.documents import group_document
+from intake_virtualzarr.hierarchy.generation import GENERATIONS, is_generation
+from intake_virtualzarr.hierarchy.held_values import holds_values, values_document
 from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, DocumentWriter, write_plan
-from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, page_document
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
-from intake_virtualzarr.storage.key_value import Keys, LocalKeys
+from intake_virtualzarr.storage.key_value import Keys, LocalKeys, Seen
 
-__all__ = ["CountingKeys", "NodeArray", "NodeGroup", "WriteReport", "finish_sources", "write_array", "write_hierarchy"]
+__all__ = ["NodeArray", "NodeGroup", "WriteReport", "holds_leftovers_only", "write_array", "write_hierarchy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,25 +58,19 @@ class WriteReport:
     """Source files."""
 
 
-class CountingKeys:
-    """Writes keys and counts what is written."""
-
-    def __init__(self, keys: Keys | BufferedStore) -> None:
-        self._keys = keys
-        self.objects = 0
-        self.nbytes = 0
-
-    def put(self, key: str, value: bytes) -> None:
-        self._keys.set(key, value)
-        self.objects += 1
-        self.nbytes += len(value)
-
-
-def write_hierarchy(keys: Keys, groups: Mapping[str, NodeGroup], *, overwrite: bool = False, fuse: bool = True) -> WriteReport:
+def write_hierarchy(
+    keys: Keys,
+    groups: Mapping[str, NodeGroup],
+    *,
+    overwrite: bool = False,
+    fuse: bool = True,
+    base: Seen | None = None,
+    made_from: str | None = None,
+) -> WriteReport:
     """Write groups and arrays as a new hierarchy.
 
-    A local directory is written beside its final place and moved there in one step. Elsewhere the root document comes last: a
-    hierarchy without it is none.
+    Everything goes under the name of a new generation; then the root document is switched to it in one step. Until then, and for
+    whoever opened it before, a hierarchy that is there stays as it is.
 
     Parameters
     ----------
@@ -90,76 +82,63 @@ def write_hierarchy(keys: Keys, groups: Mapping[str, NodeGroup], *, overwrite: b
         Whether an existing hierarchy may be replaced.
     fuse : bool
         Whether joined arrays become one manifest where they can; False keeps the members.
+    base : Seen, optional
+        The root for which all this was made; by default the one that is there now.
+    made_from : str, optional
+        Digest of the sources, to be recorded.
 
     Raises
     ------
     HierarchyError
         If there is something already and ``overwrite`` is False.
+    ConflictError
+        If another writer published something there in the meantime.
     """
     if isinstance(keys, LocalKeys) and keys.root.exists() and not keys.root.is_dir():
         raise HierarchyError(f"{keys.root}: is a file; choose another place")
-    if keys.is_empty():
-        return _write_local(keys, groups, fuse) if isinstance(keys, LocalKeys) else _write(keys, keys.url, groups, fuse)
+    seen = keys.look(ROOT) if base is None else base
+    _check_place(keys, seen, overwrite)
+    remove_leftovers(keys, seen.value)
+    commit = Commit(keys, seen)
+    sink = DocumentWriter(commit)
+    with commit.undone_on_error():
+        members, root_attrs = _write(groups, sink, fuse)
+        commit.switch(group_document(root_attrs, members), replaces=True, made_from=made_from)
+    commit.write_documents(members)
+    if seen.value is None:
+        keys.delete([name for name in V2_DOCUMENTS if keys.size(name) is not None] if overwrite else [])
+    count = len(sink.rows) or _inline_sources(members)
+    return WriteReport(keys.url, commit.objects, commit.nbytes, sum(sink.counts.values()), count)
+
+
+V2_DOCUMENTS = (".zgroup", ".zattrs", ".zarray", ".zmetadata")
+"""What makes a directory a hierarchy of Zarr v2."""
+
+
+def _check_place(keys: Keys, seen: Seen, overwrite: bool) -> None:
+    """Raise if a hierarchy cannot be written there."""
+    if seen.value is None and holds_leftovers_only(keys):
+        return
     if not overwrite:
         raise HierarchyError(
             f"{keys.url}: is not empty; choose another place, or mode='w' to replace it, or append_dim=… to append"
         )
-    if not any(keys.size(name) is not None for name in ("zarr.json", ".zgroup", ".zarray", ".zmetadata")):
+    if seen.value is None and not any(keys.size(name) is not None for name in V2_DOCUMENTS):
         raise HierarchyError(f"{keys.url}: holds no Zarr hierarchy, so mode='w' does not replace it; choose another place")
-    if isinstance(keys, LocalKeys):
-        return _write_local(keys, groups, fuse)
-    return _replace(keys, groups, fuse)
 
 
-class BufferedStore:
-    """Keys that are written later: what is written may be read from what it replaces."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def set(self, key: str, value: bytes) -> None:
-        self.values[key] = value
-
-
-def _replace(keys: Keys, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
-    held = BufferedStore()
-    written = _write(held, keys.url, groups, fuse)
-    keys.delete_below("")
-    for key, value in held.values.items():  # the root document comes last
-        keys.set(key, value)
-    return written
+def holds_leftovers_only(keys: Keys) -> bool:
+    """Whether there is nothing, or nothing but what a writer began that was killed or is still at work."""
+    if keys.is_empty():
+        return True
+    names = set(keys.names(""))
+    if not names <= {GENERATIONS} or keys.size(ROOT) is not None:
+        return False
+    return all(is_generation(name) for name in keys.names(GENERATIONS))
 
 
-def _write_local(keys: LocalKeys, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
-    final = keys.root
-    final.parent.mkdir(parents=True, exist_ok=True)
-    staging = final.parent / f".{final.name}-{secrets.token_hex(4)}"
-    try:
-        written = _write(LocalKeys(staging, keys.access), keys.url, groups, fuse)
-        _swap(staging, final)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    return written
-
-
-def _swap(staging: Path, final: Path) -> None:
-    if not final.exists():
-        os.rename(staging, final)
-        return
-    old = final.parent / f".{final.name}-{secrets.token_hex(4)}-old"
-    os.rename(final, old)
-    try:
-        os.rename(staging, final)
-    except BaseException:
-        os.rename(old, final)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _write(keys: Keys | BufferedStore, url: str, groups: Mapping[str, NodeGroup], fuse: bool) -> WriteReport:
-    counter = CountingKeys(keys)
-    sink = DocumentWriter(counter.put, url)
+def _write(groups: Mapping[str, NodeGroup], sink: DocumentWriter, fuse: bool) -> tuple[dict[str, JsonObject], Attrs]:
+    """Write the objects of all arrays; the documents by path, and the attributes of the root."""
     members: dict[str, JsonObject] = {}
     root_attrs: Attrs = {}
     for group_path, group in groups.items():
@@ -178,11 +157,8 @@ def _write(keys: Keys | BufferedStore, url: str, groups: Mapping[str, NodeGroup]
                 if str(exc).startswith(f"{where}:"):
                     raise
                 raise UnsupportedError(f"{where}: {exc}; drop it to write the others") from exc
-    finish_sources(sink, 0)
-    for path, document in members.items():
-        counter.put(f"{path}/zarr.json", dump(document))
-    counter.put("zarr.json", dump(group_document(root_attrs, members)))
-    return WriteReport(url, counter.objects, counter.nbytes, sum(sink.counts.values()), len(sink.rows) or _inline_sources(members))
+    sink.finish()
+    return members, root_attrs
 
 
 def _parents(path: str) -> list[str]:
@@ -193,11 +169,7 @@ def _parents(path: str) -> list[str]:
 def write_array(array: NodeArray, path: str, sink: DocumentWriter, *, fuse: bool) -> JsonObject:
     """Write the parts of one array; returns its document."""
     if not isinstance(array.data, VirtualZarrArray):
-        document = ordinary_array(array.data, array.dims, array.attrs)
-        chunk_shape = document["chunk_grid"]["configuration"]["chunk_shape"]
-        for key, chunk in ordinary_chunks(array.data, chunk_shape):
-            sink.put(f"{path}/{key}", chunk)
-        return document
+        return values_document(array.data, array.dims, array.attrs, path, sink)
     data = array.data
     plan = plan_array(data, fuse=fuse)
     # what covers all of the array keeps the fill value of its own missing chunks; the array's own shows nowhere
@@ -205,19 +177,10 @@ def write_array(array: NodeArray, path: str, sink: DocumentWriter, *, fuse: bool
     return write_plan(plan, data.shape, ArrayHeader(data.dtype, fill, array.dims, array.attrs), path, sink)
 
 
-def finish_sources(sink: DocumentWriter, first_page: int) -> None:
-    """Write the pages of the shared source table from ``first_page`` on."""
-    pages = -(-len(sink.rows) // PAGE_SIZE)
-    for number in range(first_page, pages):
-        rows = sink.rows[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
-        key = f"sources/{number}.json"
-        sink.put(key, dump(page_document(rows, f"{sink.url}/{key}")))
-
-
 def _inline_sources(members: Mapping[str, JsonObject]) -> int:
     urls: set[Any] = set()
     for document in members.values():
-        for transformer in document.get("storage_transformers", []):
+        for transformer in [] if holds_values(document) else document.get("storage_transformers", []):
             sources = transformer["configuration"].get("sources") or {}
             urls.update((sources.get("base"), row["url"]) for row in sources.get("list", []))
     return len(urls)

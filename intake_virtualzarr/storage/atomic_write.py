@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.storage.local_switch import replace_file
 
 __all__ = ["file_fields", "to_json", "write_atomically", "write_if_changed"]
 
@@ -31,15 +30,7 @@ def file_fields(content: bytes) -> JsonObject:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file, and the directories above it; readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with open(unfinished, "xb") as file:
-            file.write(content)
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    replace_file(path, content)
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:

@@ -5,19 +5,45 @@ from __future__ import annotations
 import mimetypes
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
-from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.local_switch import create_file, replace_file, switch_file, sync_files
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
 from intake_virtualzarr.storage.url_secrets import shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
-__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "DryRunStore", "keys_of"]
+__all__ = ["DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "keys_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a key held when it was looked at."""
+
+    value: bytes | None
+    """Its bytes; None if there was no such key."""
+    tag: JsonObject | None = None
+    """What an object store calls this state of the object: its ETag, and its version where there are versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """A key in a listing."""
+
+    key: str
+    """The key, from the root."""
+    size: int
+    """Its length [bytes]."""
+    modified: datetime | None
+    """When it was written; None where the store does not say."""
 
 
 class ReadKeys(Protocol):
@@ -46,8 +72,26 @@ class Keys(ReadKeys, Protocol):
     def set(self, key: str, value: bytes) -> None:
         """Write a key."""
 
+    def create(self, key: str, value: bytes) -> None:
+        """Write a key that is new, and that nobody looks for yet."""
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Bring created keys to where a loss of power does not take them."""
+
+    def look(self, key: str) -> Seen:
+        """What a key holds now, to be compared by `switch`."""
+
+    def switch(self, key: str, value: bytes, seen: Seen) -> bool:
+        """Replace a key in one step if it still holds what was seen; whether it did."""
+
+    def listed(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """All keys below a prefix."""
+
     def names(self, prefix: str) -> Iterator[str]:
         """Names directly below a prefix."""
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove keys."""
 
     def delete_below(self, prefix: str) -> None:
         """Remove all keys below a prefix."""
@@ -92,7 +136,41 @@ class LocalKeys:
 
     def set(self, key: str, value: bytes) -> None:
         """Write a file; readers see the old one or the new one, never a part."""
-        write_atomically(self.root / key, value)
+        with _writing(self.root / key):
+            replace_file(self.root / key, value)
+
+    def create(self, key: str, value: bytes) -> None:
+        """Write a new file."""
+        with _writing(self.root / key):
+            create_file(self.root / key, value)
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Bring new files onto the disk."""
+        with _writing(self.root):
+            sync_files(self.root, [self.root / key for key in keys])
+
+    def look(self, key: str) -> Seen:
+        """The bytes of a file."""
+        return Seen(self.get(key))
+
+    def switch(self, key: str, value: bytes, seen: Seen) -> bool:
+        """Replace a file that holds what was seen, under a lock."""
+        with _writing(self.root / key):
+            return switch_file(self.root / key, value, seen.value)
+
+    def listed(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """All files below a directory, temporary ones included."""
+        for path in sorted((self.root / prefix).rglob("*")):
+            if path.is_file():
+                state = path.stat()
+                changed = datetime.fromtimestamp(state.st_mtime, UTC)
+                yield KeyEntry(path.relative_to(self.root).as_posix(), state.st_size, changed)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove files, and the directories that are empty then."""
+        for key in keys:
+            (self.root / key).unlink(missing_ok=True)
+            self._remove_empty((self.root / key).parent)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names of files and directories."""
@@ -101,8 +179,16 @@ class LocalKeys:
             yield from sorted(name for name in os.listdir(directory) if not name.startswith("."))
 
     def delete_below(self, prefix: str) -> None:
-        """Remove a directory."""
+        """Remove a directory, and those above it that are empty then."""
         shutil.rmtree(self.root / prefix, ignore_errors=True)
+        if prefix:
+            self._remove_empty((self.root / prefix).parent)
+
+    def _remove_empty(self, directory: Path) -> None:
+        with suppress(OSError):  # it is not empty, or another process removes it
+            while directory.is_relative_to(self.root):
+                directory.rmdir()
+                directory = directory.parent
 
     def nbytes_below(self, prefix: str) -> int:
         """Bytes of all files below a directory."""
@@ -111,6 +197,15 @@ class LocalKeys:
     def is_empty(self) -> bool:
         """Whether the directory is absent or has no entry."""
         return not self.root.is_dir() or not any(self.root.iterdir())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Name the path in errors of the file system."""
+    try:
+        yield
+    except OSError as exc:
+        raise HierarchyError(f"{path}: cannot be written: {exc.strerror or exc}; choose another place or make room") from exc
 
 
 class ObjectKeys:
@@ -181,12 +276,71 @@ class ObjectKeys:
 
         if self.url.startswith("http"):
             raise HierarchyError(f"{self.url}: a web server cannot be written to; write to a directory or an object store")
-        # without it, a browser offers a page of a bucket for download instead of showing it
-        kind = mimetypes.guess_type(key)[0]
         try:
-            obstore.put(self._store, self._path(key), value, attributes={"Content-Type": kind} if kind else None)
+            obstore.put(self._store, self._path(key), value, attributes=_attributes(key))
         except Exception as exc:
             raise self._translated(key, exc) from shown_cause(exc)
+
+    def create(self, key: str, value: bytes) -> None:
+        """Write a new object."""
+        self.set(key, value)
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Do nothing: an object that was taken is kept."""
+
+    def look(self, key: str) -> Seen:
+        """The bytes of an object, and its ETag."""
+        import obstore
+
+        try:
+            answer = obstore.get(self._store, self._path(key))
+            value = bytes(answer.bytes())
+        except FileNotFoundError:
+            return Seen(None)
+        except Exception as exc:
+            raise self._translated(key, exc) from shown_cause(exc)
+        tag = {name: answer.meta[name] for name in ("e_tag", "version") if answer.meta.get(name)}
+        return Seen(value, tag or None)
+
+    def switch(self, key: str, value: bytes, seen: Seen) -> bool:
+        """Put an object on the condition that it is the one that was seen.
+
+        Where the server knows no conditions, or does not heed them, the comparison before it is all there is.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError, PreconditionError
+
+        if self.look(key).value != seen.value:
+            return False
+        mode: Any = "create" if seen.value is None else seen.tag or "overwrite"
+        try:
+            obstore.put(self._store, self._path(key), value, attributes=_attributes(key), use_multipart=False, mode=mode)
+        except (AlreadyExistsError, PreconditionError):
+            return self.look(key).value == value  # a request that was sent again after its answer was lost meets itself
+        except (NotImplementedError, NotSupportedError):
+            self.set(key, value)
+        except Exception as exc:
+            if self.look(key).value == value:
+                return True
+            raise self._translated(key, exc) from shown_cause(exc)
+        return True
+
+    def listed(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """All objects below a prefix."""
+        skipped = len(self._prefix) + 1 if self._prefix else 0
+        for batch in self._listed(prefix):
+            for entry in batch:
+                yield KeyEntry(str(entry["path"])[skipped:], int(entry["size"]), entry["last_modified"])
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects."""
+        import obstore
+
+        for start in range(0, len(keys), 1000):
+            try:
+                obstore.delete(self._store, [self._path(key) for key in keys[start : start + 1000]])
+            except Exception as exc:
+                raise self._translated(keys[start], exc) from shown_cause(exc)
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names directly below a prefix."""
@@ -225,6 +379,16 @@ class ObjectKeys:
             yield from obstore.list(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
         except Exception as exc:
             raise self._translated(prefix, exc) from shown_cause(exc)
+
+
+def _attributes(key: str) -> Any:
+    """What kind of document it is: without it, a browser offers a page of a bucket for download instead of showing it."""
+    kind = mimetypes.guess_type(key)[0]
+    return {"Content-Type": kind} if kind else None
+
+
+_SWITCHING = threading.Lock()
+"""Zarr stores know no conditions: within a process, one writer at a time compares and replaces."""
 
 
 class StoreKeys:
@@ -277,6 +441,44 @@ class StoreKeys:
             await self.store.set(key, cpu.Buffer.from_bytes(value))
 
         run(write())
+
+    def create(self, key: str, value: bytes) -> None:
+        """Write a new key."""
+        self.set(key, value)
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Do nothing: a zarr store has no such call."""
+
+    def look(self, key: str) -> Seen:
+        """The bytes of a key."""
+        return Seen(self.get(key))
+
+    def switch(self, key: str, value: bytes, seen: Seen) -> bool:
+        """Replace a key that holds what was seen: alone within this process, compared right before it among several."""
+        with _SWITCHING:
+            if self.get(key) != seen.value:
+                return False
+            self.set(key, value)
+        return True
+
+    def listed(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """All keys below a prefix."""
+
+        async def collect() -> list[KeyEntry]:
+            await self.store._ensure_open()
+            keys = [key async for key in self.store.list_prefix(f"{prefix}/" if prefix else "")]
+            return [KeyEntry(key, int(await self.store.getsize(key)), None) for key in keys]
+
+        yield from run(collect())
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove keys."""
+
+        async def remove() -> None:
+            for key in keys:
+                await self.store.delete(key)
+
+        run(remove())
 
     def names(self, prefix: str) -> Iterator[str]:
         """Names directly below a prefix."""
@@ -331,6 +533,27 @@ class DryRunStore:
         return self._keys.size(key)
 
     def set(self, key: str, value: bytes) -> None:
+        """Do nothing."""
+
+    def create(self, key: str, value: bytes) -> None:
+        """Do nothing."""
+
+    def flush(self, keys: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def look(self, key: str) -> Seen:
+        """What a key holds."""
+        return self._keys.look(key)
+
+    def switch(self, key: str, value: bytes, seen: Seen) -> bool:
+        """Do nothing but say that it was done."""
+        return True
+
+    def listed(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """All keys below a prefix."""
+        return self._keys.listed(prefix)
+
+    def delete(self, keys: Sequence[str]) -> None:
         """Do nothing."""
 
     def names(self, prefix: str) -> Iterator[str]:

@@ -21,6 +21,8 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
+from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
+from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -144,13 +146,13 @@ class VirtualZarrStore(Store):
         return f"VirtualZarrStore({self._tree.url!r}, {len(self._arrays)} arrays)"
 
     def __reduce__(self) -> Any:
-        return _reopen, (self._target, self._access, self._cache.limit)
+        return _reopen, (self._target, self._access, self._cache.limit, self._tree.root)
 
     def with_read_only(self, read_only: bool = False) -> VirtualZarrStore:
         """The same store."""
         if not read_only:
             raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
-        return _reopen(self._target, self._access, self._cache.limit)
+        return _reopen(self._target, self._access, self._cache.limit, self._tree.root)
 
     # ------------------------------------------------------------------ reading
 
@@ -350,8 +352,14 @@ def _settings(cache: ChunkCache) -> ViewSettings:
     return ViewSettings(bool(zarr.config.get("array.rectilinear_chunks", False)), cache, known)
 
 
-def _reopen(target: Any, access: Access, cache_bytes: int) -> VirtualZarrStore:
-    return VirtualZarrStore(target, storage_options=access, cache_bytes=cache_bytes)
+def _reopen(target: Any, access: Access, cache_bytes: int, root: bytes | None) -> VirtualZarrStore:
+    """The same store in another process: the state that was opened, also if it was written again since."""
+    if root is None or isinstance(target, VirtualTree):
+        return VirtualZarrStore(target, storage_options=access, cache_bytes=cache_bytes)
+    tree = tree_of(Hierarchy(keys_of(target, access), root=root))
+    store = VirtualZarrStore(tree, storage_options=access, cache_bytes=cache_bytes)
+    store._target = target
+    return store
 
 
 def open_virtual_store(

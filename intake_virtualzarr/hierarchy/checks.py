@@ -1,0 +1,63 @@
+"""Length and checksum of objects, as the documents that name them record them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import google_crc32c
+
+from intake_virtualzarr.errors import HierarchyError
+
+__all__ = ["Check", "checks_from_text", "checks_to_text"]
+
+FORM = struct.Struct("<II")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What an object holds, told in eight bytes."""
+
+    size: int
+    """Its length [bytes]; 0 stands for an object that is not stored."""
+    crc32c: int
+    """Its checksum (Castagnoli)."""
+
+    @classmethod
+    def of(cls, value: bytes) -> Check:
+        """Of bytes."""
+        return cls(len(value), google_crc32c.value(value))
+
+    @property
+    def text(self) -> str:
+        """As it stands in documents."""
+        return checks_to_text((self,))
+
+    def problem(self, value: bytes) -> str | None:
+        """What is wrong with bytes that should be these; None if nothing is."""
+        if len(value) != self.size:
+            return f"holds {len(value)} bytes, expected {self.size}"
+        return None if google_crc32c.value(value) == self.crc32c else "holds other bytes than were written (its checksum differs)"
+
+
+def checks_to_text(checks: Iterable[Check]) -> str:
+    """Eight bytes for each, little-endian, in base64."""
+    return base64.standard_b64encode(b"".join(FORM.pack(one.size, one.crc32c) for one in checks)).decode()
+
+
+def checks_from_text(text: object) -> tuple[Check, ...]:
+    """Read what `checks_to_text` gives.
+
+    Raises
+    ------
+    HierarchyError
+        If it is something else.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)  # type: ignore[arg-type]
+        return tuple(Check(size, crc) for size, crc in FORM.iter_unpack(raw))
+    except (TypeError, ValueError, binascii.Error, struct.error) as exc:
+        raise HierarchyError(f"checks {str(text)[:40]!r} are no base64 of eight bytes each: {exc}") from exc
