@@ -14,7 +14,18 @@ from datetime import UTC, datetime, timedelta
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.hierarchy.attributes import STORE_RECORD
 
-__all__ = ["BEFORE", "GENERATIONS", "RootRecord", "generation_of", "generation_time", "named_generations", "new_generation"]
+__all__ = [
+    "BEFORE",
+    "GENERATIONS",
+    "RootRecord",
+    "generation_of",
+    "generation_time",
+    "is_generation",
+    "named_generations",
+    "new_generation",
+    "now_text",
+    "still_retired",
+]
 
 GENERATIONS = "generations"
 """The directory of a store below which everything lies that is never changed."""

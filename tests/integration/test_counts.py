@@ -149,6 +149,10 @@ def state(folder: Path) -> dict[str, int]:
     return {str(p.relative_to(folder)): os.stat(p).st_mtime_ns for p in folder.rglob("*") if p.is_file()}
 
 
+def one_part(names: set[str]) -> bool:
+    return len(names) == 1 and Path(min(names)).match("generations/*/v/parts/0/zarr.json")
+
+
 def test_an_append_writes_two_documents_and_the_new_page(million):
     server, store, size = million
     for turn in range(3):
@@ -159,7 +163,7 @@ def test_an_append_writes_two_documents_and_the_new_page(million):
         changed = {name for name in before if after.get(name) != before[name]}
         new = set(after) - set(before)
         assert changed == {"zarr.json", "v/zarr.json"}, "pages that are there stay"
-        assert new == {f"v/parts/{turn}/zarr.json"}, "the part holds its page of references"
+        assert one_part(new), "the part holds its page of references"
         assert written.objects == 3
         assert through_engine(str(store)).tolist() == list(range(10))
     with xr.open_dataset(str(store), engine="virtualzarr") as ds:
@@ -182,10 +186,8 @@ def test_an_append_of_a_dataset_with_a_time_writes_three_documents_and_new_pages
         more = dataset([file_of_steps(f"{server.url}/a.bin?versionId=more{turn}", CHUNKS, size)])
         more.assign_coords(time=days[FILES + turn : FILES + turn + 1]).vzarr.to_zarr(str(store), append_dim="time")
         after = state(store)
-        assert {name for name in before if after[name] != before[name]} == {
-            "zarr.json", "v/zarr.json", "time/zarr.json", "time/c/0"
-        }  # fmt: skip
-        assert set(after) - set(before) == {f"v/parts/{turn}/zarr.json"}
+        assert {name for name in before if after[name] != before[name]} == {"zarr.json", "v/zarr.json", "time/zarr.json"}
+        assert one_part(set(after) - set(before)), "the times stand in their document"
 
 
 def test_ten_thousand_files_of_one_chunk_make_few_objects(tmp_path):
