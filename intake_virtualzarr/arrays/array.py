@@ -219,6 +219,15 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         return next(iter(packings)) if len(packings) == 1 else None
 
     @property
+    def encoded(self) -> bool:
+        """Whether what it shows are stored numbers that are not the values: packed ones, or times."""
+        if self.decoded:
+            return False
+        source = source_of(self.segments)
+        packed = source.packing is not None if source is not None else any(s.packing is not None for s in self.segments)
+        return packed or self.time_units is not None
+
+    @property
     def references(self) -> int:
         """Deprecated: use `n_references`."""
         warn_renamed("VirtualZarrArray.references", "VirtualZarrArray.n_references")
@@ -451,7 +460,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             if not is_exact(first, self.dtype):
                 raise UnsupportedError(
                     f"values of {first} were cast to {self.dtype}, and a second cast, to {to}, cannot be stored by reference; "
-                    "cast once, or load or chunk the array first"
+                    "cast once, or take the values of ds.vzarr.decode()"
                 )
 
     def squeeze(self, axis: int | tuple[int, ...] | None = None) -> VirtualZarrArray:

@@ -41,7 +41,12 @@ def decoding_array(array: VirtualZarrArray, attrs: Attrs, dtype: Any, mask_and_s
     if source_of(array.segments) is not None and not narrow:
         return None
     packing = array.packing
-    if packing is None or (packing.dtype != dtype and not narrow) or packing != Packing.from_attrs(attrs, array.dtype):
+    if (
+        packing is None
+        or packing.odd is not None
+        or (packing.dtype != dtype and not narrow)
+        or packing != Packing.from_attrs(attrs, array.dtype)
+    ):
         return None
     decoded = array.decode()
     return decoded if decoded.dtype == packing.dtype else None

@@ -73,7 +73,7 @@ def normalize_key(key: object, shape: Shape) -> Key:
     if sum(not isinstance(request, Window) for request in requests) > 1:
         raise UnsupportedIndexError(
             "integer arrays on several axes at once (vectorized indexing) cannot be expressed by reference; "
-            "index one axis after the other, or load or chunk the array first"
+            "index one axis after the other, or take the values of ds.vzarr.decode()"
         )
     apart = listed_at is not None and advanced[-1] - advanced[0] >= len(advanced)
     return Key(tuple(requests), frozenset(dropped), tuple(new_axes), listed_at if apart else None)
@@ -105,7 +105,7 @@ def _listed(part: Any, extent: int, axis: int) -> tuple[Window | npt.NDArray[np.
     if values.dtype.kind == "b":
         if values.ndim != 1:
             raise UnsupportedIndexError(
-                "a mask of several dimensions cannot be expressed by reference; load or chunk the array first"
+                "a mask of several dimensions cannot be expressed by reference; take the values of ds.vzarr.decode()"
             )
         if values.size != extent:
             raise IndexError(f"mask of {values.size} elements for axis {axis} of {extent}")
@@ -117,7 +117,7 @@ def _listed(part: Any, extent: int, axis: int) -> tuple[Window | npt.NDArray[np.
     if values.ndim > 1:
         raise UnsupportedIndexError(
             "an index array of several dimensions (vectorized indexing) cannot be expressed by reference; "
-            "load or chunk the array first"
+            "take the values of ds.vzarr.decode()"
         )
     indices = values.astype(np.int64)
     if indices.size:
@@ -166,6 +166,6 @@ def runs_of(indices: npt.NDArray[np.int64]) -> list[Window]:
         if len(runs) > MAX_RUNS:
             raise UnsupportedIndexError(
                 f"{total} listed elements split into more than {MAX_RUNS} regularly spaced runs, each of them a segment; "
-                "sort them, select in several steps, or load or chunk the array first"
+                "sort them, select in several steps, or take the values of ds.vzarr.decode()"
             )
     return runs

@@ -44,8 +44,8 @@ def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: JsonObject)
     if (logic or ufunc in (np.equal, np.not_equal)) and method == "__call__" and not kwargs.get("out"):
         return ufunc(*(_values(x, ufunc.__name__) for x in inputs), **kwargs)
     raise UnsupportedError(
-        f"numpy.{ufunc.__name__} cannot be done by reference: it needs values. Load the array first (.load(), numpy.asarray), "
-        "make it lazy with .chunk(), or open the file decoded with xarray.open_dataset(…, engine='virtualzarr')"
+        f"numpy.{ufunc.__name__} cannot be done by reference: it needs values; take those of ds.vzarr.decode(), which are read "
+        "when they are asked for, or open the file decoded with xarray.open_dataset(…, engine='virtualzarr')"
     )
 
 
@@ -146,7 +146,7 @@ def reshape(a: VirtualZarrArray, shape: Any, *args: Any, **kwargs: Any) -> Virtu
     if tuple(n for n in wanted if n != 1) != tuple(n for n in a.shape if n != 1):
         raise UnsupportedError(
             f"reshaping {a.shape} to {wanted} cannot be done by reference: chunks would have to be cut; "
-            "load or chunk the array first"
+            "take the values of ds.vzarr.decode()"
         )
     a = squeeze(a)
     for axis, n in enumerate(wanted):
@@ -296,7 +296,7 @@ def where(condition: Any, *choices: Any) -> VirtualZarrArray:
     if scalar is None or np.ndim(scalar) != 0:
         raise UnsupportedError(
             "numpy.where with two arrays cannot be done by reference: the other value must be a scalar; "
-            "load or chunk the arrays first"
+            "take the values of ds.vzarr.decode()"
         )
     shape = np.broadcast_shapes(keep.shape, x.shape)
     x = _broadcast_to(x, shape)
@@ -306,7 +306,7 @@ def where(condition: Any, *choices: Any) -> VirtualZarrArray:
     if masks is None:
         raise UnsupportedError(
             "numpy.where with a mask that varies along several axes at once cannot be done by reference; "
-            "load or chunk the array first"
+            "take the values of ds.vzarr.decode()"
         )
     return _masked(x, masks, as_scalar(scalar, dtype))
 

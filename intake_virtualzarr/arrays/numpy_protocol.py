@@ -36,8 +36,8 @@ def dispatch(array: Any, function: Any, types: Any, args: Any, kwargs: Any) -> A
     if implementation is None:
         name = getattr(function, "__name__", repr(function))
         raise UnsupportedError(
-            f"numpy.{name} cannot work on references alone: it needs values. Load the array first (.load(), numpy.asarray), "
-            "or make it lazy with .chunk()"
+            f"numpy.{name} cannot work on references alone: it needs values; take those of ds.vzarr.decode(), which are read when "
+            "they are asked for"
         )
     return implementation(*args, **kwargs)
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType
+from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["PACKING_ATTRIBUTES", "Packing", "calendar_name", "is_duration", "is_encoded_time", "is_time_units", "time_units"]
 
@@ -76,6 +77,8 @@ class Packing:
     """Factor, or None for no multiplication."""
     add_offset: float | None = None
     """Added after the factor, or None for no addition."""
+    odd: str | None = None
+    """Why stored values cannot be decoded here (a factor that is text, or has two elements); they are never taken for values."""
 
     @classmethod
     def from_attrs(cls, attrs: Attrs, dtype: DType) -> Packing | None:
@@ -93,7 +96,12 @@ class Packing:
         Packing or None
             None if stored values are the values: no packing attribute, or a data type that has no packing.
         """
-        if dtype.kind not in "iuf" or not any(name in attrs for name in PACKING_ATTRIBUTES):
+        if not any(name in attrs for name in PACKING_ATTRIBUTES):
+            return None
+        odd = _oddness(attrs, dtype)
+        if odd is not None:
+            return cls(dtype, odd=odd)
+        if dtype.kind not in "iuf":
             return None
         unsigned = _unsigned(attrs.get("_Unsigned"), dtype)
         raw = dtype
@@ -107,7 +115,7 @@ class Packing:
             nan_only = dtype.kind == "f" and not markers and ("_FillValue" in attrs or "missing_value" in attrs)
             result = raw if nan_only else _packed_dtype(raw, scale, offset)
         elif markers:
-            result = _masked_dtype(raw)
+            result = _masked_dtype(raw)  # also for a marker that is text: it hits nothing, and xarray makes place for NaN
         else:
             result = raw
         if unsigned is None and not markers and scale is None and offset is None:
@@ -127,7 +135,15 @@ class Packing:
         return out
 
     def decode_into(self, stored: AnyArray, out: AnyArray) -> None:
-        """Decode stored values into an array of this packing's data type and the same shape."""
+        """Decode stored values into an array of this packing's data type and the same shape.
+
+        Raises
+        ------
+        UnsupportedError
+            If the packing is odd.
+        """
+        if self.odd is not None:
+            raise UnsupportedError(f"stored numbers cannot be decoded: {self.odd}")
         values = stored
         if self.unsigned is not None and values.dtype.kind in "iu":
             values = values.view(f"{'u' if self.unsigned else 'i'}{values.dtype.itemsize}")
@@ -147,6 +163,19 @@ class Packing:
         """The number in the working precision; one that would lose digits there stays float64 (NumPy rounds the result)."""
         rounded = self.dtype.type(number)
         return rounded if float(rounded) == number else np.float64(number)
+
+
+def _oddness(attrs: Attrs, dtype: DType) -> str | None:
+    """What in the attributes has no meaning for stored values of a type; None if they can be decoded."""
+    for name in ("scale_factor", "add_offset"):
+        value = attrs.get(name)
+        if value is not None and _number(value) is None:
+            return f"{name} is {value!r}, expected one real number"
+    if dtype.kind in "iuf":
+        return None
+    given = [name for name in ("scale_factor", "add_offset") if attrs.get(name) is not None]
+    given += [name for name in ("_FillValue", "missing_value") if _listed(attrs.get(name))]
+    return f"{given[0]} is {attrs[given[0]]!r} beside values of type {dtype}" if given else None
 
 
 def _number(value: object) -> np.generic | None:
@@ -182,10 +211,12 @@ def _markers(attrs: Attrs, dtype: DType, raw: DType) -> list[Any]:
 
 def _listed(value: Any) -> list[Any]:
     values = [] if value is None else list(np.ravel(np.asarray(value)))
-    return [v for v in values if np.asarray(v).dtype.kind in "iuf" and not np.isnan(v)]
+    return [v for v in values if np.asarray(v).dtype.kind not in "fc" or not np.isnan(v)]
 
 
 def _reinterpreted(value: Any, dtype: DType, raw: DType) -> Any:
+    if np.asarray(value).dtype.kind not in "iuf" or not np.isfinite(value):
+        return value
     whole, info = int(value), np.iinfo(dtype)
     if whole != value or not info.min <= whole <= info.max:
         return value
@@ -194,6 +225,10 @@ def _reinterpreted(value: Any, dtype: DType, raw: DType) -> Any:
 
 def _as_stored(value: Any, raw: DType) -> int | float | None:
     """A missing-value marker as a number of the data type ``raw``; None if no stored value can equal it."""
+    if np.asarray(value).dtype.kind == "c":  # NumPy compares numbers with complex ones
+        value = value.real if value.imag == 0 else np.inf
+    if np.asarray(value).dtype.kind not in "iuf":
+        return None
     if raw.kind == "f":
         number = float(value)
         # NumPy and xarray compare float32 values with a float64 marker in float64

@@ -2,11 +2,105 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from intake_virtualzarr.arrays.array import VirtualZarrArray
+import numpy as np
 
-__all__ = ["chunk_hint", "stored_edges"]
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.segments import source_of
+
+__all__ = ["chunk_hint", "preferred_chunks", "stored_edges"]
+
+
+CHEAP_BYTES = 64 * 1024
+"""Chunks up to this size [bytes] may be read several times without harm."""
+BLOCK_BYTES = 128 * 1024 * 1024
+"""Blocks are not made larger than this [bytes] for the sake of agreement."""
+
+type Edges = int | tuple[int, ...]
+"""Chunk edges along one axis: one number where they are regular."""
+
+
+def preferred_chunks(arrays: Mapping[str, tuple[Sequence[Hashable], VirtualZarrArray]]) -> dict[str, dict[Hashable, Edges]]:
+    """Chunk edges that xarray takes for ``chunks={}``: those of the file, and along a dimension the same for all variables.
+
+    Where stored chunks differ, those that are cheap to read in parts (uncompressed or small ones) follow the others. Others
+    get a common multiple, unless blocks would grow too large: then they differ, as with any engine.
+
+    Parameters
+    ----------
+    arrays : mapping
+        Dimensions and array of each variable of a group.
+    """
+    hints = {name: list(chunk_hint(array)) for name, (_, array) in arrays.items()}
+    yielding = {name for name, (_, array) in arrays.items() if _is_cheap(array, hints[name])}
+    users: dict[Hashable, list[tuple[str, int]]] = {}
+    for name, (dims, _) in arrays.items():
+        if tuple(dims) != (name,):  # indexes are in memory
+            for axis, dim in enumerate(dims):
+                users.setdefault(dim, []).append((name, axis))
+    for members in users.values():
+        _agree(members, hints, yielding, arrays)
+    return {name: dict(zip(dims, hints[name], strict=True)) for name, (dims, _) in arrays.items()}
+
+
+def _agree(
+    members: Sequence[tuple[str, int]], hints: dict[str, list[Edges]], yielding: set[str], arrays: Mapping[str, Any]
+) -> None:
+    """Let variables have the same edges along a dimension that they share."""
+    if len({hints[name][axis] for name, axis in members}) == 1:
+        return
+    firm = [(name, axis) for name, axis in members if name not in yielding]
+    name, axis = members[0]
+    extent = arrays[name][1].shape[axis]
+    if not firm:
+        common: Edges | None = min((hints[name][axis] for name, axis in members), key=_longest)
+    else:
+        common = _multiple([hints[name][axis] for name, axis in firm], extent)
+        if any(_block_bytes(arrays[n][1], hints[n], a, _longest(common)) > BLOCK_BYTES for n, a in firm):
+            common = None
+    follow = common if common is not None else min((hints[n][a] for n, a in firm), key=_longest)
+    for name, axis in members:
+        if name in yielding:
+            hints[name][axis] = follow
+        elif common is not None:
+            hints[name][axis] = common
+
+
+def _longest(edges: Edges) -> int:
+    return edges if isinstance(edges, int) else max(edges)
+
+
+def _multiple(edges: Sequence[Edges], extent: int) -> Edges:
+    """The shortest edges at which chunks of all begin."""
+    distinct = set(edges)
+    if len(distinct) == 1:
+        return edges[0]
+    numbers = [edge for edge in distinct if isinstance(edge, int)]
+    if len(numbers) == len(distinct):
+        return min(math.lcm(*numbers), extent)
+    shared = set(range(0, extent, math.lcm(*numbers))) if numbers else set(range(extent))
+    for one in distinct:
+        if not isinstance(one, int):
+            shared &= {0, *np.cumsum(one).tolist()}
+    cuts = [*sorted(shared - {extent}), extent]
+    return tuple(np.diff(cuts).tolist())
+
+
+def _block_bytes(array: VirtualZarrArray, hint: Sequence[Edges], axis: int, edge: int) -> int:
+    """Size of the largest block if its edge along one axis is another [bytes]."""
+    return array.dtype.itemsize * edge * math.prod(_longest(e) for a, e in enumerate(hint) if a != axis)
+
+
+def _is_cheap(array: VirtualZarrArray, hint: Sequence[Edges]) -> bool:
+    """Whether parts of chunks can be read without reading much else."""
+    if array.dtype.itemsize * math.prod(map(_longest, hint)) <= CHEAP_BYTES:
+        return True
+    source = source_of(array.segments)
+    codecs = [source.codecs] if source is not None else [segment.stored.codecs for segment in array.segments]
+    return all(len(one) <= 1 for one in codecs)
 
 
 def chunk_hint(array: VirtualZarrArray) -> tuple[Any, ...]:

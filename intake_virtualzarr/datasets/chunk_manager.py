@@ -8,11 +8,13 @@ xarray asks the chunk manager of an array's type to compute it, to apply functio
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from xarray.namedarray.parallelcompat import ChunkManagerEntrypoint
+
+from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["VirtualZarrChunkManager"]
 
@@ -69,14 +71,47 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
         """Continue lazily as a dask array."""
         import dask.array
 
+        if not _is_cf_decoding(func):
+            _refuse_encoded(args, func)
         return dask.array.map_blocks(func, *(to_dask(a) if self.is_chunked_array(a) else a for a in args), **kwargs)  # type: ignore[no-untyped-call]
 
     def apply_gufunc(self, func: Callable[..., Any], signature: str, *args: Any, **kwargs: Any) -> Any:
         """Continue lazily as a dask array."""
         import dask.array
 
+        _refuse_encoded(args, func)
         arrays = [to_dask(a) if self.is_chunked_array(a) else a for a in args]
         return dask.array.apply_gufunc(func, signature, *arrays, **kwargs)  # type: ignore[no-untyped-call]
+
+    def store(self, sources: Any, targets: Any, **kwargs: Any) -> Any:
+        """What ``to_zarr`` and ``to_netcdf`` of a virtual dataset end in: stored numbers would be written as if they were values.
+
+        Raises
+        ------
+        UnsupportedError
+            Always; names the ways to write.
+        """
+        raise UnsupportedError(
+            "a virtual dataset is written by reference with ds.vzarr.to_zarr(…); to copy its values, write "
+            "ds.vzarr.decode() with to_zarr or to_netcdf"
+        )
+
+
+def _is_cf_decoding(func: Callable[..., Any]) -> bool:
+    """Whether a function is a step of xarray's own decoding, which knows what stored numbers are."""
+    return getattr(getattr(func, "func", func), "__module__", "").startswith("xarray.coding.")
+
+
+def _refuse_encoded(arrays: Sequence[Any], func: Callable[..., Any]) -> None:
+    """Raise if a calculation would take stored numbers for values."""
+    module = sys.modules.get("intake_virtualzarr.arrays.array")
+    for array in arrays:
+        if module is not None and isinstance(array, module.VirtualZarrArray) and array.encoded:
+            name = getattr(getattr(func, "func", func), "__name__", "this calculation")
+            raise UnsupportedError(
+                f"{name} needs values, and these are stored numbers (scale_factor, add_offset, _FillValue or units of time are not "
+                "applied); take the values of ds.vzarr.decode(), which are read when they are asked for"
+            )
 
 
 def to_dask(array: Any, chunks: Any = None) -> Any:

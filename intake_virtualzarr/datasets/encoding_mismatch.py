@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, calendar_name, is_encoded_time, time_units
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, Packing, calendar_name, is_encoded_time, time_units
 from intake_virtualzarr.datasets.character_dims import equal_character_dims, pad_character_dimension
 from intake_virtualzarr.datasets.virtual_dataset import source_label, without_packing
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
@@ -113,8 +113,25 @@ def _same(a: Any, b: Any) -> bool:
 def _decoded(dataset: xr.Dataset, name: Any) -> xr.Dataset:
     variable = dataset.variables[name]
     data: VirtualZarrArray = variable._data  # type: ignore[assignment]
+    check_packing(name, dataset, variable)
     fresh = xr.Variable(variable.dims, data.decode(), without_packing(variable.attrs), variable.encoding)
     return _with(dataset, name, fresh)
+
+
+def check_packing(name: Any, dataset: xr.Dataset, variable: xr.Variable) -> None:
+    """Raise if attributes say that stored numbers are packed, and not how.
+
+    Raises
+    ------
+    EncodingMismatchError
+        Names the variable and the file.
+    """
+    packing = Packing.from_attrs(variable.attrs, variable.dtype)
+    if packing is not None and packing.odd is not None:
+        raise EncodingMismatchError(
+            f"{source_label(dataset)}: {name}: {packing.odd}; its stored numbers cannot be joined with those of other files: mend "
+            "the attribute in preprocess=, or leave the variable out with drop_variables="
+        )
 
 
 def _with(dataset: xr.Dataset, name: Any, variable: xr.Variable) -> xr.Dataset:

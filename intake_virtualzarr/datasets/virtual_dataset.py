@@ -16,7 +16,7 @@ from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_encoded_time, is_time_units, time_units
 from intake_virtualzarr.datasets.character_dims import labels_in_characters
-from intake_virtualzarr.datasets.chunk_hints import chunk_hint, stored_edges
+from intake_virtualzarr.datasets.chunk_hints import chunk_hint, preferred_chunks, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
 
 TIMES_LIMIT = 1024 * 1024
@@ -40,12 +40,14 @@ def source_label(dataset: xr.Dataset) -> str:
 def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Variable]:
     """The variables of a group, undecoded, with the encoding that xarray's engines give."""
     variables = {}
+    virtual = {name: (v.dims, v.data) for name, v in group.variables.items() if isinstance(v.data, VirtualZarrArray)}
+    preferred = preferred_chunks(virtual)
     for name, variable in group.variables.items():
         encoding: JsonObject = {"source": tree.url, "original_shape": variable.data.shape}
         data = variable.data
         if isinstance(data, VirtualZarrArray):
             hint = chunk_hint(data)
-            encoding["preferred_chunks"] = dict(zip(variable.dims, _block(hint, data), strict=True))
+            encoding["preferred_chunks"] = preferred[name]
             if all(isinstance(edge, int) for edge in hint):
                 encoding["chunksizes"] = stored_edges(data) or hint
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
@@ -61,40 +63,6 @@ def _byte_fills(attrs: Attrs) -> JsonObject:
         if isinstance(out.get(name), str):
             out[name] = np.bytes_(out[name].encode())
     return out
-
-
-BLOCK_BYTES = 4 * 1024 * 1024
-"""Blocks that dask is advised to make hold at least this much [bytes]; a task for each small chunk costs more than its values."""
-
-
-def _block(hint: tuple[Any, ...], data: VirtualZarrArray) -> tuple[Any, ...]:
-    """Chunk edges joined, from the last axis on, until a block has a useful size."""
-    block = list(hint)
-    for axis in reversed(range(len(block))):
-        size = data.dtype.itemsize
-        for edge in block:
-            size *= edge if isinstance(edge, int) else max(edge)
-        if size >= BLOCK_BYTES:
-            break
-        edge = block[axis]
-        longest = edge if isinstance(edge, int) else max(edge)
-        room = longest * -(-BLOCK_BYTES // max(size, 1))
-        if isinstance(edge, int):
-            block[axis] = max(min(room, -(-data.shape[axis] // edge) * edge), 1)
-        else:
-            block[axis] = _merged(edge, room)
-    return tuple(block)
-
-
-def _merged(edges: tuple[int, ...], room: int) -> tuple[int, ...]:
-    """Neighbouring edges joined as long as they fit into ``room``."""
-    out: list[int] = []
-    for edge in edges:
-        if out and out[-1] + edge <= room:
-            out[-1] += edge
-        else:
-            out.append(edge)
-    return tuple(out)
 
 
 def virtual_dataset(

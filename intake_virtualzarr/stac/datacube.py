@@ -148,7 +148,7 @@ def _iso_duration(seconds: float) -> str | None:
 
 def _variable(variable: xr.DataArray, kind: str) -> JsonObject:
     name = variable.dtype.name
-    chunks = variable.encoding.get("preferred_chunks") or {}
+    chunks = variable.encoding.get("chunksizes")  # as stored; what is preferred for reading agrees with other variables
     fields: JsonObject = {
         "type": kind,
         "dimensions": [str(dim) for dim in variable.dims],
@@ -156,7 +156,7 @@ def _variable(variable: xr.DataArray, kind: str) -> JsonObject:
         "data_type": name if name in DATA_TYPES else "other",
         "shape": list(variable.shape),
     }
-    if all(isinstance(chunks.get(dim), int) for dim in variable.dims) and variable.dims:
-        fields["chunks"] = [chunks[dim] for dim in variable.dims]
+    if chunks:
+        fields["chunks"] = list(chunks)
     attrs = {key: str(variable.attrs[key]) for key in ("standard_name", "cell_methods") if key in variable.attrs}
     return {**fields, "attrs": attrs} if attrs else fields

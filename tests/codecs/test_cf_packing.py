@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from intake_virtualzarr.codecs.cf_packing import Packing, is_time_units
+from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.manifest_writer import packing_to_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import packing_from_json
 
@@ -131,13 +132,20 @@ def test_a_marker_is_found_though_the_cast_would_blur_it():
 
 
 @pytest.mark.parametrize("dtype", ["S3", "O", "U2", "?", "c8"])
-def test_data_types_without_packing_are_left_alone(dtype):
-    assert Packing.from_attrs({"_FillValue": "x", "scale_factor": 2.0}, np.dtype(dtype)) is None
+def test_data_types_that_cannot_be_packed_are_shown_as_stored_and_never_decoded(dtype):
+    assert Packing.from_attrs({"_Unsigned": "true", "_FillValue": np.nan}, np.dtype(dtype)) is None
+    packing = Packing.from_attrs({"_FillValue": "x", "scale_factor": 2.0}, np.dtype(dtype))
+    with pytest.raises(UnsupportedError, match=r"scale_factor is 2\.0 beside values of type"):
+        packing.decode(np.zeros(2, dtype))
 
 
-@pytest.mark.parametrize("attrs", [{}, {"units": "K"}, {"_FillValue": "not a number"}, {"_FillValue": np.nan}])
+@pytest.mark.parametrize("attrs", [{}, {"units": "K"}, {"_FillValue": np.nan}])
 def test_no_packing_attribute_means_no_packing(attrs):
     assert Packing.from_attrs(attrs, np.dtype("i2")) is None
+
+
+def test_a_marker_that_is_text_hits_nothing_and_makes_place_for_nan_as_in_xarray():
+    assert Packing.from_attrs({"_FillValue": "not a number"}, np.dtype("i2")) == Packing(np.dtype("f4"))
 
 
 def test_decoding_never_changes_the_stored_values():

@@ -328,7 +328,7 @@ def test_xarray_writes_its_own_files_from_decoded_virtual_datasets(directory, tm
 def test_arithmetic_on_virtual_arrays_is_refused_with_the_way_out(directory):
     [virtual], _ = opened(directory, "a")
     for call in (lambda v: v + 1, lambda v: 2 * v, lambda v: v.mean("time"), lambda v: np.sqrt(v), lambda v: -v):
-        with pytest.raises(UnsupportedError, match=r"Load the array first.*chunk"):
+        with pytest.raises(UnsupportedError, match=r"ds\.vzarr\.decode\(\)"):
             call(virtual["t"])
     assert virtual["t"].isnull().dtype == bool  # null tests may read small arrays
 
