@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError, VirtualZarrError
-from intake_virtualzarr.formats.base import ArchiveFile, Format, ScannedFile
+from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.named_files import only_allowed
-from intake_virtualzarr.formats.registry import format_named, format_of
+from intake_virtualzarr.formats.parser_loop import input_of, parse_file, without_waiting
 from intake_virtualzarr.storage.event_loop import run
-from intake_virtualzarr.storage.file_object import SourceFile
-from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.policy import Allow
-from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
+from intake_virtualzarr.storage.reader import AsyncReader, SourceReader
 from intake_virtualzarr.storage.readers import Access, open_reader
-from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.thread_pool import thread_count
 
-__all__ = ["HEAD", "scan", "scan_many"]
+__all__ = ["scan", "scan_many"]
 
-HEAD = 64 * 1024
-"""First request of a remote scan [bytes]."""
-LOCAL_HEAD = 8 * 1024
-"""Bytes of a local file that tell its format."""
 FILES_AT_ONCE = 128
 """Remote files scanned at once in the reading loop."""
-ROUNDS = 10_000
-"""A parser that asks more often than this is broken or led in circles."""
 
 
 def scan(
@@ -73,8 +63,8 @@ def scan(
     access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     reader = open_reader(os.fspath(path), access)
     try:
-        found = run(_scan_async(reader, format)) if isinstance(reader, AsyncReader) else _scan_here(reader, format)
-        return only_allowed(found, access)
+        parsed = parse_file(input_of(reader), format)
+        return only_allowed(run(parsed) if isinstance(reader, AsyncReader) else without_waiting(parsed), access)
     finally:
         reader.close()
 
@@ -121,7 +111,7 @@ def _scan_near(
 ) -> None:
     def one(index: int) -> int:
         try:
-            results[index] = _scan_here(readers[index], name)
+            results[index] = without_waiting(parse_file(input_of(readers[index]), name))
         except VirtualZarrError as exc:
             results[index] = exc
         finally:
@@ -150,141 +140,10 @@ async def _scan_remote(
     async def one(index: int) -> None:
         async with gate:
             try:
-                results[index] = await _scan_async(readers[index], name)
+                results[index] = await parse_file(input_of(readers[index]), name)
             except VirtualZarrError as exc:
                 results[index] = exc
             if progress:
                 progress(1)
 
     await asyncio.gather(*(one(index) for index in readers))
-
-
-# ---------------------------------------------------------------------- drivers
-
-
-class _Blocks:
-    """Bytes fetched so far, by position."""
-
-    def __init__(self, size: int, head: Buffer) -> None:
-        self._size = size
-        self._starts = [0]
-        self._data = [memoryview(head)]
-
-    def get(self, start: int, length: int) -> memoryview | None:
-        """The bytes of a range as far as it lies in the file, or None if they are not here."""
-        length = max(0, min(length, self._size - start))
-        if length == 0 or start < 0:
-            return memoryview(b"")
-        at = bisect_right(self._starts, start) - 1
-        # a short block may hide a longer one that starts earlier; few blocks overlap, so look a little further back
-        for i in range(at, max(-1, at - 4), -1):
-            inside = start - self._starts[i]
-            if inside + length <= len(self._data[i]):
-                return self._data[i][inside : inside + length]
-        return None
-
-    def clipped(self, wanted: Sequence[ByteRange]) -> list[ByteRange]:
-        """The ranges that are not here yet, cut at the end of the file."""
-        return [(s, min(n, self._size - s)) for s, n in wanted if self.get(s, n) is None]
-
-    def add(self, ranges: Sequence[ByteRange], blocks: Sequence[Buffer]) -> None:
-        """Keep what was fetched."""
-        for (start, _), block in zip(ranges, blocks, strict=True):
-            at = bisect_right(self._starts, start)
-            self._starts.insert(at, start)
-            self._data.insert(at, memoryview(block))
-
-
-def _scan_here(reader: SourceReader, name: str | None) -> ScannedFile:
-    # a local file is parsed from its own descriptor: no blocks are kept
-    return _scan_local(reader, name) if isinstance(reader, LocalReader) else _scan_plain(reader, name)
-
-
-def _scan_local(reader: LocalReader, name: str | None) -> ScannedFile:
-    source, head = reader.head(LOCAL_HEAD)
-    plugin = format_named(name) if name else format_of(reader.path, head)
-    if not source.size:
-        raise FormatError(f"{reader.path}: is empty")
-    try:
-        return _drive(plugin, source, reader)
-    except (UnsupportedError, FormatError) as exc:
-        with open(reader.path, "rb") as file:
-            return _fallback(plugin, source, file, exc)
-
-
-def _drive(plugin: Format, source: Source, reader: LocalReader) -> ScannedFile:
-    parse = plugin.parse(source)
-    size = source.size or 0
-    try:
-        wanted = next(parse)
-        for _ in range(ROUNDS):
-            wanted = parse.send([reader.clipped(start, length, size) for start, length in wanted])
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    finally:
-        parse.close()
-    raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
-
-
-async def _scan_async(reader: AsyncReader, name: str | None) -> ScannedFile:
-    source, head = await reader.head_async(HEAD)
-    plugin = format_named(name) if name else format_of(reader.url, head)
-    blocks = _Blocks(source.size or len(head), head)
-    parse = plugin.parse(source)
-    try:
-        wanted = next(parse)
-        for _ in range(ROUNDS):
-            missing = blocks.clipped(wanted)
-            if missing:
-                merged, fetched = await reader.read_merged_async(missing, source)
-                blocks.add(merged, fetched)
-            wanted = parse.send(_answers(blocks, wanted, reader.url))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    except (UnsupportedError, FormatError) as exc:
-        return await asyncio.to_thread(_fallback, plugin, source, SourceFile(reader, source), exc)
-    finally:
-        parse.close()
-    raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
-
-
-def _answers(blocks: _Blocks, wanted: Sequence[ByteRange], url: str) -> list[Buffer]:
-    answers: list[Buffer] = []
-    for start, length in wanted:
-        block = blocks.get(start, length)
-        if block is None:
-            raise SourceError(f"{url}: bytes {start} to {start + length} did not come")
-        answers.append(block)
-    return answers
-
-
-def _scan_plain(reader: SourceReader, name: str | None) -> ScannedFile:
-    source, head = reader.head(HEAD)
-    plugin = format_named(name) if name else format_of(reader.url, head)
-    blocks = _Blocks(source.size or len(head), head)
-    parse = plugin.parse(source)
-    try:
-        wanted = next(parse)
-        for _ in range(ROUNDS):
-            missing = blocks.clipped(wanted)
-            if missing:
-                blocks.add(missing, reader.read(missing, source))
-            wanted = parse.send(_answers(blocks, wanted, reader.url))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    except (UnsupportedError, FormatError) as exc:
-        return _fallback(plugin, source, SourceFile(reader, source), exc)
-    finally:
-        parse.close()
-    raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
-
-
-def _fallback(plugin: Format, source: Source, file: ArchiveFile, reason: VirtualZarrError) -> ScannedFile:
-    """Ask another library. Where that fails too, the first reason counts if it was damage."""
-    try:
-        found = plugin.fallback(source, file, str(reason))
-    except VirtualZarrError as exc:
-        raise (reason if isinstance(reason, FormatError) else exc) from exc
-    if found is None:
-        raise reason
-    return found
