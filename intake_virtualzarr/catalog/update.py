@@ -130,6 +130,7 @@ def update(
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
 ) -> UpdateReport:
     """Search again, and append what is new to a store that `ingest` published.
@@ -216,6 +217,10 @@ def update(
         Cluster that scans.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
+    checkpoint : path, optional
+        Directory in which scans of finished batches of files are kept, so that a call that was interrupted goes on where it
+        stopped. Files that have changed, as far as can be seen without opening them, are scanned again. Trust the directory:
+        what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
 
@@ -254,6 +259,7 @@ def update(
         on_unsupported=on_unsupported,
         client=client,
         progress=progress,
+        checkpoint=checkpoint,
         access=Access.of(storage_options),
     )
     joining = JoinOptions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -99,6 +100,7 @@ def virtualize(
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
 ) -> xr.Dataset:
     """Turn search results into one virtual dataset.
@@ -162,6 +164,10 @@ def virtualize(
         Cluster that scans.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
+    checkpoint : path, optional
+        Directory in which scans of finished batches of files are kept, so that a call that was interrupted goes on where it
+        stopped. Files that have changed, as far as can be seen without opening them, are scanned again. Trust the directory:
+        what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
 
@@ -209,6 +215,7 @@ def virtualize(
         on_unsupported=on_unsupported,
         client=client,
         progress=progress,
+        checkpoint=checkpoint,
         access=Access.of(storage_options),
     )
     joining = JoinOptions(

@@ -57,7 +57,14 @@ def scanned_or_opened(paths: Sequence[str], options: OpenOptions) -> list[Any]:
 
 def scan_files(paths: Sequence[str], options: OpenOptions) -> list[Any]:
     """Scans of files, or their errors, in order."""
-    return scan_paths(paths, format=options.format, access=options.access, client=options.client, progress=options.progress)
+    return scan_paths(
+        paths,
+        format=options.format,
+        access=options.access,
+        client=options.client,
+        progress=options.progress,
+        checkpoint=options.checkpoint,
+    )
 
 
 def _is_directory(path: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -53,6 +54,7 @@ def open_virtual_mfdataset(
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
     format: str | None = None,
 ) -> xr.Dataset:
@@ -96,6 +98,10 @@ def open_virtual_mfdataset(
         Cluster that scans.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
+    checkpoint : path, optional
+        Directory in which scans of finished batches of files are kept, so that a call that was interrupted goes on where it
+        stopped. Files that have changed, as far as can be seen without opening them, are scanned again. Trust the directory:
+        what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     format : str, optional
@@ -128,6 +134,7 @@ def open_virtual_mfdataset(
         on_unsupported=on_unsupported,
         client=client,
         progress=progress,
+        checkpoint=checkpoint,
         access=Access.of(storage_options),
     )
     joining = JoinOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -42,6 +43,8 @@ class OpenOptions:
     """dask cluster that scans; ``None``: threads of this process."""
     progress: bool | None = None
     """Whether to show a bar; ``None``: on a terminal."""
+    checkpoint: str | os.PathLike[str] | None = None
+    """Directory in which scans of finished batches of files are kept; ``None``: none are."""
     access: Access = field(default_factory=Access)
     """Options for opening, by URL prefix."""
 

@@ -15,7 +15,7 @@ from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["HEAD", "ParserInput", "input_of", "parse_file", "without_waiting"]
+__all__ = ["HEAD", "ParserInput", "RemoteFile", "input_of", "parse_file", "without_waiting"]
 
 HEAD = 64 * 1024
 """First request of a remote scan [bytes]."""
@@ -89,14 +89,14 @@ def without_waiting[T](scan: Coroutine[Any, Any, T]) -> T:
 def input_of(reader: SourceReader) -> ParserInput:
     """How the loop reads from a reader."""
     if isinstance(reader, AsyncReader):
-        return _RemoteFile(reader)
-    return _LocalFile(reader) if isinstance(reader, LocalReader) else _OtherFile(reader)
+        return RemoteFile(reader)
+    return LocalFile(reader) if isinstance(reader, LocalReader) else OtherFile(reader)
 
 
 # ---------------------------------------------------------------------- where bytes come from
 
 
-class _LocalFile:
+class LocalFile:
     """A local file, parsed from its own descriptor: no blocks are kept."""
 
     def __init__(self, reader: LocalReader) -> None:
@@ -116,7 +116,7 @@ class _LocalFile:
             return _fallback(plugin, self._source, file, reason)
 
 
-class _OtherFile:
+class OtherFile:
     """A file behind fsspec: what was fetched is kept."""
 
     def __init__(self, reader: SourceReader) -> None:
@@ -138,7 +138,7 @@ class _OtherFile:
         return _fallback(plugin, self._source, SourceFile(self._reader, self._source), reason)
 
 
-class _RemoteFile:
+class RemoteFile:
     """A file in an object store or behind http, read in the event loop: what was fetched is kept."""
 
     def __init__(self, reader: AsyncReader) -> None:

@@ -33,6 +33,8 @@ def test_defaults_of_signatures_are_those_of_the_values(function):
     given = inspect.signature(function).parameters
     for value in VALUES[function]:
         for field in fields(value):
+            if field.name == "duplicates" and value is CUBE:  # follows from that of the search
+                continue
             if field.name in given and field.name != "drop_variables":  # none is an empty set
                 assert given[field.name].default == getattr(value, field.name), field.name
 

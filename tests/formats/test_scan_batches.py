@@ -1,4 +1,4 @@
-"""Scanning in batches: joins equal xarray's, failures by file, finished batches kept, the same on a cluster."""
+"""Scanning in batches: failures by file, finished batches kept, the same on a cluster, all of it by the public functions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ import pytest
 import xarray as xr
 from conftest import sst_dataset
 
-import intake_virtualzarr.datasets.accessor  # noqa: F401 - the accessor
-from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
-from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
-from intake_virtualzarr.formats import scan_batches as fanout
+import intake_virtualzarr as ivz
+from intake_virtualzarr.errors import IngestError, VirtualZarrError
+from intake_virtualzarr.formats import scan_batches
 from intake_virtualzarr.formats.base import ScannedFile
-from intake_virtualzarr.formats.scan_batches import scan_merged, scan_paths
-from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.scan_batches import scan_paths
+
+JOIN = {"combine": "nested", "concat_dim": "time", "data_vars": "minimal", "coords": "minimal", "progress": False}
 
 
-def write(path, number, change=None):
+def write(path, number):
     ds = sst_dataset(1, days=4)
     ds = ds.assign_coords(time=ds.time + np.timedelta64(4 * number, "D"))
     ds.sst.values[:] += number
-    if change is not None:
-        ds = change(ds)
     encoding = {
         "sst": {"zlib": True, "chunksizes": (2, 3, 8), "dtype": "i2", "scale_factor": 0.01, "_FillValue": -999},
         "time": {"units": "days since 2024-01-01", "dtype": "f8"},
@@ -34,89 +32,58 @@ def write(path, number, change=None):
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fanout")
-    return [write(folder / f"{n:03}.nc", n) for n in range(45)]
+    folder = tmp_path_factory.mktemp("batches")
+    return [write(folder / f"{n:03}.nc", n) for n in range(14)]
 
 
 @pytest.fixture
 def small_batches(monkeypatch):
-    monkeypatch.setattr(fanout, "LEAST", 4)
-    monkeypatch.setattr(fanout, "BATCH", 4)
-    monkeypatch.setattr(fanout, "FAN_IN", 3)
+    monkeypatch.setattr(scan_batches, "LEAST", 4)
+    monkeypatch.setattr(scan_batches, "BATCH", 4)
 
 
-def opened(merged):
-    tree = tree_of_scan(merged.scan)
-    return virtual_dataset(tree, tree.group("/"))
+@pytest.fixture
+def scanned(monkeypatch):
+    """Files that were scanned, in order."""
+    files = []
+    real = scan_batches.scan_many
+    monkeypatch.setattr(scan_batches, "scan_many", lambda some, **options: files.extend(some) or real(some, **options))
+    return files
 
 
-def direct(paths):
-    with xr.open_mfdataset(
-        paths, engine="h5netcdf", combine="nested", concat_dim="time", data_vars="minimal", coords="minimal", compat="equals"
-    ) as ds:
-        return ds.load()
+def agrees(virtual, paths):
+    options = {name: value for name, value in JOIN.items() if name != "progress"}
+    with xr.open_mfdataset(paths, engine="h5netcdf", compat="equals", **options) as expected:
+        xr.testing.assert_identical(virtual.vzarr.decode().load(), expected.load())
 
 
-def agrees(merged, paths):
-    expected = direct(paths)
-    got = opened(merged)
-    assert got.sizes == expected.sizes
-    assert got.time.equals(expected.time)
-    xr.testing.assert_equal(got.vzarr.decode().load(), expected)
-
-
-def test_a_join_of_batches_holds_what_xarray_joins(paths, small_batches, tmp_path):
-    merged = scan_merged(paths, "time", progress=False, checkpoint=tmp_path)
-    assert (merged.files, merged.failures) == (45, {})
-    assert len(merged.scan.arrays["/sst"].segments) == 1, "one manifest"
-    agrees(merged, paths)
-
-
-def test_a_join_in_one_process_needs_no_checkpoint(paths):
-    agrees(scan_merged(paths[:7], "time", progress=False), paths[:7])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda ds: ds.assign_coords(lat=ds.lat + 1), "lat.* has other values than in .*000.nc"),
-        (lambda ds: ds.isel(lat=slice(0, 4)), "shape"),
-        (lambda ds: ds.drop_vars("ice"), "/ice is not in both"),
-        (lambda ds: ds.assign(ice=ds.ice.astype("f4")), "data type"),
-    ],
-)
-def test_files_that_differ_are_refused_by_name(paths, tmp_path, change, message):
-    odd = write(tmp_path / "odd.nc", 99, change)
-    with pytest.raises(EncodingMismatchError, match=rf"odd.nc: .*{message}|odd.nc.*{message}"):
-        scan_merged([*paths[:5], odd], "time", progress=False)
-
-
-def test_a_file_that_cannot_be_scanned_is_named_and_the_rest_is_joined(paths, small_batches, tmp_path):
+def test_a_file_that_cannot_be_scanned_is_named_and_the_others_are_there(paths, small_batches, tmp_path):
     bad = tmp_path / "bad.nc"
     bad.write_bytes(b"no file of any format" * 1000)
     some = [*paths[:6], str(bad), *paths[6:10]]
-    merged = scan_merged(some, "time", progress=False)
-    assert list(merged.failures) == [str(bad)]
-    assert "bad.nc" in merged.failures[str(bad)]
-    agrees(merged, paths[:10])
     scans = scan_paths(some, progress=False, checkpoint=tmp_path / "kept")
     assert [isinstance(s, ScannedFile) for s in scans] == [True] * 6 + [False] + [True] * 4
+    with pytest.warns(UserWarning, match="1 of 11 files skipped"):
+        joined = ivz.open_virtual_mfdataset(some, on_error="skip", checkpoint=tmp_path / "kept", **JOIN)
+    assert list(joined.encoding["skipped"]) == [bad.as_uri()]
+    agrees(joined, paths[:10])
 
 
-def test_a_finished_batch_is_not_scanned_again(paths, small_batches, tmp_path, monkeypatch):
-    scanned = []
-    real = fanout.scan_many
-    monkeypatch.setattr(fanout, "scan_many", lambda files, **kw: scanned.extend(files) or real(files, **kw))
-    for run in (
-        lambda some: scan_paths(some, progress=False, checkpoint=tmp_path / "a"),
-        lambda some: scan_merged(some, "time", progress=False, checkpoint=tmp_path / "b"),
-    ):
-        scanned.clear()
-        run(paths[:8])
-        assert len(scanned) == 8
-        scanned.clear()
-        run(paths[:12])
-        assert scanned == paths[8:12], "what was finished is kept"
+def by_mfdataset(paths, kept):
+    return ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN)
+
+
+def by_virtualize(paths, kept):
+    return ivz.virtualize(paths, checkpoint=kept, progress=False)
+
+
+@pytest.mark.parametrize("opened", [by_mfdataset, by_virtualize])
+def test_a_finished_batch_is_not_scanned_again(opened, paths, small_batches, scanned, tmp_path):
+    agrees(opened(paths[:8], tmp_path), paths[:8])
+    assert len(scanned) == 8
+    scanned.clear()
+    agrees(opened(paths[:12], tmp_path), paths[:12])
+    assert [path.rpartition("/")[2] for path in scanned] == ["008.nc", "009.nc", "010.nc", "011.nc"], "what was finished is kept"
 
 
 def test_a_batch_with_a_changed_or_failed_file_is_scanned_again(small_batches, tmp_path):
@@ -124,19 +91,22 @@ def test_a_batch_with_a_changed_or_failed_file_is_scanned_again(small_batches, t
     good = (tmp_path / "3.nc").read_bytes()
     (tmp_path / "3.nc").write_bytes(b"cut short")
     kept = tmp_path / "kept"
-    assert list(scan_merged(paths, "time", progress=False, checkpoint=kept).failures) == [paths[3]]
+    with pytest.raises(IngestError, match=r"3\.nc"):
+        ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN)
     assert not list(kept.glob("*"))
     (tmp_path / "3.nc").write_bytes(good)
-    agrees(scan_merged(paths, "time", progress=False, checkpoint=kept), paths)
-    write(tmp_path / "2.nc", 2, lambda ds: ds + 1)
-    agrees(scan_merged(paths, "time", progress=False, checkpoint=kept), paths)
+    agrees(ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN), paths)
+    write(tmp_path / "2.nc", 2)
+    (tmp_path / "2.nc").touch()
+    agrees(ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN), paths)
 
 
-def test_a_damaged_checkpoint_is_scanned_again(paths, small_batches, tmp_path):
-    scan_merged(paths[:4], "time", progress=False, checkpoint=tmp_path)
+def test_a_damaged_checkpoint_is_scanned_again(paths, small_batches, scanned, tmp_path):
+    scan_paths(paths[:4], progress=False, checkpoint=tmp_path)
     for kept in tmp_path.glob("*"):
         kept.write_bytes(kept.read_bytes()[:50])
-    agrees(scan_merged(paths[:4], "time", progress=False, checkpoint=tmp_path), paths[:4])
+    agrees(ivz.open_virtual_mfdataset(paths[:4], checkpoint=tmp_path, **JOIN), paths[:4])
+    assert len(scanned) == 8
 
 
 @pytest.fixture(scope="module")
@@ -154,30 +124,25 @@ def test_a_cluster_gives_what_this_process_gives(paths, small_batches, client, t
     bad.write_bytes(b"no")
     some = [*paths, str(bad)]
     for checkpoint in (None, tmp_path / "kept"):
-        merged = scan_merged(some, "time", client=client, progress=False, checkpoint=checkpoint)
-        assert merged.files == 45
-        assert list(merged.failures) == [str(bad)]
-        agrees(merged, paths)
+        joined = ivz.open_virtual_mfdataset(some, client=client, on_error="skip", checkpoint=checkpoint, **JOIN)
+        assert list(joined.encoding["skipped"]) == [bad.as_uri()]
+        agrees(joined, paths)
     scans = scan_paths(some, client=client, progress=False)
     assert [s.source.url for s in scans[:-1]] == [f"file://{p}" for p in paths]
     assert isinstance(scans[-1], VirtualZarrError)
-    odd = write(tmp_path / "odd.nc", 99, lambda ds: ds.drop_vars("ice"))
-    with pytest.raises(EncodingMismatchError, match=r"odd\.nc"):
-        scan_merged([*paths[:9], odd], "time", client=client, progress=False)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_batch_whose_task_dies_counts_as_failed_files(paths, small_batches, client, monkeypatch):
-    monkeypatch.setattr(fanout, "RETRIES", 0)
+    monkeypatch.setattr(scan_batches, "RETRIES", 0)
+    real = scan_batches.scan_batch
 
-    def dies(files, dim, compare, format, access):
+    def dies(files, format, access):
         if paths[4] in files:
             raise MemoryError("worker gone")
-        return merge_batch(files, dim, compare, format, access)
+        return real(files, format, access)
 
-    merge_batch = fanout.merge_batch
-    monkeypatch.setattr(fanout, "merge_batch", dies)
-    merged = scan_merged(paths[:12], "time", client=client, progress=False)
-    assert list(merged.failures) == paths[4:8]
-    assert "worker gone" in merged.failures[paths[4]]
-    assert merged.files == 8
+    monkeypatch.setattr(scan_batches, "scan_batch", dies)
+    scans = scan_paths(paths[:12], client=client, progress=False)
+    assert [isinstance(s, ScannedFile) for s in scans] == [True] * 4 + [False] * 4 + [True] * 4
+    assert "worker gone" in str(scans[4])

@@ -21,7 +21,7 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
-from intake_virtualzarr.formats.parser_loop import HEAD, input_of, parse_file
+from intake_virtualzarr.formats.parser_loop import HEAD, RemoteFile, parse_file
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.storage.coalesce import merge_ranges
 from intake_virtualzarr.storage.event_loop import run
@@ -78,7 +78,7 @@ class CountingReader:
 def test_rounds_of_a_scan_grow_with_the_depth_of_the_indexes_and_not_with_the_file(interleaved):
     reader = CountingReader(interleaved)
     assert reader.size > 400e6
-    found = run(parse_file(input_of(reader), None))
+    found = run(parse_file(RemoteFile(reader), None))
     assert found.references == VARIABLES * STEPS
     assert reader.rounds <= 3 + INDEX_DEPTH
     assert reader.nbytes < 0.03 * reader.size
