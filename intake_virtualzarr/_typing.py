@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AnyArray", "Attrs", "DType", "JsonObject", "Shape"]
+__all__ = ["AnyArray", "Attrs", "DType", "JsonObject", "Shape", "ShapeLike"]
 
 type AnyArray = npt.NDArray[Any]
 """An array in memory whose dtype is known at run time only."""
@@ -22,5 +22,7 @@ type JsonObject = dict[str, Any]
 type Attrs = Mapping[str, Any]
 """Attributes or a JSON object that is only read; values are checked where they are read."""
 
-
 type Shape = tuple[int, ...]
+
+type ShapeLike = int | Iterable[int]
+"""What NumPy takes as a shape."""

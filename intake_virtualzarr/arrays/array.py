@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
+from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape, ShapeLike
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_selection import AxisRequest, overlap, request_length
 from intake_virtualzarr.arrays.fill_value import as_scalar, family, fill_segment, is_exact, is_fill, is_nan
@@ -47,10 +47,10 @@ class _TypeOnly:
     them. xarray is told through ``__array_namespace__`` that this is an array.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
 
-    def __get__(self, instance: object, owner: type) -> Callable[..., Any]:
+    def __get__(self, instance: object, owner: type) -> Callable[..., object]:
         if instance is not None:
             raise AttributeError("only the type has it")
         return self._function
@@ -83,6 +83,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     __slots__ = ("__weakref__", "decoded", "dtype", "fill_value", "mixed", "readers", "segments", "shape", "time_units")
     # above ndarray, so that ``ndarray == virtual`` comes here
     __array_priority__: ClassVar[float] = 1000.0
+    # Any, as xarray's protocols of arrays say it otherwise
     __array_function__: ClassVar[Any] = _TypeOnly(dispatch)
     __array_ufunc__: ClassVar[Any] = _TypeOnly(dispatch_ufunc)
 
@@ -90,7 +91,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         self,
         shape: Sequence[int],
         dtype: npt.DTypeLike,
-        fill_value: Any,
+        fill_value: object,
         segments: Iterable[Segment] | SegmentSource = (),
         *,
         decoded: bool = False,
@@ -124,7 +125,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         cls,
         shape: int | Sequence[int],
         dtype: npt.DTypeLike,
-        fill_value: Any,
+        fill_value: object,
         chunk_shape: Sequence[int] | None = None,
     ) -> VirtualZarrArray:
         """An array of one value that takes no memory.
@@ -440,7 +441,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         )
         return self.replace(shape=tuple(self.shape[i] for i in order), segments=segments)
 
-    def astype(self, dtype: npt.DTypeLike, *, copy: bool = True, **kwargs: Any) -> VirtualZarrArray:
+    def astype(self, dtype: npt.DTypeLike, *, copy: bool = True, **kwargs: object) -> VirtualZarrArray:
         """The same array with values cast on reading; the stored data type of each segment is kept."""
         to = np.dtype(dtype)
         if to.kind in "SU" and to.itemsize == 0 and to.kind == self.dtype.kind:
@@ -468,7 +469,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         out: VirtualZarrArray = FUNCTIONS[np.squeeze](self, axis)
         return out
 
-    def reshape(self, *shape: Any, **kwargs: Any) -> VirtualZarrArray:
+    def reshape(self, *shape: ShapeLike, **kwargs: object) -> VirtualZarrArray:
         """Only reshapes that add or drop axes of one element can be done by reference."""
         out: VirtualZarrArray = FUNCTIONS[np.reshape](self, shape[0] if len(shape) == 1 else shape)
         return out
@@ -490,18 +491,18 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __int__(self) -> int:
         return int(np.asarray(self))
 
-    def __dask_tokenize__(self) -> Any:
+    def __dask_tokenize__(self) -> tuple[object, ...]:
         from dask.base import normalize_token
 
         return normalize_token(("VirtualZarrArray", self.shape, str(self.dtype), repr(self.fill_value), self.decoded)), tuple(
             (id(s.stored.manifest), s.windows, s.axes, s.offset) for s in self.segments
         )
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Callable[[JsonObject], VirtualZarrArray], tuple[JsonObject]]:
         values = {name: getattr(self, name) for name in self.__slots__ if name != "__weakref__"}
         return _rebuild, (values,)
 
-    def __deepcopy__(self, memo: Any) -> VirtualZarrArray:
+    def __deepcopy__(self, memo: object) -> VirtualZarrArray:
         return self
 
     def __copy__(self) -> VirtualZarrArray:
@@ -551,7 +552,7 @@ def _with[T](values: tuple[T, ...], axis: int, value: T) -> tuple[T, ...]:
     return (*values[:axis], value, *values[axis:])
 
 
-def _decode_fill(fill: Any, packing: Packing, array: VirtualZarrArray) -> Any:
+def _decode_fill(fill: object, packing: Packing, array: VirtualZarrArray) -> object:
     if is_nan(fill):
         return np.nan
     raw = next(segment.stored.dtype for segment in array.segments if not is_fill(segment))

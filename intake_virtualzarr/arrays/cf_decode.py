@@ -6,9 +6,7 @@ longer than reading. The bits are the same (`intake_virtualzarr.codecs.cf_packin
 
 from __future__ import annotations
 
-from typing import Any
-
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, DType
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.codecs.cf_packing import Packing
@@ -16,7 +14,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 __all__ = ["decoding_array"]
 
 
-def decoding_array(array: VirtualZarrArray, attrs: Attrs, dtype: Any, mask_and_scale: Any) -> VirtualZarrArray | None:
+def decoding_array(array: VirtualZarrArray, attrs: Attrs, dtype: DType, mask_and_scale: object) -> VirtualZarrArray | None:
     """The array whose values are those that xarray would make of ``array``, or None if xarray must make them.
 
     Where a scale factor is an integer, values are float64: xarray's are in the type of the factor, which need not hold them.

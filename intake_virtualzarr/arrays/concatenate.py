@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,13 @@ from intake_virtualzarr.errors import UnsupportedError
 __all__ = ["as_virtual", "axis_number", "concatenate", "filled", "join", "stack"]
 
 
-def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DTypeLike | None = None, **kwargs: Any) -> Any:
+def concatenate(
+    arrays: Iterable[VirtualZarrArray | npt.ArrayLike],
+    axis: int | None = 0,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    **kwargs: object,
+) -> VirtualZarrArray:
     """Join arrays along an axis.
 
     Arrays that pack values differently are joined decoded, each segment by its own packing, and the result is marked as
@@ -49,14 +54,15 @@ def concatenate(arrays: Iterable[Any], axis: int | None = 0, *, dtype: npt.DType
     return join(_harmonized(items), axis, dtype)
 
 
-def _as_items(arrays: Iterable[Any]) -> list[VirtualZarrArray]:
+def _as_items(arrays: Iterable[VirtualZarrArray | npt.ArrayLike]) -> list[VirtualZarrArray]:
     """All as virtual arrays. Numbers in memory are taken as stored ones if the virtual arrays beside them are raw.
 
     xarray loads a variable to compare it and then joins the loaded values with virtual arrays of other files.
     """
     given = list(arrays)
-    if all(type(a) is VirtualZarrArray for a in given):
-        return given
+    virtual = [a for a in given if type(a) is VirtualZarrArray]
+    if len(virtual) == len(given):
+        return virtual
     raw = [a for a in given if isinstance(a, VirtualZarrArray) and not a.decoded]
     packings = {s.packing for a in raw for s in a.segments if not is_fill(s)}
     items = []
@@ -211,7 +217,9 @@ def _minus(box: _Box, hole: _Box) -> list[_Box]:
     return pieces
 
 
-def stack(arrays: Iterable[Any], axis: int = 0, **kwargs: Any) -> Any:
+def stack(
+    arrays: Iterable[VirtualZarrArray | npt.ArrayLike], axis: int = 0, *, dtype: npt.DTypeLike | None = None, **kwargs: object
+) -> VirtualZarrArray:
     """Join arrays along a new axis."""
     items = _as_items(arrays)
     if not items:
@@ -219,10 +227,10 @@ def stack(arrays: Iterable[Any], axis: int = 0, **kwargs: Any) -> Any:
     if len({a.shape for a in items}) != 1:
         raise ValueError(f"all arrays must have the same shape, found {sorted({a.shape for a in items})}")
     axis = axis_number(axis, items[0].ndim + 1)
-    return concatenate([a.insert_axis(axis) for a in items], axis=axis, **kwargs)
+    return concatenate([a.insert_axis(axis) for a in items], axis=axis, dtype=dtype, **kwargs)
 
 
-def as_virtual(values: Any) -> VirtualZarrArray:
+def as_virtual(values: npt.ArrayLike) -> VirtualZarrArray:
     """An array in memory as a virtual array: its values are kept inline.
 
     Raises

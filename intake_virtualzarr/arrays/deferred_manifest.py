@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ class DeferredReferences:
         self._parts: dict[int, Part] = {}
         self.sources = DeferredSources(self)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[DeferredReferences], tuple[Shape, int, Callable[[int], Part]]]:
         return DeferredReferences, (self.shape, self.size, self._read)
 
     @property
@@ -120,7 +120,15 @@ class DeferredSources(Sequence[Source]):
     def __iter__(self) -> Iterator[Source]:
         return (self[row] for row in range(len(self)))
 
-    def __getitem__(self, row: Any) -> Any:
+    @overload
+    def __getitem__(self, row: int) -> Source: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[Source]: ...
+
+    def __getitem__(self, row: int | slice) -> Source | list[Source]:
+        if isinstance(row, slice):
+            return [self[one] for one in range(*row.indices(len(self)))]
         if not 0 <= row < len(self):
             raise ManifestError(f"manifest names source {row}, the table has {len(self)} rows")
         number, inside = divmod(int(row), self._references.size)

@@ -18,7 +18,7 @@ from intake_virtualzarr.storage.source import SourceTable
 __all__ = ["as_scalar", "family", "fill_segment", "is_exact", "is_fill", "is_nan"]
 
 
-def as_scalar(value: Any, dtype: DType) -> Any:
+def as_scalar(value: object, dtype: DType) -> Any:
     if type(value) is dtype.type and dtype.kind in "iufcb":
         return value
     if isinstance(value, np.ndarray) and value.ndim == 0:
@@ -48,12 +48,12 @@ def is_exact(dtype: DType, to: DType) -> bool:
     return np.can_cast(dtype, to, "safe") and not (dtype.kind in "iu" and dtype.itemsize == 8 and to.kind in "fc")
 
 
-def is_nan(value: Any) -> bool:
+def is_nan(value: object) -> bool:
     """Whether it is a float that is not a number."""
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def fill_segment(shape: Shape, dtype: DType, value: Any, chunk_shape: Sequence[int] | None = None) -> Segment:
+def fill_segment(shape: Shape, dtype: DType, value: object, chunk_shape: Sequence[int] | None = None) -> Segment:
     """A segment that reads as one value: a stored array of which no chunk is stored."""
     grid = ChunkGrid.regular(shape, tuple(chunk_shape) if chunk_shape is not None else tuple(max(n, 1) for n in shape))
     native = dtype.newbyteorder("=") if dtype.names is None else dtype

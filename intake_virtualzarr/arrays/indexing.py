@@ -79,7 +79,7 @@ def normalize_key(key: object, shape: Shape) -> Key:
     return Key(tuple(requests), frozenset(dropped), tuple(new_axes), listed_at if apart else None)
 
 
-def _expand_ellipsis(parts: list[Any], ndim: int) -> list[Any]:
+def _expand_ellipsis(parts: list[object], ndim: int) -> list[object]:
     given = sum(part is not None and part is not Ellipsis for part in parts)
     if sum(part is Ellipsis for part in parts) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")

@@ -19,7 +19,7 @@ from intake_virtualzarr.storage.source import Source, SourceTable
 __all__ = ["inline_array", "inline_stored"]
 
 
-def inline_stored(values: AnyArray, fill_value: Any = None) -> StoredArray:
+def inline_stored(values: AnyArray, fill_value: object = None) -> StoredArray:
     """A stored array of one chunk that holds its own bytes.
 
     Raises
@@ -55,6 +55,6 @@ def _strings(values: AnyArray) -> bytes:
     return bytes(VLenUTF8().encode(flat))
 
 
-def inline_array(values: AnyArray, fill_value: Any = None) -> VirtualZarrArray:
+def inline_array(values: AnyArray, fill_value: object = None) -> VirtualZarrArray:
     """An array in memory as a virtual array."""
     return VirtualZarrArray.from_stored(inline_stored(values, fill_value))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
+from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape, ShapeLike
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.concatenate import axis_number, concatenate, filled, join, stack
 from intake_virtualzarr.arrays.fill_value import as_scalar
@@ -29,8 +29,12 @@ LOGIC = frozenset(
 """What xarray does with results of comparisons and null tests; the latter are virtual arrays of False for integers."""
 
 
-def _implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def add(implementation: Callable[..., Any]) -> Callable[..., Any]:
+type Operand = VirtualZarrArray | OuterMask | npt.ArrayLike
+"""What NumPy's functions are given beside virtual arrays."""
+
+
+def _implements[F: Callable[..., object]](*functions: object) -> Callable[[F], F]:
+    def add(implementation: F) -> F:
         for function in functions:
             FUNCTIONS[function] = implementation
         return implementation
@@ -38,18 +42,19 @@ def _implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[...,
     return add
 
 
-def _ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: JsonObject) -> Any:
+def _ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[npt.ArrayLike], kwargs: JsonObject) -> AnyArray | np.generic:
     """``VirtualZarrArray.__array_ufunc__``: equality, and logic on its results, read values; everything else is refused."""
     logic = ufunc in LOGIC and all(np.result_type(x) == np.dtype(bool) for x in inputs)
     if (logic or ufunc in (np.equal, np.not_equal)) and method == "__call__" and not kwargs.get("out"):
-        return ufunc(*(_values(x, ufunc.__name__) for x in inputs), **kwargs)
+        compared: AnyArray | np.generic = ufunc(*(_values(x, ufunc.__name__) for x in inputs), **kwargs)
+        return compared
     raise UnsupportedError(
         f"numpy.{ufunc.__name__} cannot be done by reference: it needs values; take those of ds.vzarr.decode(), which are read "
         "when they are asked for, or open the file decoded with xarray.open_dataset(…, engine='virtualzarr')"
     )
 
 
-def _values(x: Any, name: str) -> Any:
+def _values(x: VirtualZarrArray | npt.ArrayLike, name: str) -> npt.ArrayLike:
     if not isinstance(x, VirtualZarrArray):
         return x
     if x.nbytes > COMPARE_LIMIT:
@@ -67,26 +72,26 @@ class _Namespace:
         return getattr(np, name)
 
     @staticmethod
-    def isnan(x: Any) -> Any:
-        return np.isnan(_values(x, "isnan"))
+    def isnan(x: VirtualZarrArray | npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        return np.isnan(np.asarray(_values(x, "isnan")))
 
     @staticmethod
-    def asarray(x: Any, **kwargs: Any) -> Any:
+    def asarray(x: Operand, **kwargs: Any) -> VirtualZarrArray | OuterMask | AnyArray:
         return x if isinstance(x, OuterMask | VirtualZarrArray) and not kwargs else np.asarray(x, **kwargs)
 
     @staticmethod
-    def logical_not(x: Any) -> Any:
+    def logical_not(x: OuterMask | npt.ArrayLike) -> OuterMask | AnyArray:
         return ~x if isinstance(x, OuterMask) else np.logical_not(x)
 
     @staticmethod
-    def where(condition: Any, x: Any, y: Any) -> Any:
+    def where(condition: OuterMask | npt.ArrayLike, x: Operand, y: Operand) -> VirtualZarrArray | AnyArray:
         # a merge with compat="no_conflicts" has read both sides to compare them, and fills the gaps of one from the other
         if np.ndim(x) and np.ndim(y):
             return np.where(np.asarray(condition), _values(x, "where"), _values(y, "where"))
         return where(condition, x, y)
 
     @staticmethod
-    def astype(x: Any, dtype: npt.DTypeLike, /, *, copy: bool = True, device: Any = None) -> Any:
+    def astype[A: (VirtualZarrArray, AnyArray)](x: A, dtype: npt.DTypeLike, /, *, copy: bool = True, device: object = None) -> A:
         return x.astype(dtype, copy=copy)
 
     def __eq__(self, other: object) -> bool:
@@ -130,8 +135,12 @@ def squeeze(a: VirtualZarrArray, axis: int | tuple[int, ...] | None = None) -> V
     return a
 
 
+def _as_shape(shape: ShapeLike) -> Shape:
+    return (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+
+
 @_implements(np.reshape)
-def reshape(a: VirtualZarrArray, shape: Any, *args: Any, **kwargs: Any) -> VirtualZarrArray:
+def reshape(a: VirtualZarrArray, shape: ShapeLike, *args: object, **kwargs: object) -> VirtualZarrArray:
     """Add or drop axes of one element.
 
     Raises
@@ -139,7 +148,7 @@ def reshape(a: VirtualZarrArray, shape: Any, *args: Any, **kwargs: Any) -> Virtu
     UnsupportedError
         For any other reshape.
     """
-    wanted = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+    wanted = _as_shape(shape)
     if -1 in wanted:
         rest = int(np.prod([n for n in wanted if n != -1], dtype=np.int64))
         wanted = tuple(a.size // rest if n == -1 and rest else n for n in wanted)
@@ -156,8 +165,8 @@ def reshape(a: VirtualZarrArray, shape: Any, *args: Any, **kwargs: Any) -> Virtu
 
 
 @_implements(np.broadcast_to)
-def _broadcast_to(a: Any, shape: Any, subok: bool = False) -> VirtualZarrArray:
-    wanted = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+def _broadcast_to(a: VirtualZarrArray, shape: ShapeLike, subok: bool = False) -> VirtualZarrArray:
+    wanted = _as_shape(shape)
     if len(wanted) < a.ndim:
         raise ValueError(f"array of shape {a.shape} could not be broadcast to {wanted}")
     for _ in range(len(wanted) - a.ndim):
@@ -168,7 +177,7 @@ def _broadcast_to(a: Any, shape: Any, subok: bool = False) -> VirtualZarrArray:
         if have != 1:
             raise ValueError(f"array of shape {a.shape} could not be broadcast to {wanted}")
         a = a.drop_axis(axis).insert_axis(axis, want)
-    return a  # type: ignore[no-any-return]
+    return a
 
 
 @_implements(np.transpose, np.permute_dims)
@@ -177,13 +186,13 @@ def _transpose(a: VirtualZarrArray, axes: Sequence[int] | None = None) -> Virtua
 
 
 @_implements(np.moveaxis)
-def _moveaxis(a: VirtualZarrArray, source: Any, destination: Any) -> VirtualZarrArray:
+def _moveaxis(a: VirtualZarrArray, source: ShapeLike, destination: ShapeLike) -> VirtualZarrArray:
     return a.transpose(_moved(a.ndim, source, destination))
 
 
-def _moved(ndim: int, source: Any, destination: Any) -> tuple[int, ...]:
-    froms = [axis_number(n, ndim) for n in (source if np.iterable(source) else [source])]
-    tos = [axis_number(n, ndim) for n in (destination if np.iterable(destination) else [destination])]
+def _moved(ndim: int, source: ShapeLike, destination: ShapeLike) -> tuple[int, ...]:
+    froms = [axis_number(n, ndim) for n in (source if isinstance(source, Iterable) else [source])]
+    tos = [axis_number(n, ndim) for n in (destination if isinstance(destination, Iterable) else [destination])]
     order = [n for n in range(ndim) if n not in froms]
     for to, frm in sorted(zip(tos, froms, strict=True)):
         order.insert(to, frm)
@@ -217,7 +226,7 @@ def _take(
 
 
 @_implements(np.roll)
-def _roll(a: VirtualZarrArray, shift: Any, axis: Any = None) -> VirtualZarrArray:
+def _roll(a: VirtualZarrArray, shift: npt.ArrayLike, axis: npt.ArrayLike | None = None) -> VirtualZarrArray:
     if axis is None:
         raise UnsupportedError("numpy.roll of a flattened array cannot be done by reference; give an axis")
     for by, along in np.broadcast(shift, axis):
@@ -233,7 +242,7 @@ def _roll(a: VirtualZarrArray, shift: Any, axis: Any = None) -> VirtualZarrArray
 
 
 @_implements(np.pad)
-def _pad(array: VirtualZarrArray, pad_width: Any, mode: str = "constant", **kwargs: Any) -> VirtualZarrArray:
+def _pad(array: VirtualZarrArray, pad_width: npt.ArrayLike, mode: str = "constant", **kwargs: Any) -> VirtualZarrArray:
     widths = _pairs(pad_width, array.ndim, "pad_width")
     if mode == "constant":
         values = _pairs(kwargs.get("constant_values", 0), array.ndim, "constant_values", number=False)
@@ -249,7 +258,7 @@ def _pad(array: VirtualZarrArray, pad_width: Any, mode: str = "constant", **kwar
     return array
 
 
-def _pairs(value: Any, ndim: int, name: str, *, number: bool = True) -> list[tuple[Any, Any]]:
+def _pairs(value: npt.ArrayLike, ndim: int, name: str, *, number: bool = True) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         raise UnsupportedError(f"{name} as a dict is not known to numpy.pad here")
     pairs = np.broadcast_to(np.asarray(value), (ndim, 2)).tolist() if ndim else []
@@ -274,7 +283,7 @@ def _pad_constant(array: VirtualZarrArray, axis: int, width: tuple[int, int], va
 
 
 @_implements(np.where)
-def where(condition: Any, *choices: Any) -> VirtualZarrArray:
+def where(condition: OuterMask | npt.ArrayLike, *choices: Operand) -> VirtualZarrArray:
     """Keep elements where a mask is true; elsewhere a scalar.
 
     The mask must be an outer product of one mask per axis (what xarray's reindex and outer join make).
@@ -317,7 +326,7 @@ def _single_value(array: VirtualZarrArray) -> Any:
     return array.fill_value
 
 
-def _masked(array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: Any) -> VirtualZarrArray:
+def _masked(array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | None], other: object) -> VirtualZarrArray:
     if not same_fill(array.fill_value, other) and not covers(array.shape, array.segments):
         array = filled(array)
     segments: Iterable[Segment] = array.segments
@@ -339,9 +348,11 @@ def _masked(array: VirtualZarrArray, masks: Sequence[npt.NDArray[np.bool_] | Non
 
 
 @_implements(np.full_like)
-def _full_like(a: VirtualZarrArray, fill_value: Any, dtype: Any = None, shape: Any = None, **kwargs: Any) -> VirtualZarrArray:
+def _full_like(
+    a: VirtualZarrArray, fill_value: object, dtype: npt.DTypeLike | None = None, shape: ShapeLike | None = None, **kwargs: object
+) -> VirtualZarrArray:
     return VirtualZarrArray(
-        a.shape if shape is None else shape,
+        a.shape if shape is None else _as_shape(shape),
         a.dtype if dtype is None else dtype,
         fill_value,
         decoded=False,
@@ -350,18 +361,24 @@ def _full_like(a: VirtualZarrArray, fill_value: Any, dtype: Any = None, shape: A
 
 
 @_implements(np.zeros_like)
-def _zeros_like(a: VirtualZarrArray, dtype: Any = None, shape: Any = None, **kwargs: Any) -> VirtualZarrArray:
-    return _full_like(a, 0, dtype, shape)  # type: ignore[no-any-return]
+def _zeros_like(
+    a: VirtualZarrArray, dtype: npt.DTypeLike | None = None, shape: ShapeLike | None = None, **kwargs: object
+) -> VirtualZarrArray:
+    return _full_like(a, 0, dtype, shape)
 
 
 @_implements(np.ones_like)
-def _ones_like(a: VirtualZarrArray, dtype: Any = None, shape: Any = None, **kwargs: Any) -> VirtualZarrArray:
-    return _full_like(a, 1, dtype, shape)  # type: ignore[no-any-return]
+def _ones_like(
+    a: VirtualZarrArray, dtype: npt.DTypeLike | None = None, shape: ShapeLike | None = None, **kwargs: object
+) -> VirtualZarrArray:
+    return _full_like(a, 1, dtype, shape)
 
 
 @_implements(np.empty_like)
-def _empty_like(a: VirtualZarrArray, dtype: Any = None, shape: Any = None, **kwargs: Any) -> VirtualZarrArray:
-    return _full_like(a, a.fill_value, dtype, shape)  # type: ignore[no-any-return]
+def _empty_like(
+    a: VirtualZarrArray, dtype: npt.DTypeLike | None = None, shape: ShapeLike | None = None, **kwargs: object
+) -> VirtualZarrArray:
+    return _full_like(a, a.fill_value, dtype, shape)
 
 
 @_implements(np.result_type)
@@ -370,7 +387,7 @@ def _result_type(*arrays_and_dtypes: Any) -> DType:
 
 
 @_implements(np.can_cast)
-def _can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+def _can_cast(from_: VirtualZarrArray | npt.DTypeLike, to: npt.DTypeLike, casting: np._CastingKind = "safe") -> bool:
     return np.can_cast(from_.dtype if isinstance(from_, VirtualZarrArray) else from_, to, casting)
 
 
@@ -390,7 +407,7 @@ def _size(a: VirtualZarrArray, axis: int | None = None) -> int:
 
 
 @_implements(np.copy)
-def _copy(a: VirtualZarrArray, *args: Any, **kwargs: Any) -> VirtualZarrArray:
+def _copy(a: VirtualZarrArray, *args: object, **kwargs: object) -> VirtualZarrArray:
     return a
 
 
@@ -400,7 +417,7 @@ def _iscomplexobj(x: VirtualZarrArray) -> bool:
 
 
 @_implements(np.array_equal)
-def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+def _array_equal(a1: VirtualZarrArray | npt.ArrayLike, a2: VirtualZarrArray | npt.ArrayLike, equal_nan: bool = False) -> bool:
     return np.array_equal(_values(a1, "array_equal"), _values(a2, "array_equal"), equal_nan=equal_nan)
 
 
@@ -411,10 +428,10 @@ def _broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
 
 
 @_implements(np.array_repr, np.array2string)
-def _array_repr(arr: VirtualZarrArray, *args: Any, **kwargs: Any) -> str:
+def _array_repr(arr: VirtualZarrArray, *args: object, **kwargs: object) -> str:
     return repr(arr)
 
 
 @_implements(np.array_str)
-def _array_str(a: VirtualZarrArray, *args: Any, **kwargs: Any) -> str:
+def _array_str(a: VirtualZarrArray, *args: object, **kwargs: object) -> str:
     return repr(a)

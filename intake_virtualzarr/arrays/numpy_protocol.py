@@ -5,26 +5,28 @@ The array stands below the functions on it, so it looks them up here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from intake_virtualzarr._typing import JsonObject
+import numpy as np
+
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["FUNCTIONS", "array_namespace", "dispatch", "dispatch_ufunc", "provide"]
 
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+FUNCTIONS: dict[object, Callable[..., Any]] = {}
 """Implementations by NumPy function."""
 
 _PROVIDED: JsonObject = {}
 
 
-def provide(*, ufunc: Callable[..., Any], namespace: object) -> None:
+def provide(*, ufunc: Callable[..., object], namespace: object) -> None:
     """Set what handles universal functions, and what ``__array_namespace__`` returns."""
     _PROVIDED.update(ufunc=ufunc, namespace=namespace)
 
 
-def dispatch(array: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+def dispatch(array: object, function: object, types: object, args: Iterable[object], kwargs: Attrs) -> object:
     """``VirtualZarrArray.__array_function__``.
 
     Raises
@@ -42,11 +44,11 @@ def dispatch(array: Any, function: Any, types: Any, args: Any, kwargs: Any) -> A
     return implementation(*args, **kwargs)
 
 
-def dispatch_ufunc(array: Any, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+def dispatch_ufunc(array: object, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
     """``VirtualZarrArray.__array_ufunc__``."""
     return _PROVIDED["ufunc"](ufunc, method, inputs, kwargs)
 
 
-def array_namespace() -> Any:
+def array_namespace() -> object:
     """What ``__array_namespace__`` returns."""
     return _PROVIDED["namespace"]

@@ -74,7 +74,7 @@ class OuterMask:
         """Itself: a mask is bool."""
         return self
 
-    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+    def __array_namespace__(self, *, api_version: str | None = None) -> object:
         return array_namespace()
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> AnyArray:
@@ -84,7 +84,7 @@ class OuterMask:
         return ~full if self.negated else full
 
 
-def masks_by_axis(keep: Any, shape: Shape) -> AxisMasks | None:
+def masks_by_axis(keep: OuterMask | AnyArray, shape: Shape) -> AxisMasks | None:
     """One mask per axis whose outer product is ``keep``, or None if there is no such thing."""
     if isinstance(keep, OuterMask) and not keep.negated:
         return tuple(

@@ -47,7 +47,7 @@ def read_segments(
     segments: Iterable[Segment],
     requests: Sequence[AxisRequest],
     out: AnyArray,
-    fill_value: Any,
+    fill_value: object,
     readers: ReaderPool,
     *,
     decoded: bool,
@@ -102,7 +102,7 @@ class Box:
 
 def read_boxes(
     boxes: Sequence[Box],
-    fill_value: Any,
+    fill_value: object,
     readers: ReaderPool,
     *,
     decoded: bool,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray, Shape
+from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.chunk_selection import AxisPick, AxisRequest, Selector, assign, pick
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
 
@@ -89,7 +90,7 @@ class SegmentSelection:
             return
         at = [part.tolist() for part in np.unravel_index(where, self.shape)]
 
-        def column(picks: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+        def column[T](picks: list[list[T]]) -> Iterator[tuple[T, ...]]:
             """What is picked on each axis, chunk by chunk."""
             return zip(*([own[i] for i in places] for own, places in zip(picks, at, strict=True)), strict=True)
 
@@ -102,7 +103,7 @@ class SegmentSelection:
             yield Placement(self, inside, outside, False not in wholes)
 
 
-def _whole(picks: list[AxisPick], grid: Any) -> list[bool]:
+def _whole(picks: list[AxisPick], grid: AxisGrid) -> list[bool]:
     edges = [grid.edge] * len(picks) if grid.edge is not None else grid.stored[[p.chunk for p in picks]].tolist()
     return [isinstance(p.inside, slice) and p.inside == slice(0, edge) for p, edge in zip(picks, edges, strict=True)]
 
@@ -187,7 +188,7 @@ def plan_read(
     segments: Iterable[Segment],
     requests: Sequence[AxisRequest],
     out: AnyArray,
-    fill_value: Any,
+    fill_value: object,
     *,
     decoded: bool,
 ) -> list[ChunkList]:

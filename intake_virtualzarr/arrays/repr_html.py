@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
-from typing import Any, Protocol
+from typing import Protocol
 
 from intake_virtualzarr._typing import Attrs, DType, Shape
 from intake_virtualzarr.arrays.segments import Segments, source_of
@@ -32,7 +32,7 @@ class ShownArray(Protocol):
     @property
     def dtype(self) -> DType: ...
     @property
-    def fill_value(self) -> Any: ...
+    def fill_value(self) -> object: ...
     @property
     def segments(self) -> Segments: ...
     @property
@@ -97,7 +97,7 @@ def size_text(nbytes: float) -> str:
     return f"{nbytes:.1f} {unit}" if nbytes < 9.95 else f"{nbytes:.0f} {unit}"
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
         return "<br>".join(escape(str(one)) for one in value)
     return escape(str(value))

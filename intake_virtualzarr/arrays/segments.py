@@ -21,7 +21,7 @@ from intake_virtualzarr.storage.source import Source
 __all__ = ["Segment", "SegmentSource", "Segments", "StoredArray", "Window", "check_segments", "covers", "same_fill", "source_of"]
 
 
-def same_fill(a: Any, b: Any) -> bool:
+def same_fill(a: object, b: object) -> bool:
     """Whether two fill values are one; NaN is NaN."""
     try:
         return bool(a == b) or bool(a != a and b != b)

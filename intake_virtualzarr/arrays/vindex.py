@@ -47,9 +47,10 @@ def read_points(array: VirtualZarrArray, key: Key, name: str = "array") -> AnyAr
         If a point lies outside the array.
     """
     axes = [axis for axis, part in enumerate(key) if not isinstance(part, slice)]
+    slices = {axis: part for axis, part in enumerate(key) if isinstance(part, slice)}
     others = [axis for axis in range(array.ndim) if axis not in axes]
     shape, places = _places(array, key, axes)
-    windows = [_window(key[axis], array.shape[axis]) for axis in others]
+    windows = [_window(slices[axis], array.shape[axis]) for axis in others]
     out = np.empty((places.shape[1], *(window.count for window in windows)), dtype=array.dtype)
     groups = _by_chunk(array, axes, places)
     for part in _portions(groups, prod(window.count for window in windows) * array.dtype.itemsize):
@@ -80,7 +81,7 @@ def _places(array: VirtualZarrArray, key: Key, axes: Sequence[int]) -> tuple[tup
     return listed[0].shape, places
 
 
-def _window(part: Any, extent: int) -> Window:
+def _window(part: slice, extent: int) -> Window:
     start, stop, step = part.indices(extent)
     return Window(start, len(range(start, stop, step)), step)
 

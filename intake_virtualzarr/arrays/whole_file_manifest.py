@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
@@ -42,7 +41,7 @@ class WholeFiles:
         self._readers = readers or ReaderPool()
         self._sizes: dict[str, int] = {}
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type[WholeFiles], tuple[Manifest, Sequence[Source], ReaderPool]]:
         return WholeFiles, (self._manifest, self._sources, self._readers)
 
     def with_readers(self, readers: ReaderPool) -> WholeFiles:
