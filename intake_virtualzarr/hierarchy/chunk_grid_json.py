@@ -12,7 +12,7 @@ from intake_virtualzarr._limits import MAX_AXES, MAX_AXIS_CHUNKS, MAX_EXTENT, MA
 from intake_virtualzarr._parsing import as_list, as_whole
 from intake_virtualzarr._typing import JsonObject, Shape
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Edges
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import ChunkGridError, HierarchyError
 
 __all__ = ["grid_from_json", "grid_to_json", "shape_from_json", "stored_shapes_to_json"]
 
@@ -139,5 +139,5 @@ def _axis(extent: int, edge: Any, kept: Any, where: str) -> AxisGrid:
 
 def _checked(axis: AxisGrid, extent: int) -> AxisGrid:
     if axis.extent != extent:
-        raise HierarchyError(f"chunk edges sum to {axis.extent}, the axis has {extent} elements")
+        raise ChunkGridError(f"chunk edges sum to {axis.extent}, the axis has {extent} elements")
     return axis

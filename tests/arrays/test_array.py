@@ -181,6 +181,7 @@ def test_an_array_of_one_value_takes_no_memory_and_no_file():
     assert np.isnan(np.asarray(array[5:7, :3])).all()
     assert VirtualZarrArray.full(3, "i2", 7)[:].shape == (3,)
     assert np.asarray(np.zeros_like(array[:2, :2])).tolist() == [[0, 0], [0, 0]]
+    assert np.asarray(np.zeros_like(array, shape=3)).tolist() == [0, 0, 0]
     assert np.asarray(np.ones_like(array[:2, :2], dtype="i1")).dtype == np.dtype("i1")
     assert np.empty_like(array, shape=(2, 3)).shape == (2, 3)
 
