@@ -28,7 +28,7 @@ from intake_virtualzarr.datasets.join_options import (
     JoinOptions,
     Together,
 )
-from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans
+from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.errors import IngestError, JoinError
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
@@ -253,14 +253,19 @@ def open_sources(
     """
     opening = replace(opening, access=signing_access(opening.access, sources, modifier))
     scans = scan_files([one.href for one in sources], opening)
-    skipped = skipped_scans([one.label for one in sources], scans, opening.on_error)
+    if opening.on_error == "raise":
+        skipped_scans([one.label for one in sources], scans, "raise")
     readers = ReaderPool(opening.access)
+    trees = {i: tree_of_scan(scan, readers) for i, scan in enumerate(scans) if not isinstance(scan, Exception)}
+    groups = [one.group if opening.group is None else opening.group for one in sources]
+    lacking = {i: error for i, tree in trees.items() if (error := without_group(tree, groups[i], opening.on_error)) is not None}
+    found = [lacking.get(i, scan) for i, scan in enumerate(scans)]
+    skipped = skipped_scans([one.label for one in sources], found, opening.on_error)
     opened = []
-    for source, scanned in zip(sources, scans, strict=True):
+    for i, (source, scanned) in enumerate(zip(sources, found, strict=True)):
         if isinstance(scanned, Exception):
             continue
-        tree = tree_of_scan(scanned, readers)
-        own = opening if opening.group is not None else replace(opening, group=source.group)
+        tree, own = trees[i], replace(opening, group=groups[i])
         _check_filled(tree, own.group, source.label)
         opened.append(OpenedSource(source, scanned.source, opened_dataset(tree, own)))
     return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped

@@ -14,13 +14,13 @@ from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
-from intake_virtualzarr.errors import IngestError, VirtualZarrError
+from intake_virtualzarr.errors import FormatError, IngestError, VirtualZarrError
 from intake_virtualzarr.formats.find_references import like_a_directory
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.formats.scan_batches import scan_paths
 from intake_virtualzarr.storage.urls import is_local, local_path
 
-__all__ = ["group_dataset", "opened_dataset", "scan_files", "scan_failure", "scanned_or_opened", "skipped_scans"]
+__all__ = ["group_dataset", "opened_dataset", "scan_files", "scan_failure", "scanned_or_opened", "skipped_scans", "without_group"]
 
 
 STORES = ("vzarr", "kerchunk", "icechunk")
@@ -87,6 +87,23 @@ def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: OnError
         lines = "\n".join(f"  {reason}" for reason in skipped.values())
         warnings.warn(f"{len(skipped)} of {len(labels)} files skipped:\n{lines}", UserWarning, stacklevel=3)
     return skipped
+
+
+def without_group(tree: VirtualTree, group: str | None, on_error: str) -> FormatError | None:
+    """Why a file that lacks a group is skipped; None if it has it.
+
+    Raises
+    ------
+    FormatError
+        If it lacks it and is not to be skipped.
+    """
+    try:
+        tree.group(group)
+    except FormatError as exc:
+        if on_error != "skip":
+            raise
+        return exc
+    return None
 
 
 def scan_failure(failures: dict[str, str], total: int, first: BaseException) -> VirtualZarrError:

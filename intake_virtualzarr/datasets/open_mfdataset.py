@@ -23,7 +23,7 @@ from intake_virtualzarr.datasets.join_options import (
     JoinOptions,
     Together,
 )
-from intake_virtualzarr.datasets.open_files import opened_dataset, scanned_or_opened, skipped_scans
+from intake_virtualzarr.datasets.open_files import opened_dataset, scanned_or_opened, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.paths import Paths, expand_paths, flat_paths
 from intake_virtualzarr.errors import NothingFoundError
@@ -157,13 +157,19 @@ def _open_and_join(paths: Paths, opening: OpenOptions, joining: JoinOptions) -> 
     if not flat:
         raise NothingFoundError(f"no file matches {paths!r}")
     scans = scanned_or_opened(flat, opening)
-    skipped = skipped_scans(flat, scans, opening.on_error)
     readers = ReaderPool(opening.access)
 
-    def opened(scanned: Any) -> xr.Dataset:
-        return opened_dataset(scanned if isinstance(scanned, VirtualTree) else tree_of_scan(scanned, readers), opening)
+    def tree_in(scanned: Any) -> VirtualTree | Exception:
+        if isinstance(scanned, Exception):
+            return scanned
+        tree = scanned if isinstance(scanned, VirtualTree) else tree_of_scan(scanned, readers)
+        return without_group(tree, opening.group, opening.on_error) or tree
 
-    datasets = {p: opened(s) for p, s in zip(flat, scans, strict=True) if not isinstance(s, Exception)}
+    if opening.on_error == "raise":
+        skipped_scans(flat, scans, "raise")
+    trees = [tree_in(scanned) for scanned in scans]
+    skipped = skipped_scans(flat, trees, opening.on_error)
+    datasets = {p: opened_dataset(t, opening) for p, t in zip(flat, trees, strict=True) if isinstance(t, VirtualTree)}
     joined = join_datasets(_shaped(nested, datasets), joining)
     if skipped:
         joined.encoding["skipped"] = skipped

@@ -11,7 +11,7 @@ from intake_virtualzarr.errors import NothingFoundError
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url, is_url
 
-__all__ = ["Paths", "expand_paths", "flat_paths"]
+__all__ = ["Paths", "expand_paths", "flat_paths", "is_pattern"]
 
 
 type Paths = str | os.PathLike[str] | Sequence[Any]
@@ -27,7 +27,7 @@ def expand_paths(paths: Paths, access: Access) -> list[Any]:
     """
     if isinstance(paths, str | os.PathLike):
         text = os.fspath(paths)
-        if any(c in text for c in "*?[") and not os.path.exists(text):
+        if is_pattern(text):
             found = _glob(text, access)
             if not found:
                 raise NothingFoundError(f"no file matches {text!r}")
@@ -41,6 +41,12 @@ def expand_paths(paths: Paths, access: Access) -> list[Any]:
         else:
             out.append(expanded)
     return out
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a path stands for several files; one that is there stands for itself."""
+    path = text.partition("?")[0] if is_url(text) else text  # a query is no pattern
+    return any(c in path for c in "*?[") and not os.path.exists(text)
 
 
 def _glob(text: str, access: Access) -> list[str]:

@@ -9,10 +9,14 @@ import difflib
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.datasets.chunk_hints import preferred_chunks
+from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
+from intake_virtualzarr.datasets.paths import is_pattern
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import ArgumentError, CatalogError
 
@@ -20,7 +24,7 @@ __all__ = ["ARGUMENTS", "check_arguments", "open_entry", "plain_url"]
 
 
 def open_entry(
-    urlpath: str | os.PathLike[str],
+    urlpath: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     variables: str | Iterable[str] | None = None,
     time: Any = None,
@@ -39,8 +43,8 @@ def open_entry(
 
     Parameters
     ----------
-    urlpath : path or URL
-        What to open.
+    urlpath : path or URL, or list of these
+        What to open; several files, or a pattern (``*``) of them, are joined by their coordinates.
     variables : str or list of str, optional
         Data variables to keep; coordinates stay.
     time : str, list or mapping, optional
@@ -83,18 +87,20 @@ def open_entry(
     )
     decoders: JsonObject = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
     decoders = {name: _switch(name, value) for name, value in decoders.items()}
-    url = plain_url(os.fspath(urlpath))
-    dataset = xr.open_dataset(
-        url,
-        engine="virtualzarr",
-        chunks=_chunks(chunks),
-        group=group,
-        drop_variables=[drop_variables] if isinstance(drop_variables, str) else drop_variables,
-        storage_options=access_rules(storage_options, url),
-        format=format,
-        on_unsupported=on_unsupported,
-        **{name: value for name, value in decoders.items() if value is not None},
-    )
+    urls = [plain_url(os.fspath(one)) for one in ([urlpath] if isinstance(urlpath, str | os.PathLike) else urlpath)]
+    url = urls[0] if urls else ""
+    opening: JsonObject = {
+        "group": group,
+        "drop_variables": [drop_variables] if isinstance(drop_variables, str) else drop_variables,
+        "storage_options": access_rules(storage_options, url),
+        "format": format,
+        "on_unsupported": on_unsupported,
+    }
+    decoding = {name: value for name, value in decoders.items() if value is not None}
+    if len(urls) != 1 or is_pattern(url):
+        dataset = _joined(urls, opening, decoding, _chunks(chunks))
+    else:
+        dataset = xr.open_dataset(url, engine="virtualzarr", chunks=_chunks(chunks), **opening, **decoding)
     dataset = _with_variables(dataset, url, variables)
     if time is not None:
         dataset = _select(dataset, url, _time_dimension(dataset, url), _interval(time), f"time={time!r}")
@@ -164,6 +170,25 @@ def _switch(name: str, value: Any) -> bool | None:
             raise ArgumentError(f"{name} is {value!r}, expected true or false")
         return known[value.strip().lower()]
     return value  # type: ignore[no-any-return]
+
+
+def _joined(urls: Sequence[str], opening: JsonObject, decoding: JsonObject, chunks: Any) -> Any:
+    """Several files as one dataset, in the chunks of the files where ``chunks`` says no others."""
+    if not all(decoding.values()):
+        raise CatalogError(
+            f"{urls[0]}, …: several files are joined by their decoded values; leave mask_and_scale and decode_times out"
+        )
+    virtual = open_virtual_mfdataset(list(urls), progress=False, **opening)
+    dataset = virtual.vzarr.decode()
+    if chunks is None:
+        return dataset
+    if chunks != {}:
+        return dataset.chunk(chunks)
+    arrays = {str(name): (v.dims, v._data) for name, v in virtual.variables.items() if isinstance(v._data, VirtualZarrArray)}
+    for name, edges in preferred_chunks(arrays).items():
+        if name in dataset.data_vars or dataset[name].dims != (name,):
+            dataset[name] = dataset[name].chunk(edges)
+    return dataset
 
 
 def _chunks(value: Any) -> Any:

@@ -12,11 +12,13 @@ from pystac_client import Client, CollectionClient, ConformanceClasses, ItemSear
 from pystac_client.stac_api_io import StacApiIO
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.datasets.paths import expand_paths, is_pattern
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.client import patient_copy, patient_io, search
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.signing import Modifier
+from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["ItemDocument", "ItemsLike", "iter_items"]
 
@@ -44,7 +46,7 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
     source : ItemsLike
         A pystac-client search; a pystac item, item collection, collection or catalog; one of these as a
         dictionary; a path or URL of one of these (also newline-delimited); a path or URL of a data file,
-        which is passed through; or an iterable of any of these.
+        which is passed through, or a pattern (``*``) of such paths; or an iterable of any of these.
     collection_assets : bool
         Take collections themselves, for the assets that they have, instead of their items. Without it, only a
         collection without items is taken so.
@@ -65,6 +67,9 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
         yield from _from_pystac(source)
     elif isinstance(source, Mapping):
         yield from _from_document(dict(source), None, io, ())
+    elif isinstance(source, str | os.PathLike) and is_pattern(os.fspath(source)):
+        for url in expand_paths(source, Access()):
+            yield from _from_href(url, io, ())
     elif isinstance(source, str | os.PathLike):
         yield from _from_href(os.fspath(source), io, ())
     elif isinstance(source, Iterable):
