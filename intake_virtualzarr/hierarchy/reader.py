@@ -304,10 +304,12 @@ class Hierarchy:
         if "chunks" not in configuration:
             raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
         pipelines = 1 + len(configuration.get("codec_alternatives", []))
-        rows = (configuration.get("sources") or {}).get("list", [])
+        table = configuration.get("sources") or {}
+        rows = table.get("list", [])
         if configuration.get("holds_values"):
             inline, manifest = readable_manifest(configuration["chunks"], len(rows), grid_shape, pipelines, label)
-            held_rows = [(*self._place(resolve(here, row["url"])), check_of_row(row, label)) for row in rows]
+            base = resolve(here, table.get("base") or "")
+            held_rows = [(*self._place(resolve(base, row["url"])), check_of_row(row, label)) for row in rows]
             return HeldObjects(self.snapshot, held_rows, inline), manifest
         sources = self._sources(configuration, here, label)
         inline, manifest = readable_manifest(configuration["chunks"], len(sources), grid_shape, pipelines, label)

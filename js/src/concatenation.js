@@ -139,7 +139,7 @@ export class ConcatenatedArray extends StoredArray {
   async member(index, signal) {
     const entry = this.config.members[index];
     if (entry.array === undefined) return undefined;
-    const array = await this.#open(entry.array, index, signal);
+    const array = await this.#open(entry.array, entry.check, index, signal);
     // Checked once per member as long as the same array object lives; a bounded cache may have opened it anew.
     const known = this.opened.get(index);
     if (known?.array === array) return known;
@@ -151,13 +151,14 @@ export class ConcatenatedArray extends StoredArray {
 
   /**
    * @param {string | Files} array
+   * @param {string | undefined} check
    * @param {number} index
    * @param {Signal} signal
    * @returns {Promise<AnyArray>}
    */
-  #open(array, index, signal) {
+  #open(array, check, index, signal) {
     if (typeof array === "object") return this.io.openInPlace(array, `${this.url}#${index}`, this.#label(index));
-    return this.io.openArray(`${directory(resolveUrl(array, this.url))}zarr.json`, signal);
+    return this.io.openArray(`${directory(resolveUrl(array, this.url))}zarr.json`, signal, check);
   }
 
   /**

@@ -24,6 +24,9 @@ export class UnsupportedError extends VirtualZarrError {}
 /** Bytes that a manifest lists cannot be had: absent, short, changed since the scan, or served without ranges. */
 export class SourceError extends VirtualZarrError {}
 
+/** The hierarchy was written again since it was opened, and what it held then is gone. */
+export class StoreChangedError extends VirtualZarrError {}
+
 /** Bytes came, but do not decode to the chunk they should be. */
 export class DecodeError extends VirtualZarrError {}
 

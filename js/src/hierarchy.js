@@ -1,5 +1,5 @@
 import { LoadCache } from "./cache.js";
-import { FormatError } from "./errors.js";
+import { FormatError, StoreChangedError } from "./errors.js";
 import { parseJson } from "./json.js";
 import { ManifestArray } from "./manifest.js";
 import { classify } from "./metadata.js";
@@ -9,6 +9,7 @@ import { resolveRows } from "./sources.js";
 import { describeUrl } from "./urls.js";
 
 /** @import { Bytes } from "./bytes.js" */
+/** @import { Check } from "./checks.js" */
 /** @import { Block } from "./pipeline.js" */
 /** @import { Source } from "./sources.js" */
 /** @import { AnyArray, ArrayDocument, Files, Signal } from "./types.js" */
@@ -37,26 +38,78 @@ export class Hierarchy {
     this.sourcePages = new LoadCache(pageCacheBytes, (page) => ROW_BYTES * (page?.length ?? 0));
     /** Documents that came with the root's, by URL. @type {Map<string, any>} */
     this.consolidated = new Map();
+    /** The root as it was opened. @type {{url: string, bytes: Uint8Array} | undefined} */
+    this.opened = undefined;
+  }
+
+  /**
+   * Open the root; what is read later belongs to the state that it describes.
+   *
+   * @param {string} url
+   * @param {Signal} signal
+   * @returns {Promise<any>} its document, or undefined
+   */
+  async begin(url, signal) {
+    const bytes = await this.bytes.get(url, signal);
+    if (!bytes) return undefined;
+    this.opened = { url, bytes };
+    const document = withoutRecord(parseJson(bytes, describeUrl(url)));
+    this.addConsolidated(url, document);
+    return document;
+  }
+
+  /**
+   * An object that a document names, if it is there and as it was written.
+   *
+   * @param {string} url
+   * @param {Check} check
+   * @param {Signal} [signal]
+   */
+  async checked(url, check, signal) {
+    const bytes = await this.bytes.get(url, signal);
+    if (!bytes) return this.explain(new FormatError(`'${describeUrl(url)}' is absent; the store is incomplete, copy or write it again`), signal);
+    const { problemWith } = await import("./checks.js");
+    const problem = problemWith(check, bytes);
+    if (problem) throw new FormatError(`'${describeUrl(url)}': ${problem}; the store is damaged, copy or write it again`);
+    return bytes;
+  }
+
+  /**
+   * Throw an error, or what is behind it: a store that was written again since it was opened.
+   *
+   * @param {Error} error
+   * @param {Signal} [signal]
+   * @returns {Promise<never>}
+   */
+  async explain(error, signal) {
+    const again = this.opened && !signal?.aborted ? await this.bytes.get(this.opened.url, signal).catch(() => undefined) : undefined;
+    if (this.opened && again && !sameBytes(this.opened.bytes, again)) {
+      const place = describeUrl(this.opened.url);
+      throw new StoreChangedError(`${error.message}: '${place}' was written again since it was opened; open it again`, { cause: error });
+    }
+    throw error;
   }
 
   /**
    * @param {string} url
    * @param {Signal} [signal]
+   * @param {Check} [check] what it holds, if that is known
    * @returns {Promise<any>} a zarr.json, or undefined
    */
-  async document(url, signal) {
+  async document(url, signal, check) {
     const known = this.consolidated.get(url);
     if (known) return known;
-    return this.documents.load(url, signal, (shared) => this.#json(url, shared));
+    return this.documents.load(url, signal, (shared) => this.#json(url, shared, check));
   }
 
   /**
    * @param {string} url
    * @param {Signal} signal
+   * @param {Check} [check]
    * @returns {Promise<any>}
    */
-  async #json(url, signal) {
-    const bytes = await this.bytes.get(url, signal);
+  async #json(url, signal, check) {
+    const bytes = check ? await this.checked(url, check, signal) : await this.bytes.get(url, signal);
     return bytes && parseJson(bytes, describeUrl(url));
   }
 
@@ -97,12 +150,13 @@ export class Hierarchy {
    *
    * @param {string} url
    * @param {Signal} [signal]
+   * @param {string} [check] of its document, as it stands in the one that names it
    * @returns {Promise<AnyArray>}
    */
-  async openArray(url, signal) {
+  async openArray(url, signal, check) {
     return this.arrays.load(url, signal, async (shared) => {
-      const metadata = await this.document(url, shared);
       const name = this.nameOf(url);
+      const metadata = await this.document(url, shared, check === undefined ? undefined : await oneCheck(check, name));
       if (!metadata) throw new FormatError(`${name}: there is no '${describeUrl(url)}'; was the store moved without it?`);
       return this.#make(metadata, url, name);
     });
@@ -142,10 +196,11 @@ export class Hierarchy {
    *
    * @param {string} url
    * @param {Signal} [signal]
+   * @param {Check} [check] what it holds, if that is known
    */
-  sourcePage(url, signal) {
+  sourcePage(url, signal, check) {
     return this.sourcePages.load(url, signal, async (shared) => {
-      const page = await this.#json(url, shared);
+      const page = await this.#json(url, shared, check);
       return page && resolveRows(page, url);
     });
   }
@@ -164,4 +219,22 @@ export class Hierarchy {
 /** @param {Block | undefined} block */
 function blockBytes(block) {
   return block?.data.byteLength ?? 0;
+}
+
+/** What a store says of itself is no attribute of the data. @param {any} document */
+function withoutRecord(document) {
+  if (!document.attributes || !("_vzarr" in document.attributes)) return document;
+  const { _vzarr, ...attributes } = document.attributes;
+  return { ...document, attributes };
+}
+
+/** @param {string} text @param {string} name */
+async function oneCheck(text, name) {
+  const { readChecks } = await import("./checks.js");
+  return readChecks(text, 1, name)[0];
+}
+
+/** @param {Uint8Array} a @param {Uint8Array} b */
+function sameBytes(a, b) {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -7,4 +7,4 @@ registerCodecs();
 
 export { openVirtual } from "./open.js";
 export { VirtualStore } from "./store.js";
-export { DecodeError, FormatError, SourceError, UnsupportedError, VirtualZarrError } from "./errors.js";
+export { DecodeError, FormatError, SourceError, StoreChangedError, UnsupportedError, VirtualZarrError } from "./errors.js";

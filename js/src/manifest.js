@@ -29,7 +29,7 @@ export class ManifestArray extends StoredArray {
     /** @type {Hierarchy} */
     this.io = io;
     this.axes = gridAxes(metadata, name, config.stored_chunk_shapes);
-    this.source = sourceTable(config.sources, url, (page, signal) => io.sourcePage(page, signal), name);
+    this.source = sourceTable(config, url, (page, signal, check) => io.sourcePage(page, signal, check), name);
     /** @type {Map<number, import("./pipeline.js").Decoder>} */
     this.decoders = new Map();
     /** @type {import("./refs.js").RefReader | undefined} */
@@ -120,7 +120,9 @@ export class ManifestArray extends StoredArray {
    */
   #fetch(ref, offset, length, signal) {
     if (ref.kind === "inline") return ref.bytes.subarray(offset, offset + length);
-    return this.io.bytes.getRange(ref.source, ref.offset + offset, length, signal);
+    const bytes = this.io.bytes.getRange(ref.source, ref.offset + offset, length, signal);
+    // values that the store holds itself go when it is cleaned; files of others do not
+    return this.config.holds_values ? bytes.catch((error) => this.io.explain(error, signal)) : bytes;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { FormatError } from "./errors.js";
 import { onlyKeys } from "./metadata.js";
 
-const MEMBER_KEYS = ["array", "length", "select", "axes", "decode"];
+const MEMBER_KEYS = ["array", "length", "select", "axes", "decode", "check"];
 const DECODE_KEYS = ["dtype", "unsigned", "mask", "scale_factor", "add_offset"];
 
 /**

@@ -2,8 +2,8 @@ import { FormatError, UnsupportedError } from "./errors.js";
 
 /** @import { ArrayDocument, Member, Named } from "./types.js" */
 
-/** The version of the format this reader reads. */
-export const VERSION = "0.1";
+/** The versions of the format this reader reads. */
+const VERSIONS = ["0.1", "0.2"];
 
 const ARRAY_KEYS = [
   "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs",
@@ -11,7 +11,7 @@ const ARRAY_KEYS = [
 ];
 /** @type {Record<string, string[]>} */
 const CONFIGURATION_KEYS = {
-  "chunk-manifest": ["version", "manifest", "chunks", "sources", "codec_alternatives", "stored_chunk_shapes"],
+  "chunk-manifest": ["version", "manifest", "chunks", "sources", "codec_alternatives", "stored_chunk_shapes", "holds_values"],
   "virtual-concatenation": ["version", "axis", "members", "uniform"],
 };
 
@@ -41,11 +41,16 @@ export function classify(metadata, name) {
   if (!(kind in CONFIGURATION_KEYS)) {
     throw new UnsupportedError(`${name}: storage transformer '${kind}' is unknown here, expected ${Object.keys(CONFIGURATION_KEYS).join(" or ")}`);
   }
-  if (config.version !== VERSION) {
-    throw new UnsupportedError(`${name}: '${kind}' has version ${JSON.stringify(config.version)}, this reader reads "${VERSION}"; use a newer reader`);
+  if (!VERSIONS.includes(config.version)) {
+    throw new UnsupportedError(`${name}: '${kind}' has version ${JSON.stringify(config.version)}, this reader reads ${VERSIONS.join(" and ")}; use a newer reader`);
   }
   onlyKeys(config, CONFIGURATION_KEYS[kind], `${name}: ${kind}`);
   return { kind: /** @type {"chunk-manifest" | "virtual-concatenation"} */ (kind), config };
+}
+
+/** Whether documents of this version tell what each object holds that they name. @param {any} config */
+export function isChecked(config) {
+  return config.version !== "0.1";
 }
 
 // A key that is ignored would change values without a word.

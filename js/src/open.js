@@ -33,8 +33,7 @@ export async function openVirtual(location, options = {}) {
   const bytes = new Bytes(root, new HttpClient(options), isUrl ? undefined : location);
   const hierarchy = new Hierarchy(bytes, options);
   const url = root.urlOf("/zarr.json");
-  const document = await hierarchy.document(url, options.signal);
+  const document = await hierarchy.begin(url, options.signal);
   if (!document) throw new FormatError(`${describeUrl(root.href)}: there is no zarr.json, expected a Zarr v3 hierarchy`);
-  hierarchy.addConsolidated(url, document);
   return new VirtualStore(hierarchy);
 }

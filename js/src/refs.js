@@ -1,6 +1,7 @@
 import { fromBase64 } from "./base64.js";
+import { readChecks } from "./checks.js";
 import { FormatError } from "./errors.js";
-import { classify } from "./metadata.js";
+import { classify, isChecked } from "./metadata.js";
 import { PlainArray } from "./plain.js";
 import { describeUrl, directory, resolveUrl } from "./urls.js";
 
@@ -25,7 +26,7 @@ const FIELDS = ["source", "offset", "length", "codec"];
  */
 export async function openRefs(array, signal) {
   const { manifest } = array.config;
-  const refs = typeof manifest === "object" ? inPlace(array, manifest) : await beside(array, manifest, signal);
+  const refs = typeof manifest === "object" ? inDocument(array, manifest) : await beside(array, manifest, signal);
   check(refs, array);
   return async (coords, signal) => {
     const page = coords.map((at, i) => refs.axes[i].find(at));
@@ -54,13 +55,43 @@ function exact(data, at, name) {
  * @param {string} manifest
  * @param {Signal} signal
  */
-async function beside({ io, url, name }, manifest, signal) {
+async function beside({ io, url, name, config }, manifest, signal) {
+  if (isChecked(config)) throw new FormatError(`${name}: names manifest '${manifest}' without the checks of its pages; write it again`);
   const place = `${directory(resolveUrl(manifest, url))}zarr.json`;
   const metadata = await io.document(place, signal);
   if (!metadata || classify(metadata, `${name}: manifest`).kind !== "plain") {
     throw new FormatError(`${name}: manifest: there is no ordinary Zarr array '${describeUrl(place)}'; was the store moved without it?`);
   }
   return open(metadata, place, name, io, io.bytes);
+}
+
+/**
+ * @param {ManifestArray} array
+ * @param {Files} files
+ */
+function inDocument(array, files) {
+  return files.objects ? asObjects(array, files) : inPlace(array, files);
+}
+
+/**
+ * Metadata in the document, pages as objects: one that the document does not list lists no chunk, every other one must be there.
+ *
+ * @param {ManifestArray} array
+ * @param {Files} files
+ */
+function asObjects({ io, url, name }, files) {
+  const document = files["zarr.json"];
+  const folder = directory(resolveUrl(files.objects.path, url));
+  /** @type {number[]} */
+  const edges = document.chunk_grid.configuration.chunk_shape;
+  const counts = document.shape.slice(0, -1).map((n, i) => Math.ceil(n / edges[i]));
+  const checks = readChecks(files.objects.checks, counts.reduce((a, b) => a * b, 1), `${name}: manifest`);
+  const get = async (/** @type {string} */ key, /** @type {AbortSignal | undefined} */ signal) => {
+    const coords = key.slice(folder.length).split("/").slice(1, -1).map(Number);
+    const check = checks[coords.reduce((sum, at, i) => sum * counts[i] + at, 0)];
+    return check.size === 0 ? undefined : io.checked(key, check, signal);
+  };
+  return open(document, `${folder}zarr.json`, name, io, { get, getRange: beyond });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { FormatError } from "./errors.js";
+import { isChecked } from "./metadata.js";
 import { describeUrl, directory, resolveUrl } from "./urls.js";
 
 /**
@@ -12,15 +13,18 @@ import { describeUrl, directory, resolveUrl } from "./urls.js";
 /**
  * The table of files that a manifest refers to by row number: in the array's document, or in pages that arrays share.
  *
- * @param {any} config the `sources` of a chunk manifest
+ * @param {any} manifest the configuration of a chunk manifest
  * @param {string} documentUrl URL of the document that holds it
- * @param {(url: string, signal?: AbortSignal) => Promise<Source[] | undefined>} openPage
+ * @param {(url: string, signal?: AbortSignal, check?: import("./checks.js").Check) => Promise<Source[] | undefined>} openPage
  * @param {string} name the array, for errors
  * @returns {(row: number, signal?: AbortSignal) => Promise<Source>}
  */
-export function sourceTable(config = {}, documentUrl, openPage, name) {
+export function sourceTable(manifest, documentUrl, openPage, name) {
+  const config = manifest.sources ?? {};
   const { list, path, page_size: pageSize, count = list?.length ?? 0 } = config;
   const rows = list && resolveRows(config, documentUrl);
+  /** @type {import("./checks.js").Check[] | undefined} */
+  let checks;
   return async (row, signal) => {
     const page = rows ?? (row < count ? await pageOf(Math.floor(row / pageSize), signal) : []);
     const source = page[rows ? row : row % pageSize];
@@ -34,7 +38,11 @@ export function sourceTable(config = {}, documentUrl, openPage, name) {
    */
   async function pageOf(number, signal) {
     const url = `${directory(resolveUrl(path, documentUrl))}${number}.json`;
-    const page = await openPage(url, signal);
+    if (isChecked(manifest)) {
+      const { readChecks } = await import("./checks.js");
+      checks ??= readChecks(config.checks, Math.ceil(count / pageSize), `${name}: sources`);
+    }
+    const page = await openPage(url, signal, checks?.[number]);
     if (!page) throw new FormatError(`${name}: source page '${describeUrl(url)}' is absent; write the store again`);
     return page;
   }

@@ -38,6 +38,7 @@
  * @property {[number, number, number][]} [select] start, stop and step per axis of the member
  * @property {(number | null)[]} [axes] axis of the member, per axis of the array
  * @property {Decode} [decode]
+ * @property {string} [check] length and checksum of its document
  */
 
 /**

@@ -75,6 +75,8 @@ def encode(values, codecs):
             data = bytes(numcodecs.LZ4().encode(data))
         elif name == "hdf5.lzf":
             data = lzf_literals(data)
+        elif name == "crc32c":
+            data = bytes(numcodecs.CRC32C(location="end").encode(bytes(data)))
         else:
             raise ValueError(name)
     return data
@@ -748,6 +750,84 @@ def failures(v):
     v.fail("broken/dtype2", "int16")
 
 
+def checks_of(blobs):
+    """Length and CRC-32C of each, little-endian, in base64; b"" stands for what is not stored."""
+    crc = numcodecs.CRC32C(location="end")
+    parts = [len(b).to_bytes(4, "little") + (bytes(crc.encode(b))[-4:] if b else bytes(4)) for b in blobs]
+    return base64.b64encode(b"".join(parts)).decode()
+
+
+def into_objects(v, name):
+    """A packed manifest of format 0.1 becomes one of 0.2: metadata in the document, pages and source tables with checks."""
+    document, folder = v.nodes[name], v.store / name
+    configuration = config(document)
+    refs = folder / "manifest" / "refs"
+    described = json.loads((refs / "zarr.json").read_text())
+    (refs / "zarr.json").unlink()
+    counts = [-(-n // p) for n, p in zip(described["shape"], described["chunk_grid"]["configuration"]["chunk_shape"], strict=True)]
+    pages = [refs / "c" / "/".join(map(str, at)) for at in np.ndindex(*counts)]
+    blobs = [page.read_bytes() if page.exists() else b"" for page in pages]
+    configuration["manifest"] = {"zarr.json": described, "objects": {"path": "manifest/refs", "checks": checks_of(blobs)}}
+    if "path" in configuration["sources"]:
+        table = folder / configuration["sources"]["path"]
+        count = -(-configuration["sources"]["count"] // configuration["sources"]["page_size"])
+        configuration["sources"]["checks"] = checks_of([(table / f"{i}.json").read_bytes() for i in range(count)])
+    configuration["version"] = "0.2"
+    v.document(name, document)
+    return [page for page in pages if page.exists()]
+
+
+def generations(v):
+    """Format 0.2: documents tell what each object holds that they name."""
+    values = sample((37, 7, 11), "i4")
+    pipeline = [little(), ZLIB]
+    v.expect("checked/pages", v.manifest("checked/pages", values, regular(10, 3, 8), pipeline, form="refs", page=(2, 3, 2), missing=["1.1.0"]))
+    into_objects(v, "checked/pages")
+    v.expect("checked/no_page", v.manifest("checked/no_page", values, regular(10, 3, 8), pipeline, form="refs", page=(1, 1, 2), missing=["2.1.0", "2.1.1"]))
+    into_objects(v, "checked/no_page")
+    v.expect("checked/sources", v.manifest("checked/sources", values, regular(10, 3, 8), pipeline, form="refs", files=5, shared=True))
+    into_objects(v, "checked/sources")
+    first = v.manifest("checked/joined/parts/a", values, regular(10, 3, 8), pipeline, public=False)
+    raw = (v.store / "checked/joined/parts/a/zarr.json").read_bytes()
+    member = {"array": "parts/a", "length": 37, "check": checks_of([raw])}
+    v.concatenate("checked/joined", first, regular(10, 3, 8), 0, [member])
+    config(v.nodes["checked/joined"])["version"] = "0.2"
+    v.expect("checked/joined", first)
+    held = v.manifest("checked/held", np.arange(30.0), regular(8), [little(), {"name": "crc32c"}], inline=["1"])
+    edit(v, "checked/held", lambda d: config(d).update(version="0.2", holds_values=True))
+    (row,) = config(v.nodes["checked/held"])["sources"]["list"]
+    row["check"] = checks_of([(v.root / "data" / row["url"]).read_bytes()])
+    v.document("checked/held", v.nodes["checked/held"])
+    v.expect("checked/held", held)
+    damage = {
+        "absent": (lambda page: page.unlink(), "absent"),
+        "empty": (lambda page: page.write_bytes(b""), "expected"),
+        "short": (lambda page: page.write_bytes(page.read_bytes()[:-3]), "expected"),
+        "altered": (lambda page: page.write_bytes(bytes([page.read_bytes()[0] ^ 1]) + page.read_bytes()[1:]), "checksum"),
+    }
+    for what, (change, text) in damage.items():
+        v.manifest(f"broken/page_{what}", values, regular(10, 3, 8), pipeline, form="refs")
+        change(into_objects(v, f"broken/page_{what}")[0])
+        v.fail(f"broken/page_{what}", text)
+        v.manifest(f"broken/table_{what}", values, regular(10, 3, 8), pipeline, form="refs", files=3, shared=True)
+        into_objects(v, f"broken/table_{what}")
+        change(v.store / f"broken/table_{what}-sources" / "1.json")
+        v.fail(f"broken/table_{what}", text)
+        v.manifest(f"broken/member_{what}/parts/a", values, regular(10, 3, 8), pipeline, public=False)
+        document = v.store / f"broken/member_{what}/parts/a/zarr.json"
+        v.concatenate(f"broken/member_{what}", values, regular(10, 3, 8), 0, [{"array": "parts/a", "length": 37, "check": checks_of([document.read_bytes()])}])
+        config(v.nodes[f"broken/member_{what}"])["version"] = "0.2"
+        change(document)
+        v.fail(f"broken/member_{what}", text)
+    v.manifest("broken/unchecked", values, regular(10, 3, 8), pipeline, form="refs")
+    edit(v, "broken/unchecked", lambda d: config(d).update(version="0.2"))
+    v.fail("broken/unchecked", "without the checks")
+    v.manifest("broken/few_checks", values, regular(10, 3, 8), pipeline, form="refs", page=(1, 1, 2))
+    into_objects(v, "broken/few_checks")
+    edit(v, "broken/few_checks", lambda d: config(d)["manifest"]["objects"].update(checks=checks_of([b"1"])))
+    v.fail("broken/few_checks", "1")
+
+
 def config(document):
     return document["storage_transformers"][0]["configuration"]
 
@@ -767,7 +847,7 @@ Vectors.array = array
 
 def main(root):
     v = Vectors(root)
-    for part in [manifests, codecs, grids, concatenations, shards, places, texts, members, in_place, decoding, failures]:
+    for part in [manifests, codecs, grids, concatenations, shards, places, texts, members, in_place, decoding, failures, generations]:
         part(v)
     v.finish()
 

@@ -1,0 +1,44 @@
+import { fromBase64 } from "./base64.js";
+import { crc32c } from "./codecs/crc32c.js";
+import { FormatError } from "./errors.js";
+
+/**
+ * Length [bytes] and CRC-32C of an object; a length of 0 stands for an object that is not stored.
+ *
+ * @typedef {{size: number, crc: number}} Check
+ */
+
+/**
+ * Read checks as they stand in documents: eight bytes each, little-endian, in base64.
+ *
+ * @param {any} text
+ * @param {number} count expected
+ * @param {string} what for errors
+ * @returns {Check[]}
+ */
+export function readChecks(text, count, what) {
+  const bytes = typeof text === "string" ? decoded(text, what) : new Uint8Array();
+  if (bytes.length !== 8 * count) throw new FormatError(`${what}: found checks of ${bytes.length / 8} objects, expected ${count}`);
+  const view = new DataView(bytes.buffer);
+  return Array.from({ length: count }, (_, i) => ({ size: view.getUint32(8 * i, true), crc: view.getUint32(8 * i + 4, true) }));
+}
+
+/** @param {string} text @param {string} what */
+function decoded(text, what) {
+  try {
+    return fromBase64(text);
+  } catch (cause) {
+    throw new FormatError(`${what}: its checks are no base64`, { cause });
+  }
+}
+
+/**
+ * What is wrong with bytes that should be these; undefined if nothing is.
+ *
+ * @param {Check} check
+ * @param {Uint8Array} bytes
+ */
+export function problemWith({ size, crc }, bytes) {
+  if (bytes.length !== size) return `${bytes.length} bytes came, expected ${size}`;
+  return crc32c(bytes) === crc ? undefined : "other bytes came than were written (the checksum differs)";
+}
