@@ -288,7 +288,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         elif out.shape != shape or out.dtype != self.dtype:
             raise ValueError(f"out has shape {out.shape} and type {out.dtype}, expected {shape} and {self.dtype}")
         read_segments(
-            self._touched(requests),
+            self.touched(requests),
             requests,
             out,
             self.fill_value,
@@ -308,7 +308,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         """
         self._check_readable()
         boxes = [
-            Box(self._touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype)) for one in requests
+            Box(self.touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype)) for one in requests
         ]
         read_boxes(boxes, self.fill_value, self.readers, decoded=self.decoded, name=name, cache=cache)
         return [box.out for box in boxes]
@@ -321,7 +321,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
                 "or join with intake_virtualzarr.open_virtual_mfdataset"
             )
 
-    def _touched(self, requests: Sequence[AxisRequest]) -> tuple[Segment, ...]:
+    def touched(self, requests: Sequence[AxisRequest]) -> tuple[Segment, ...]:
         """The segments that may hold requested elements; not all members of a concatenation are opened for that."""
         if isinstance(self.segments, tuple):
             return self.segments

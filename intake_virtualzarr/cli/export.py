@@ -19,12 +19,19 @@ from intake_virtualzarr.cli.arguments import (
 __all__ = ["add_parser", "run"]
 
 
+FORMATS = {"kerchunk": "kerchunk", "kerchunk-parquet": "kerchunk", "icechunk": "Icechunk"}
+"""What can be written, and its name in messages."""
+
+
 def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
-    parser = subparsers.add_parser("export", help="write the references of a store as kerchunk JSON or an Icechunk repository")
+    parser = subparsers.add_parser("export", help="write the references of a store as kerchunk JSON or Parquet, or into Icechunk")
     parser.add_argument("store", help="virtual store, archive file, kerchunk references or Icechunk repository")
-    parser.add_argument("out", help="file (kerchunk) or repository (Icechunk) to write")
-    parser.add_argument("--format", required=True, choices=("kerchunk", "icechunk"), help="what to write")
+    parser.add_argument("out", help="file (kerchunk), directory (kerchunk-parquet) or repository (Icechunk) to write")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
+    parser.add_argument(
+        "--zarr-format", type=int, choices=(2, 3), default=2, help="version of the Zarr metadata in kerchunk JSON (default 2)"
+    )
     parser.add_argument("--group", help="write this group of the store as the root; by default all groups are written")
     parser.add_argument("--drop", action="append", metavar="NAME", help="variable to leave out; repeatable")
     parser.add_argument("--message", default="virtual references", help="message of the commit (Icechunk)")
@@ -47,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
         data = open_virtual_dataset(options.store, group=options.group, drop_variables=options.drop, storage_options=access)
     else:
         data = open_virtual_datatree(options.store, drop_variables=options.drop, storage_options=access)
-    plain = plain_store(data, {"kerchunk": "kerchunk", "icechunk": "Icechunk"}[options.format])
-    count = sum(stored.source.content is None for _, stored in references_of(plain))
+    plain = plain_store(data, FORMATS[options.format])
+    count = sum(stored.source.content is None for _, _, stored in references_of(plain))
     report = {
         "store": options.store,
         "out": options.out,
@@ -76,15 +83,16 @@ def _check_place(options: argparse.Namespace) -> None:
 
         import_icechunk(options.out)
         return
-    if os.path.isdir(options.out):
+    if options.format == "kerchunk" and os.path.isdir(options.out):
         raise HierarchyError(f"{options.out}: is a directory; kerchunk references are written to a file")
     if os.path.exists(options.out) and not options.overwrite:
         raise HierarchyError(f"{options.out}: is there already; choose another place, or --overwrite")
 
 
 def _written(data: Any, options: argparse.Namespace, access: Any) -> JsonObject:
-    if options.format == "kerchunk":
-        data.vzarr.to_kerchunk(options.out)
+    if options.format != "icechunk":
+        form = "parquet" if options.format == "kerchunk-parquet" else "json"
+        data.vzarr.to_kerchunk(options.out, format=form, zarr_format=options.zarr_format)
         return {}
     from intake_virtualzarr.datasets.icechunk_repository import commit_references
 

@@ -1,8 +1,9 @@
-"""Filters and compressor of Zarr v2 metadata as a codec pipeline in the words of Zarr v3."""
+"""Filters and compressor of Zarr v2 metadata as a codec pipeline in the words of Zarr v3, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.codecs.spec import CodecSpec, Pipeline, bytes_codec
 from intake_virtualzarr.errors import UnsupportedError
 
-__all__ = ["pipeline_of_v2"]
+__all__ = ["PipelineV2", "pipeline_of_v2", "pipeline_to_v2"]
 
 ARRAY_TO_ARRAY = frozenset({"fixedscaleoffset", "delta", "quantize", "bitround", "astype"})
 ARRAY_TO_BYTES = {"vlen-utf8": "vlen-utf8", "json2": "numcodecs.json2"}
@@ -120,3 +121,62 @@ def _blosc(configuration: Attrs, dtype: DType) -> CodecSpec:
 
 SPECIAL: dict[str, Callable[[Attrs, DType], CodecSpec]] = {"gzip": _gzip, "zstd": _zstd, "blosc": _blosc}
 """Codecs whose Zarr v3 form is another than that of numcodecs."""
+
+
+# ---------------------------------------------------------------------- the other way
+
+
+@dataclass(frozen=True)
+class PipelineV2:
+    """A codec pipeline in the words of Zarr v2."""
+
+    dtype: DType
+    """Data type with its byte order."""
+    order: str
+    """Order of the elements of a chunk, ``"C"`` or ``"F"``."""
+    filters: tuple[JsonObject, ...]
+    """In the order of encoding."""
+    compressor: JsonObject | None
+    """Encodes last."""
+
+
+def pipeline_to_v2(codecs: Pipeline, dtype: DType, ndim: int) -> PipelineV2:
+    """A codec pipeline as filters and compressor.
+
+    Raises
+    ------
+    UnsupportedError
+        If Zarr v2 has no word for a codec.
+    """
+    rest = list(codecs)
+    order = "C"
+    if rest and rest[0].name == "transpose":
+        axes = rest.pop(0).configuration["order"]
+        if axes != list(reversed(range(ndim))):
+            raise UnsupportedError(f"chunks are stored with their axes in the order {axes}, and Zarr v2 knows C and F order only")
+        order = "F"
+    filters: list[JsonObject] = []
+    while rest and rest[0].name.removeprefix("numcodecs.") in ARRAY_TO_ARRAY:
+        filters.append(_document(rest.pop(0)))
+    if not rest or rest[0].name not in ("bytes", *ARRAY_TO_BYTES.values()):
+        raise UnsupportedError(f"codec {rest[0].name if rest else None!r} has no counterpart in Zarr v2")
+    layout = rest.pop(0)
+    if layout.name != "bytes":
+        filters.append({"id": next(v2 for v2, v3 in ARRAY_TO_BYTES.items() if v3 == layout.name), **layout.configuration})
+    elif layout.configuration.get("endian") == "big":
+        dtype = dtype.newbyteorder(">")
+    elif dtype.kind not in "OSV":
+        dtype = dtype.newbyteorder("<")
+    last = [_document(codec) for codec in rest]
+    return PipelineV2(dtype, order, (*filters, *last[:-1]), last[-1] if last else None)
+
+
+def _document(codec: CodecSpec) -> JsonObject:
+    name, configuration = codec.name.removeprefix("numcodecs."), codec.configuration
+    if name == "blosc":
+        names = {text: number for number, text in BLOSC_SHUFFLES.items()}
+        configuration["shuffle"] = names.get(configuration.get("shuffle", 1), configuration.get("shuffle", 1))
+        configuration.pop("typesize", None)
+    if name not in ARRAY_TO_ARRAY | BYTES_TO_BYTES | set(SPECIAL):
+        raise UnsupportedError(f"codec {codec.name!r} has no counterpart in Zarr v2")
+    return {"id": name, **configuration}

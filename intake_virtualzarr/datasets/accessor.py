@@ -120,15 +120,19 @@ class VirtualZarrAccessor:
             storage_options=storage_options,
         )
 
-    def to_kerchunk(self, path: str | os.PathLike[str] | None = None, *, format: str = "json") -> JsonObject | None:
+    def to_kerchunk(
+        self, path: str | os.PathLike[str] | None = None, *, format: str = "json", zarr_format: int = 2
+    ) -> JsonObject | None:
         """Write as kerchunk references.
 
         Parameters
         ----------
         path : path, optional
-            File to write; without it the references are returned.
-        format : {"json"}
-            Form of the references.
+            File to write (a directory for Parquet); without it the references are returned.
+        format : {"json", "parquet"}
+            Form of the references. Parquet needs ``path`` and the extra ``kerchunk``.
+        zarr_format : {2, 3}
+            Version of the Zarr metadata. ``engine="kerchunk"`` and Parquet know version 2 only.
 
         Returns
         -------
@@ -138,11 +142,11 @@ class VirtualZarrAccessor:
         Raises
         ------
         UnsupportedError
-            If a variable has no form as plain references, or for another ``format``.
+            If a variable has no form as plain references (the message says why), or for another ``format``.
         """
         from intake_virtualzarr.datasets.to_kerchunk import to_kerchunk
 
-        return to_kerchunk(self._dataset, path, format=format)
+        return to_kerchunk(self._dataset, path, format=format, zarr_format=zarr_format)
 
     def to_icechunk(self, store: Any) -> int:
         """Write virtual references into an Icechunk session; the caller commits.
@@ -218,15 +222,19 @@ class VirtualZarrTreeAccessor:
 
         return write_datatree(self._tree, store, mode=mode, append_dim=append_dim, fuse=fuse, storage_options=storage_options)
 
-    def to_kerchunk(self, path: str | os.PathLike[str] | None = None, *, format: str = "json") -> JsonObject | None:
+    def to_kerchunk(
+        self, path: str | os.PathLike[str] | None = None, *, format: str = "json", zarr_format: int = 2
+    ) -> JsonObject | None:
         """Write all groups as kerchunk references.
 
         Parameters
         ----------
         path : path, optional
-            File to write; without it the references are returned.
-        format : {"json"}
-            Form of the references.
+            File to write (a directory for Parquet); without it the references are returned.
+        format : {"json", "parquet"}
+            Form of the references. Parquet needs ``path`` and the extra ``kerchunk``.
+        zarr_format : {2, 3}
+            Version of the Zarr metadata. ``engine="kerchunk"`` and Parquet know version 2 only.
 
         Returns
         -------
@@ -236,11 +244,11 @@ class VirtualZarrTreeAccessor:
         Raises
         ------
         UnsupportedError
-            If a variable has no form as plain references, or for another ``format``.
+            If a variable has no form as plain references (the message says why), or for another ``format``.
         """
         from intake_virtualzarr.datasets.to_kerchunk import to_kerchunk
 
-        return to_kerchunk(self._tree, path, format=format)
+        return to_kerchunk(self._tree, path, format=format, zarr_format=zarr_format)
 
     def to_icechunk(self, store: Any) -> int:
         """Write all groups into an Icechunk session; the caller commits.

@@ -71,7 +71,7 @@ def commit_references(
     icechunk = import_icechunk(os.fspath(target))
     access = Access.of(storage_options)
     url = absolute_url(target).rstrip("/")
-    sources = {stored.source.url for _, stored in references_of(plain_store(data, "Icechunk")) if stored.source.content is None}
+    sources = {stored.source.url for _, _, stored in references_of(plain_store(data, "Icechunk")) if stored.source.content is None}
     prefixes = container_prefixes(sources)
     with icechunk_errors(icechunk, f"{url}: cannot be written by Icechunk", HierarchyError):
         storage = storage_of(icechunk, url, access)
@@ -104,7 +104,9 @@ def container_prefixes(urls: Collection[str]) -> tuple[str, ...]:
     parts = [urlsplit(url) for url in urls if not is_local(url)]
     places = {f"{one.scheme}://{one.netloc}/" for one in parts}
     if local:
-        places.add(common_base(local) or "file:///")
+        # Icechunk writes under a prefix with escapes and then does not find its container when it reads
+        unescaped = (common_base(local) or "file:///").partition("%")[0]
+        places.add(unescaped[: unescaped.rindex("/") + 1])
     return tuple(sorted(places))
 
 

@@ -1,9 +1,8 @@
-"""A virtual dataset as plain Zarr v3 documents and references to byte ranges: what other formats of references can hold."""
+"""A virtual dataset as plain Zarr documents and references to byte ranges: what other formats of references can hold."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import xarray as xr
@@ -11,12 +10,13 @@ import xarray as xr
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
 from intake_virtualzarr.datasets.encode import node_group
+from intake_virtualzarr.datasets.export_refusal import why_not_plain
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
 from intake_virtualzarr.store.store import VirtualZarrStore
-from intake_virtualzarr.store.transformers import Stored
+from intake_virtualzarr.store.transformers import Stored, known_codecs
 
-__all__ = ["plain_store", "references_of"]
+__all__ = ["plain_store", "references_of", "refuse_all", "variables_of"]
 
 
 def plain_store(data: xr.Dataset | xr.DataTree, what: str) -> VirtualZarrStore:
@@ -39,14 +39,35 @@ def plain_store(data: xr.Dataset | xr.DataTree, what: str) -> VirtualZarrStore:
         node = node_group(dataset)
         variables = {n: VirtualVariable(a.dims, _fused(a.data), a.attrs) for n, a in node.arrays.items()}
         groups[path] = VirtualGroup(path, node.attrs, variables)
-    store = VirtualZarrStore(VirtualTree("memory://export", groups))
-    refused = [path for path, view in store.views.items() if store.mode(path) == "decoded" and 0 not in view.grid.shape]
-    if refused:
-        raise UnsupportedError(
-            f"{', '.join(refused)}: chunks are seen in part, or files differ in codecs, chunk shape or packing; {what} cannot "
-            "say that. Write the dataset with .vzarr.to_zarr, or drop these variables"
-        )
+    tree = VirtualTree("memory://export", groups)
+    store = VirtualZarrStore(tree)
+    refused = {path.strip("/"): reason for path, reason in store.tree.left_out.items()}
+    known = known_codecs()
+    for path, variable in variables_of(tree).items():
+        shown = path not in refused and (store.mode(path) != "decoded" or 0 in variable.data.shape)
+        if not shown and path not in refused:
+            refused[path] = why_not_plain(store.array(path), variable.dims, known)
+    refuse_all(refused, what)
     return store
+
+
+def refuse_all(refused: dict[str, str], what: str) -> None:
+    """Raise for variables that a format cannot hold, with the reason of each.
+
+    Raises
+    ------
+    UnsupportedError
+        If there are any.
+    """
+    if refused:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in refused.items())
+        way = f"write the dataset with .vzarr.to_zarr, or drop_vars({[*refused]})"
+        raise UnsupportedError(f"{reasons}. {what} cannot say that: {way}")
+
+
+def variables_of(tree: VirtualTree) -> dict[str, VirtualVariable]:
+    """All variables of a tree, by path without a slash in front."""
+    return {f"{group.path.strip('/')}/{n}".lstrip("/"): v for group in tree.groups.values() for n, v in group.variables.items()}
 
 
 def _datasets(data: xr.Dataset | xr.DataTree) -> dict[str, xr.Dataset]:
@@ -66,10 +87,10 @@ def _fused(data: Any) -> Any:
     return data
 
 
-def references_of(store: VirtualZarrStore) -> Iterator[tuple[str, Stored]]:
-    """Keys and places of all stored chunks."""
+def references_of(store: VirtualZarrStore, separator: str = "/") -> Iterator[tuple[str, str, Stored]]:
+    """Array path, chunk coordinates as text (empty for a scalar), and place of all stored chunks."""
     for path, view in store.views.items():
-        for coords in product(*(range(n) for n in view.grid.grid_shape)):
+        for coords in view.stored_chunks():
             found = view.chunk(coords)
             if isinstance(found, Stored):
-                yield "/".join((path, "c", *map(str, coords))), found
+                yield path, separator.join(map(str, coords)), found

@@ -57,7 +57,8 @@ def to_icechunk(data: xr.Dataset | xr.DataTree, store: Any) -> int:
         count = 0
         for key, document in plain.documents.items():
             await store.set(key, cpu.Buffer.from_bytes(document))
-        for key, stored in references_of(plain):
+        for path, coords, stored in references_of(plain):
+            key = f"{path}/c/{coords}".rstrip("/")
             source, ref = stored.source, stored.ref
             if source.content is not None:
                 await store.set(key, cpu.Buffer.from_bytes(source.content[ref.offset : ref.offset + ref.length]))

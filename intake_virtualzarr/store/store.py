@@ -27,7 +27,14 @@ from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.store.codec_pipeline import activate
-from intake_virtualzarr.store.transformers import StorageTransformer, Stored, ViewSettings, plain_document, present
+from intake_virtualzarr.store.transformers import (
+    StorageTransformer,
+    Stored,
+    ViewSettings,
+    known_codecs,
+    plain_document,
+    present,
+)
 
 __all__ = ["VirtualZarrStore", "open_virtual_store"]
 
@@ -132,6 +139,10 @@ class VirtualZarrStore(Store):
     def views(self) -> dict[str, StorageTransformer]:
         """How each array is shown, by path."""
         return dict(self._views)
+
+    def array(self, path: str) -> VirtualZarrArray:
+        """The virtual array behind a path."""
+        return self._arrays[path.strip("/")]
 
     def mode(self, path: str) -> str:
         """How an array is shown: ``"passthrough"`` (also of a uniform concatenation) or ``"decoded"``."""
@@ -347,9 +358,7 @@ def _inline(values: Any) -> VirtualZarrArray:
 def _settings(cache: ChunkCache) -> ViewSettings:
     import zarr
 
-    # codecs that other packages register (entry points) count as known, ours that need conversion do not
-    known = frozenset(zarr.config.get("codecs", {})) | {"transpose"}
-    return ViewSettings(bool(zarr.config.get("array.rectilinear_chunks", False)), cache, known)
+    return ViewSettings(bool(zarr.config.get("array.rectilinear_chunks", False)), cache, known_codecs())
 
 
 def _reopen(target: Any, access: Access, cache_bytes: int, root: bytes | None) -> VirtualZarrStore:

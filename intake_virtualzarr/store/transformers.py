@@ -6,7 +6,7 @@ A transformer is chosen for each array: the first registered one that accepts it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
-from intake_virtualzarr.arrays.manifest import ChunkRef
-from intake_virtualzarr.arrays.segments import SegmentSource, StoredArray, Window, same_fill, source_of
+from intake_virtualzarr.arrays.manifest import ChunkManifest, ChunkRef
+from intake_virtualzarr.arrays.segments import Segment, SegmentSource, StoredArray, Window, same_fill, source_of
 from intake_virtualzarr.codecs.spec import Pipeline, bytes_codec, pipeline_to_json
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_to_json
@@ -30,6 +30,7 @@ __all__ = [
     "StorageTransformer",
     "Stored",
     "ViewSettings",
+    "known_codecs",
     "plain_document",
     "present",
     "register_transformer",
@@ -57,6 +58,9 @@ class StorageTransformer(Protocol):
 
     def chunk(self, coords: Shape) -> Stored | bytes | None:
         """One chunk: where its bytes lie, or the bytes, or None if it is not stored."""
+
+    def stored_chunks(self) -> Iterator[Shape]:
+        """Coordinates of the chunks that are stored, in C order."""
 
 
 class Passthrough:
@@ -89,6 +93,10 @@ class Passthrough:
         stored = self._stored
         ref = stored.manifest.region(tuple(slice(c, c + 1) for c in coords)).get((0,) * len(coords))
         return None if ref is None else Stored(stored.sources[ref.source], ref)
+
+    def stored_chunks(self) -> Iterator[Shape]:
+        """Coordinates of the chunks that the manifest lists."""
+        yield from _listed(self._stored.manifest.load())
 
 
 class UniformConcatenation:
@@ -125,6 +133,22 @@ class UniformConcatenation:
         ref = stored.manifest.region(tuple(slice(c, c + 1) for c in inner)).get((0,) * len(inner))
         return None if ref is None else Stored(stored.sources[ref.source], ref)
 
+    def stored_chunks(self) -> Iterator[Shape]:
+        """Coordinates of the chunks that the members' manifests list."""
+        axis = self._members.axis
+        found = []
+        for segment in self._members:
+            first = self.grid.axes[axis].chunk_of(segment.offset[axis])
+            found += [(*c[:axis], c[axis] + first, *c[axis + 1 :]) for c in _listed(segment.stored.manifest.load())]
+        yield from sorted(found)
+
+
+def _listed(manifest: ChunkManifest) -> list[Shape]:
+    """Coordinates of the chunks of a manifest that are stored, in C order."""
+    if not manifest.shape:
+        return [()] * manifest.count
+    return list(map(tuple, np.argwhere(manifest.length > 0).tolist()))
+
 
 class Decoded:
     """Values read, cropped and assembled; served as little-endian bytes."""
@@ -138,10 +162,12 @@ class Decoded:
         self.grid = _view_grid(array, settings)
         self.codecs: Pipeline = (bytes_codec(_little(array.dtype)),)
 
-    def chunk(self, coords: Shape) -> bytes:
-        """The bytes of a chunk, padded to its full shape where the grid is regular."""
+    def chunk(self, coords: Shape) -> bytes | None:
+        """The bytes of a chunk, padded to its full shape where the grid is regular; None if all of it is fill."""
         array = self._array
         box = self.grid.box(coords)
+        if not self._is_stored(box):
+            return None
         values = array.read([Window(b.start, b.stop - b.start) for b in box], self._path, self._cache)
         shape = self.grid.stored_shape(coords)
         if values.shape != shape:
@@ -153,6 +179,37 @@ class Decoded:
 
             return bytes(VLenUTF8().encode(values.ravel()))
         return values.astype(_little(array.dtype), copy=False).tobytes()
+
+    def stored_chunks(self) -> Iterator[Shape]:
+        """Coordinates of the chunks that hold a stored one, or another value than the fill value."""
+        for coords in np.ndindex(self.grid.grid_shape):
+            if self._is_stored(self.grid.box(coords)):
+                yield coords
+
+    def _is_stored(self, box: Sequence[slice]) -> bool:
+        array = self._array
+        requests = [Window(b.start, b.stop - b.start) for b in box]
+        return any(_shows(segment, box, array) for segment in array.touched(requests))
+
+
+def _shows(segment: Segment, box: Sequence[slice], array: VirtualZarrArray) -> bool:
+    """Whether a box shows more of a segment than the fill value of the array."""
+    inside = [
+        slice(max(b.start - o, 0), min(b.stop - o, n)) for b, o, n in zip(box, segment.offset, segment.shape, strict=True)
+    ]
+    if any(part.start >= part.stop for part in inside):
+        return False
+    stored = segment.stored
+    if (array.decoded and segment.packing is not None) or not same_fill(stored.fill_value, array.fill_value):
+        return True
+    spans = []
+    for axis, (window, grid) in enumerate(zip(segment.windows, stored.grid.axes, strict=True)):
+        shown = window
+        if axis in segment.axes:
+            part = inside[segment.axes.index(axis)]
+            shown = window.sub(part.start, part.stop - part.start)
+        spans.append(slice(*grid.span(*shown.bounds())))
+    return stored.manifest.region(tuple(spans)).count > 0
 
 
 @dataclass(frozen=True)
@@ -173,6 +230,14 @@ _REGISTRY: dict[str, Factory] = {
     "chunk-manifest": Passthrough.accept,
     "virtual-concatenation": UniformConcatenation.accept,
 }
+
+
+def known_codecs() -> frozenset[str]:
+    """Names of the codecs that zarr-python knows."""
+    import zarr
+
+    # codecs that other packages register (entry points) count as known, ours that need conversion do not
+    return frozenset(zarr.config.get("codecs", {})) | {"transpose"}
 
 
 def register_transformer(name: str, factory: Factory) -> None:
