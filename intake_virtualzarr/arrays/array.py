@@ -307,9 +307,7 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
         Parameters and errors as `read`, with the requests of each box.
         """
         self._check_readable()
-        boxes = [
-            Box(self.touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype)) for one in requests
-        ]
+        boxes = [Box(self.touched(one), one, np.empty(tuple(request_length(r) for r in one), dtype=self.dtype)) for one in requests]
         read_boxes(boxes, self.fill_value, self.readers, decoded=self.decoded, name=name, cache=cache)
         return [box.out for box in boxes]
 

@@ -194,9 +194,7 @@ class Decoded:
 
 def _shows(segment: Segment, box: Sequence[slice], array: VirtualZarrArray) -> bool:
     """Whether a box shows more of a segment than the fill value of the array."""
-    inside = [
-        slice(max(b.start - o, 0), min(b.stop - o, n)) for b, o, n in zip(box, segment.offset, segment.shape, strict=True)
-    ]
+    inside = [slice(max(b.start - o, 0), min(b.stop - o, n)) for b, o, n in zip(box, segment.offset, segment.shape, strict=True)]
     if any(part.start >= part.stop for part in inside):
         return False
     stored = segment.stored
