@@ -11,7 +11,7 @@ from pathlib import Path
 import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
-from intake_virtualzarr.datasets.kerchunk_parquet import write_parquet
+from intake_virtualzarr.datasets.to_kerchunk_parquet import write_parquet
 from intake_virtualzarr.datasets.plain_references import plain_store, references_of, refuse_all, variables_of
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.kerchunk_urls import kerchunk_text
