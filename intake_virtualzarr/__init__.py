@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from intake_virtualzarr._version import __version__
+from intake_virtualzarr.datasets.xarray_hook import register_with_xarray
 
 if TYPE_CHECKING:
     from intake_virtualzarr.arrays.array import VirtualZarrArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         ConflictError,
         EncodingMismatchError,
         FormatError,
+        GroupNotFoundError,
         HierarchyError,
         IngestError,
         JoinError,
@@ -57,6 +59,7 @@ __all__ = [
     "ConflictError",
     "EncodingMismatchError",
     "FormatError",
+    "GroupNotFoundError",
     "HierarchyError",
     "IngestError",
     "JoinError",
@@ -95,6 +98,7 @@ _PLACES = {
     "ConflictError": "errors",
     "EncodingMismatchError": "errors",
     "FormatError": "errors",
+    "GroupNotFoundError": "errors",
     "HierarchyError": "errors",
     "IngestError": "errors",
     "JoinError": "errors",
@@ -154,3 +158,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+register_with_xarray()

@@ -10,6 +10,7 @@ __all__ = [
     "ConflictError",
     "EncodingMismatchError",
     "FormatError",
+    "GroupNotFoundError",
     "HierarchyError",
     "IngestError",
     "JoinError",
@@ -58,6 +59,10 @@ class SourceChangedError(SourceError):
 
 class FormatError(VirtualZarrError, ValueError):
     """A file is not of the format it was taken for, or is damaged."""
+
+
+class GroupNotFoundError(FormatError, OSError):
+    """A file or store has no group of that name (an `OSError` for xarray's engines, too)."""
 
 
 class UnsupportedError(VirtualZarrError, NotImplementedError):

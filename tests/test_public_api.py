@@ -24,6 +24,7 @@ NAMES = [
     "ConflictError",
     "EncodingMismatchError",
     "FormatError",
+    "GroupNotFoundError",
     "HierarchyError",
     "IngestError",
     "JoinError",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.errors import GroupNotFoundError
 
 __all__ = ["VirtualGroup", "VirtualTree", "VirtualVariable"]
 
@@ -64,4 +64,4 @@ class VirtualTree:
             return self.groups[absolute]
         except KeyError:
             known = ", ".join(self.groups)
-            raise FormatError(f"{self.url}: has no group {absolute!r}; there are {known}") from None
+            raise GroupNotFoundError(f"{self.url}: has no group {absolute!r}; there are {known}") from None

@@ -211,11 +211,13 @@ def _float_dtype(datatype: Datatype) -> DType:
         raise UnsupportedError("bfloat16, which NumPy lacks; rewrite it as float32")
     if datatype.size > 8 or norm != 2:
         raise UnsupportedError(f"floats of {datatype.precision} bits, which Zarr lacks; rewrite them as float64")
-    for size, limits in ((2, (5, 10)), (4, (8, 23)), (8, (11, 52))):
-        # the exponent's bias must be the usual one of its size: only then no value leaves the range of the IEEE type
-        if size >= datatype.size and exponent <= limits[0] and mantissa <= limits[1]:
+    for size in (2, 4, 8):
+        info = np.finfo(f"f{size}")
+        # any bias may stand in the file: the largest power and the smallest step must be numbers of the IEEE type
+        largest, step = (1 << exponent) - 2 - bias, 1 - bias - mantissa
+        if size >= datatype.size and mantissa <= info.nmant and largest < info.maxexp and step >= info.minexp - info.nmant:
             return np.dtype(f"f{size}")
-    raise UnsupportedError(f"floats of {exponent} exponent and {mantissa} mantissa bits, which NumPy lacks")
+    raise UnsupportedError(f"floats of {exponent} exponent bits (bias {bias}) and {mantissa} mantissa bits, which NumPy lacks")
 
 
 def _struct_dtype(datatype: Datatype) -> DType:
@@ -287,7 +289,7 @@ def _convert_float(datatype: Datatype, raw: npt.NDArray[np.uint8], dtype: DType)
     with np.errstate(over="ignore", invalid="ignore"):
         power = np.clip(exponent - bias, -5000, 5000).astype(np.int32)
         values = np.ldexp(1.0 + fraction, power)
-        tiny = np.ldexp(fraction, np.int32(1 - min(bias, 4000)))
+        tiny = np.ldexp(fraction, np.int32(1 - max(min(bias, 4000), -4000)))
         values = np.where(exponent == 0, tiny, values)
         top = (1 << exp_size) - 1
         values = np.where(exponent == top, np.where(mantissa == 0, np.inf, np.nan), values)

@@ -99,7 +99,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         warn_left_out(tree, node.path, dropped)
         if not mask_and_scale and not decode_times and not decode_coords:
             dataset = virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped)
-            return _uncached(dataset)
+            return _closable(_uncached(dataset))
         decoders = {
             "mask_and_scale": mask_and_scale,
             "decode_times": decode_times,
@@ -108,7 +108,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        return decoded_dataset(tree, node, dropped, decoders)
+        return _closable(decoded_dataset(tree, node, dropped, decoders))
 
     def open_groups_as_dict(self, filename_or_obj: Any, **kwargs: Any) -> dict[str, xr.Dataset]:
         """Open all groups."""
@@ -134,12 +134,22 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
                 opened = _uncached(virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped))
             else:
                 opened = decoded_dataset(tree, node, dropped, decoders)
-            datasets["/" + path[len(root) :].strip("/") if root != "/" else path] = opened
+            datasets["/" + path[len(root) :].strip("/") if root != "/" else path] = _closable(opened)
         return datasets
 
     def open_datatree(self, filename_or_obj: Any, **kwargs: Any) -> xr.DataTree:
         """Open all groups as a tree."""
         return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **kwargs))
+
+
+def _closable(dataset: xr.Dataset) -> xr.Dataset:
+    """The same dataset, with something to call: ``xr.open_mfdataset`` closes what it opened, whether there is a need or not."""
+    dataset.set_close(_nothing_to_close)
+    return dataset
+
+
+def _nothing_to_close() -> None:
+    """Files are opened for each read, by a pool that all datasets share."""
 
 
 def _uncached(dataset: xr.Dataset) -> xr.Dataset:

@@ -11,8 +11,8 @@ from pathlib import Path
 import xarray as xr
 
 from intake_virtualzarr._typing import JsonObject
-from intake_virtualzarr.datasets.to_kerchunk_parquet import write_parquet
 from intake_virtualzarr.datasets.plain_references import plain_store, references_of, refuse_all, variables_of
+from intake_virtualzarr.datasets.to_kerchunk_parquet import write_parquet
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.kerchunk_urls import kerchunk_text
 from intake_virtualzarr.hierarchy.zarr_v2_documents import array_documents_v2, group_documents_v2

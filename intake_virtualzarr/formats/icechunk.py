@@ -13,7 +13,7 @@ from intake_virtualzarr._limits import MAX_NESTING
 from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
-from intake_virtualzarr.errors import FormatError, UnsupportedError
+from intake_virtualzarr.errors import FormatError, GroupNotFoundError, UnsupportedError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.kerchunk_table import counted_shape, inline_source
 from intake_virtualzarr.formats.zarr_references import scanned_references
@@ -49,7 +49,7 @@ def scanned_repository(store: Any, url: str | None, documents: Attrs, access: Ac
     base = f"{group}/" if group else ""
     name = url or f"icechunk:{store.session.snapshot_id}"
     if group and (documents.get(f"{base}zarr.json") or {}).get("node_type") != "group":
-        raise FormatError(f"{name}: has no group {group!r}")
+        raise GroupNotFoundError(f"{name}: has no group {group!r}")
     documents = {key[len(base) :]: document for key, document in documents.items() if key.startswith(base)}
 
     def references(path: str, metadata: ArrayMetadata) -> tuple[DeferredSources, DeferredReferences]:

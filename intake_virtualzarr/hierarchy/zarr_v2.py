@@ -14,7 +14,7 @@ from intake_virtualzarr.codecs.numcodecs_v2 import pipeline_of_v2
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
 
-__all__ = ["metadata_of_v2"]
+__all__ = ["DIMENSIONS", "metadata_of_v2"]
 
 DIMENSIONS = "_ARRAY_DIMENSIONS"
 KINDS = "biufcSUOMm"

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import zarr
@@ -58,25 +60,32 @@ class VirtualPipeline(CodecPipeline):
     Everything that is not a plain read is handed to ``plain``, the pipeline that zarr-python would have used.
     """
 
+    path: ClassVar[str]
+    """Setting that was there before: the pipeline of all other stores."""
+    other: ClassVar[Any]
+    """Its class."""
+
     def __init__(self, plain: Any) -> None:
         self.plain = plain
+
+    def __reduce__(self) -> tuple[Any, tuple[str, Any]]:
+        return _rebuilt, (self.path, self.plain)
 
     @classmethod
     def from_array_metadata_and_store(cls, array_metadata: Any, store: Store) -> Self:
         """The pipeline of an array, chosen by its store."""
-        other = _Configured.other
+        other = cls.other
         if not config.fast_pipeline or not isinstance(store, ServesArrays) or array_metadata.zarr_format != 3:
             # raises NotImplementedError where the other pipeline has no such choice; zarr then asks `from_codecs`
             return other.from_array_metadata_and_store(array_metadata, store)  # type: ignore[no-any-return]
         from zarr.core.array import create_codec_pipeline
 
-        with zarr.config.set({SETTING: _Configured.path}):
-            return cls(create_codec_pipeline(array_metadata))
+        return cls(create_codec_pipeline(array_metadata))  # asks `from_codecs` below
 
     @classmethod
     def from_codecs(cls, codecs: Iterable[Codec]) -> Self:
         """The pipeline of an array in any other store: the one that was configured before."""
-        return _Configured.other.from_codecs(codecs)  # type: ignore[no-any-return]
+        return cls.other.from_codecs(codecs)  # type: ignore[no-any-return]
 
     def evolve_from_array_spec(self, array_spec: Any) -> Self:
         """As `plain`."""
@@ -205,17 +214,35 @@ def _read_scattered(batch: Sequence[Item], store: Any, out: AnyArray, drop_axes:
             out[outside] = picked.squeeze(axis=drop_axes) if drop_axes else picked
 
 
-register_pipeline(VirtualPipeline)
+OURS = f"{VirtualPipeline.__module__}.{VirtualPipeline.__qualname__}["
 
 
-class _Configured:
-    """The pipeline that zarr-python was configured with before ours."""
+@cache
+def pipeline_over(path: str) -> type[VirtualPipeline]:
+    """Our pipeline over the one with this path, under a name of its own.
 
-    path: str = "zarr.core.codec_pipeline.BatchedCodecPipeline"
-    other: Any = None
+    The setting then says itself what other stores get: whoever returns to a setting of before, at the end of a ``with``,
+    returns to that.
+    """
+    other = get_pipeline_class() if zarr.config.get(SETTING) == path else _class_at(path)
+    qualname = f"{VirtualPipeline.__qualname__}[{path}]"
+    names = {"path": path, "other": other, "__module__": VirtualPipeline.__module__, "__qualname__": qualname}
+    made = type(VirtualPipeline.__name__, (VirtualPipeline,), names)
+    register_pipeline(made)
+    return made
 
 
-OURS = f"{VirtualPipeline.__module__}.{VirtualPipeline.__qualname__}"
+def _class_at(path: str) -> type[CodecPipeline]:
+    with zarr.config.set({SETTING: path}):
+        return get_pipeline_class()
+
+
+def _rebuilt(path: str, plain: Any) -> VirtualPipeline:
+    with _LOCK:
+        return pipeline_over(path)(plain)
+
+
+_LOCK = Lock()
 
 
 def activate() -> None:
@@ -224,10 +251,11 @@ def activate() -> None:
     zarr-python chooses pipelines by one setting of the process; ours then chooses by store, and every array that is not in
     a `VirtualZarrStore` gets the pipeline that was configured before.
     """
-    before = str(zarr.config.get(SETTING))
-    if config.fast_pipeline and before != OURS:
-        _Configured.path, _Configured.other = before, get_pipeline_class()
-        zarr.config.set({SETTING: OURS})
+    with _LOCK:
+        before = str(zarr.config.get(SETTING))
+        if config.fast_pipeline and not before.startswith(OURS):
+            ours = pipeline_over(before)
+            zarr.config.set({SETTING: f"{ours.__module__}.{ours.__qualname__}"})
 
 
 def use_fast_pipeline(active: bool = True) -> RestoreSettings:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import json
 import os
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
-from itertools import product
-from typing import Any
+from typing import Any, Self
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -23,6 +23,8 @@ from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.storage.key_value import keys_of
+from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
+from intake_virtualzarr.hierarchy.sharding import ShardObjects
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -148,8 +150,15 @@ class VirtualZarrStore(Store):
         """How an array is shown: ``"passthrough"`` (also of a uniform concatenation) or ``"decoded"``."""
         return "decoded" if self._views[path.strip("/")].name == "decoded" else "passthrough"
 
+    @classmethod
+    async def open(cls, *args: Any, **kwargs: Any) -> Self:
+        """Open in a thread: looking at the target waits for files or a network."""
+        return await asyncio.to_thread(cls, *args, **kwargs)
+
     def __eq__(self, value: object) -> bool:
-        return isinstance(value, VirtualZarrStore) and self._tree.url == value._tree.url and self._access == value._access
+        if not isinstance(value, VirtualZarrStore) or self._access != value._access:
+            return False
+        return self._target is value._target or (self._tree.url == value._tree.url and type(self._target) is type(value._target))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -201,10 +210,12 @@ class VirtualZarrStore(Store):
         for array in self._arrays.values():
             for segment in array.segments[:1] if isinstance(array.segments, tuple) else ():
                 sources = segment.stored.sources
-                if len(sources):
-                    first = sources[0]
-                    if first.content is None and not self._readers.get(first).is_near:
-                        return False
+                # chunks of ordinary arrays are objects of the hierarchy, and the first need not be stored
+                if isinstance(sources, ChunkObjects | ShardObjects) or not len(sources):
+                    continue
+                first = sources[0]
+                if first.content is None and not self._readers.get(first).is_near:
+                    return False
         return True
 
     def get_sync(
@@ -266,14 +277,22 @@ class VirtualZarrStore(Store):
         return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
 
     async def exists(self, key: str) -> bool:
-        """Whether a key is there (for a chunk of a decoded array: whether it lies in the grid)."""
+        """Whether a key is there: metadata, or a chunk that is stored."""
         if key in self._documents:
             return True
         at = self._chunk(key)
-        if at is None:
-            return False
-        view = self._views[at[0]]
-        return view.name == "decoded" or await asyncio.to_thread(view.chunk, at[1]) is not None
+        return at is not None and await asyncio.to_thread(self._views[at[0]].chunk, at[1]) is not None
+
+    async def getsize(self, key: str) -> int:
+        """Size of a value; that of stored bytes is known without reading them [bytes]."""
+        at = self._chunk(key)
+        found = None if at is None else await asyncio.to_thread(self._views[at[0]].chunk, at[1])
+        if isinstance(found, Stored):
+            return found.ref.length
+        value = self._documents.get(key) if at is None else found
+        if value is None:
+            raise FileNotFoundError(key)
+        return len(value)
 
     async def set(self, key: str, value: Buffer) -> None:
         """Refused: the store is read-only."""
@@ -286,18 +305,25 @@ class VirtualZarrStore(Store):
     # ------------------------------------------------------------------ listing
 
     async def list(self) -> AsyncIterator[str]:
-        """All keys: documents, then the chunks of every grid."""
-        for key in self._documents:
+        """All keys: documents, then the chunks that are stored."""
+        async for key in self.list_prefix(""):
             yield key
-        for path, view in self._views.items():
-            for coords in product(*(range(n) for n in view.grid.grid_shape)):
-                yield "/".join((path, "c", *map(str, coords)))
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """All keys that start with a prefix."""
-        async for key in self.list():
+        for key in self._documents:
             if key.startswith(prefix):
                 yield key
+        for path in self._views:
+            chunks = f"{path}/c"
+            if chunks.startswith(prefix) or prefix.startswith(chunks):
+                for key in await asyncio.to_thread(self._chunk_keys, path):
+                    if key.startswith(prefix):
+                        yield key
+
+    def _chunk_keys(self, path: str) -> builtins.list[str]:
+        """Keys of the chunks of an array that are stored."""
+        return ["/".join((path, "c", *map(str, coords))) for coords in self._views[path].stored_chunks()]
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names directly below a prefix."""
@@ -306,18 +332,26 @@ class VirtualZarrStore(Store):
         names = dict.fromkeys(key[len(base) :].split("/", 1)[0] for key in self._documents if key.startswith(base) and key != base)
         for name in names:
             yield name
-        if base.rstrip("/") in self._views:
-            yield "c"
+        for path in self._views:
+            if base.startswith(f"{path}/"):
+                keys = await asyncio.to_thread(self._chunk_keys, path)
+                for name in dict.fromkeys(key[len(base) :].split("/", 1)[0] for key in keys if key.startswith(base)):
+                    yield name
 
 
 def _split_key(key: str) -> tuple[str, tuple[int, ...] | None]:
     parts = key.split("/")
     tail = len(parts)
-    while tail and parts[tail - 1].isdigit():
+    while tail and _is_number(parts[tail - 1]):
         tail -= 1
     if tail == 0 or parts[tail - 1] != "c":
         return "", None
     return "/".join(parts[: tail - 1]), tuple(int(p) for p in parts[tail:])
+
+
+def _is_number(text: str) -> bool:
+    """Whether a part of a key is a number as Zarr writes it: no zeros in front, no digits of other scripts."""
+    return text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0")
 
 
 class _Naming:
@@ -341,8 +375,9 @@ def _cut(value: bytes, part: ByteRequest | None) -> bytes:
         return value[part.start : part.end]
     if isinstance(part, OffsetByteRequest):
         return value[part.offset :]
-    assert isinstance(part, SuffixByteRequest)
-    return value[-part.suffix :] if part.suffix else b""
+    if isinstance(part, SuffixByteRequest):
+        return value[-part.suffix :] if part.suffix else b""
+    raise ValueError(f"Unexpected byte_range, got {part}.")
 
 
 def _dump(document: Any) -> bytes:

@@ -262,7 +262,12 @@ def plain_document(array: VirtualZarrArray, dims: tuple[str, ...], attrs: Attrs,
     attributes = attributes_to_json(attrs, array.dtype)
     attributes.pop(ATTRIBUTE_TYPES, None)
     if not _fill_is_readable(attributes.get("_FillValue"), array.dtype):
-        attributes.pop("_FillValue", None)
+        fill = attributes.pop("_FillValue", None)
+        if isinstance(fill, str) and array.dtype.kind == "O":  # xarray's Zarr engine masks text by `missing_value`
+            attributes.setdefault("missing_value", fill)
+    if array.dtype.kind == "u" and str(attributes.get("_Unsigned")) == "false" and isinstance(attributes.get("_FillValue"), int):
+        # xarray casts the number to the signed type, and a Python integer of JSON must fit there
+        attributes["_FillValue"] = _as_signed(attributes["_FillValue"], array.dtype)
     return {
         "zarr_format": 3,
         "node_type": "array",
@@ -277,11 +282,16 @@ def plain_document(array: VirtualZarrArray, dims: tuple[str, ...], attrs: Attrs,
     }
 
 
+def _as_signed(value: int, dtype: DType) -> int:
+    top = 1 << (8 * dtype.itemsize)
+    return value - top if top // 2 <= value < top else value
+
+
 def _fill_is_readable(fill: Any, dtype: DType) -> bool:
     """Whether xarray's Zarr engine opens an array with this ``_FillValue``; others make it refuse the whole group."""
     if dtype.kind in "iu":
         return isinstance(fill, int | float)
-    return isinstance(fill, str) if dtype.kind in "fO" else dtype.kind == "b"
+    return isinstance(fill, str) if dtype.kind == "f" else dtype.kind == "b"
 
 
 def _little(dtype: DType) -> DType:

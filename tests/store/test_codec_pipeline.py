@@ -125,7 +125,7 @@ def test_arrays_of_other_stores_keep_the_pipeline_they_had(path):
 def test_a_pipeline_that_the_user_chose_stays_for_other_stores(path):
     with zarr.config.set({SETTING: "zarr.core.codec_pipeline.FusedCodecPipeline"}):
         array = zarr.open_group(ivz.open_virtual_store(path), mode="r")["i2"]
-        assert type(array.async_array.codec_pipeline) is VirtualPipeline
+        assert isinstance(array.async_array.codec_pipeline, VirtualPipeline)
         assert type(array.async_array.codec_pipeline.plain).__name__ == "FusedCodecPipeline"
         other = zarr.create_array({}, shape=4, dtype="i4")
         assert type(other.async_array.codec_pipeline).__name__ == "FusedCodecPipeline"
@@ -134,7 +134,7 @@ def test_a_pipeline_that_the_user_chose_stays_for_other_stores(path):
 def test_the_environment_variable_leaves_zarr_alone(path, values, monkeypatch):
     monkeypatch.setenv(PIPELINE_VARIABLE, "0")
     array = zarr.open_group(ivz.open_virtual_store(path), mode="r")["i2"]
-    assert type(array.async_array.codec_pipeline) is not VirtualPipeline
+    assert not isinstance(array.async_array.codec_pipeline, VirtualPipeline)
     assert np.array_equal(array[:9], values[:9])
 
 
@@ -142,9 +142,9 @@ def test_the_config_leaves_zarr_alone(path, values):
     store = ivz.open_virtual_store(path)
     with ivz.config.set(fast_pipeline=False):
         array = zarr.open_group(store, mode="r")["i2"]
-        assert type(array.async_array.codec_pipeline) is not VirtualPipeline
+        assert not isinstance(array.async_array.codec_pipeline, VirtualPipeline)
         assert np.array_equal(array[:9], values[:9])
-    assert type(zarr.open_group(store, mode="r")["i2"].async_array.codec_pipeline) is VirtualPipeline
+    assert isinstance(zarr.open_group(store, mode="r")["i2"].async_array.codec_pipeline, VirtualPipeline)
 
 
 def test_an_array_survives_pickling(group, values):
