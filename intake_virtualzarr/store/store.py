@@ -21,10 +21,10 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
-from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
-from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
+from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.hierarchy.sharding import ShardObjects
+from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
