@@ -51,7 +51,6 @@ DOORS = {
 
 SAME_NAME = {
     "compact": "the command, and the function behind it",
-    "describe": "the command, and texts of STAC objects",
     "registry": "decoders, and archive formats, by name",
     "open": "a source as a tree, and as a dataset",
     "reader": "bytes of a file, and a hierarchy of ours",

@@ -142,11 +142,6 @@ class ChunkManifest:
         """Memory of the columns [bytes]."""
         return sum(c.nbytes for c in (self.source, self.offset, self.length, self.codec) if c is not None)
 
-    @property
-    def stored_nbytes(self) -> int:
-        """Encoded size of all chunks [bytes]."""
-        return int(self.length.sum(dtype=np.uint64))
-
     def get(self, coords: Sequence[int]) -> ChunkRef | None:
         """The reference of one chunk, or None if it is not stored.
 
@@ -176,29 +171,6 @@ class ChunkManifest:
     def load(self) -> ChunkManifest:
         """Itself: it is in memory."""
         return self
-
-    def remap(self, mapping: Sequence[int], codecs: Sequence[int] = ()) -> ChunkManifest:
-        """The same chunks with other rows of the source table (and other numbers of codec pipelines).
-
-        Parameters
-        ----------
-        mapping : sequence of int
-            New row of each old row.
-        codecs : sequence of int, optional
-            New number of each old codec number; empty to keep them.
-        """
-        source, codec = self.source, self.codec
-        if list(mapping) != list(range(len(mapping))):
-            source = np.zeros_like(self.source)
-            if len(mapping):
-                stored = self.length > 0
-                source[stored] = np.asarray(mapping, dtype=np.uint32)[self.source[stored]]
-        if codecs and list(codecs) != list(range(len(codecs))):
-            numbers = np.asarray(codecs, dtype=np.uint8)
-            codec = np.full(self.shape, numbers[0], np.uint8) if codec is None else numbers[codec]
-            if not codec.any():
-                codec = None
-        return ChunkManifest(source, self.offset, self.length, codec)
 
 
 def _column(values: npt.ArrayLike, dtype: npt.DTypeLike, shape: Shape) -> AnyArray:

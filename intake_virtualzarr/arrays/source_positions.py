@@ -10,7 +10,7 @@ import numpy.typing as npt
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import Segment
 
-__all__ = ["used_sources", "uses_sources"]
+__all__ = ["uses_sources"]
 
 
 def uses_sources(array: VirtualZarrArray, axis: int | None, urls: Collection[str]) -> npt.NDArray[np.bool_]:
@@ -51,13 +51,3 @@ def _mark(segment: Segment, axis: int | None, rows: list[int], found: npt.NDArra
     of_chunk = np.searchsorted(grid.starts, elements, side="right") - 1
     start = segment.offset[axis]
     found[start : start + len(elements)] |= chunks[of_chunk]
-
-
-def used_sources(array: VirtualZarrArray) -> dict[str, None]:
-    """URLs of the files that hold chunks which the array can reach, in the order of their tables."""
-    urls: dict[str, None] = {}
-    for segment in array.segments:
-        manifest = segment.stored.manifest.load()
-        rows = np.unique(manifest.source[manifest.length > 0]) if manifest.shape else manifest.source.reshape(-1)
-        urls.update((segment.stored.sources[int(row)].url, None) for row in rows)
-    return urls

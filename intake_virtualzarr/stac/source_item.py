@@ -67,11 +67,6 @@ class SourceItem:
             raise StacError(f"item {self.item_id!r}: bbox {self.bbox} has its south above its north")
 
     @property
-    def read_href(self) -> str:
-        """Return the href to read with: the signed one if there is one."""
-        return self.signed_href or self.href
-
-    @property
     def time(self) -> dt.datetime | None:
         """Return the time to order by: ``datetime``, else ``start_datetime``."""
         return self.datetime or self.start_datetime

@@ -35,19 +35,7 @@ def references(manifest):
 def test_only_chunks_of_some_length_are_listed(manifest):
     listed = {at: ref for at, ref in references(manifest).items() if ref is not None}
     assert len(listed) == manifest.count
-    assert sum(ref.length for ref in listed.values()) == manifest.stored_nbytes
     assert all(ref.length >= 1 for ref in listed.values())
-
-
-@given(manifests(), st.permutations(range(3)), st.permutations(range(3)))
-@relaxed
-def test_new_rows_and_codec_numbers_change_nothing_else(manifest, rows, codecs):
-    changed = manifest.remap(rows, codecs)
-    for at, ref in references(manifest).items():
-        if ref is None:
-            assert changed.get(at) is None
-        else:
-            assert changed.get(at) == ChunkRef(rows[ref.source], ref.offset, ref.length, codecs[ref.codec])
 
 
 @given(st.data())
@@ -63,13 +51,13 @@ def test_joined_manifests_list_the_chunks_of_all_in_order(data):
         mappings.append(data.draw(st.permutations(range(3))))
         numbers.append(data.draw(st.permutations(range(3))))
     joined = concatenate_manifests(parts, axis, mappings, numbers)
-    expected = [part.remap(m, n) for part, m, n in zip(parts, mappings, numbers, strict=True)]
     assert joined.shape == tuple(sum(p.shape[i] for p in parts) if i == axis else parts[0].shape[i] for i in range(2))
     start = 0
-    for part in expected:
+    for part, rows, codecs in zip(parts, mappings, numbers, strict=True):
         for at, ref in references(part).items():
             moved = tuple(i + start if n == axis else i for n, i in enumerate(at))
-            assert joined.get(moved) == ref
+            expected = ref and ChunkRef(rows[ref.source], ref.offset, ref.length, codecs[ref.codec])
+            assert joined.get(moved) == expected
         start += part.shape[axis]
 
 

@@ -166,7 +166,7 @@ def test_a_modifier_of_the_client_signs_and_the_signature_is_not_kept():
 
     with serve(Api(3, 2)) as api:
         sources = find_sources(open_client(api.url, modifier=sign, backoff=0.0).search())
-    assert all(one.read_href.endswith("?sig=abc") for one in sources)
+    assert all(one.signed_href.endswith("?sig=abc") for one in sources)
     assert not any("sig" in one.href for one in sources)
 
 

@@ -189,13 +189,13 @@ def test_a_modifier_signs_urls_or_items():
 def test_a_signature_is_used_for_reading_and_not_kept():
     (source,) = find_sources([item()], modifier=lambda url: url + "?sig=1")
     assert source.href == "https://host/items/a.nc"
-    assert source.read_href == "https://host/items/a.nc?sig=1"
+    assert source.signed_href == "https://host/items/a.nc?sig=1"
     assert "sig" not in repr(source)
 
 
 def test_an_href_that_comes_signed_is_read_signed_and_kept_clean():
     (source,) = find_sources([item(assets={"data": {"href": "https://h/a.nc?sig=1"}})])
-    assert (source.href, source.read_href) == ("https://h/a.nc", "https://h/a.nc?sig=1")
+    assert (source.href, source.signed_href) == ("https://h/a.nc", "https://h/a.nc?sig=1")
 
 
 # Where items come from
@@ -462,7 +462,7 @@ def test_another_place_asset_variable_or_interval_is_no_duplicate(other):
 
 def test_an_unknown_policy_is_refused():
     with pytest.raises(StacError, match="expected one of error, first, latest"):
-        order_sources([], "last")
+        order_sources([], "newest")
 
 
 # Footprints

@@ -23,7 +23,6 @@ from support.local_schemas import validator
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.collection import build_collection, build_item
 from intake_virtualzarr.stac.datacube import cube_dimensions, cube_variables
-from intake_virtualzarr.stac.describe import summarize
 from intake_virtualzarr.stac.extent import dataset_bbox, dataset_interval, longitude_interval
 from intake_virtualzarr.stac.find_sources import source_items
 from intake_virtualzarr.stac.items import ItemDocument
@@ -729,18 +728,6 @@ def test_files_beside_the_document_have_their_size_and_checksum(tmp_path, name):
 
 
 # What was found
-
-
-def test_sources_are_summed_up_in_a_few_lines():
-    text = str(summarize([source(0), source(1)]))
-    assert text.splitlines() == [
-        "2 files, 180 kB",
-        "from sst",
-        "2024-01-01T12:00:00Z to 2024-01-02T12:00:00Z",
-        "west -180, south -90, east 180, north 90",
-        "2 at https://data.example.com",
-    ]
-    assert str(summarize([SourceItem(href="/a.nc")])) == "1 file\n1 at local paths"
 
 
 # Thumbnails
