@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from intake_virtualzarr._limits import MAX_AXIS_CHUNKS
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import ChunkGridError
 
@@ -102,6 +103,7 @@ class AxisGrid:
         """Visible edge of each chunk [elements]."""
         if self.visible_edges is not None:
             return self.visible_edges
+        self._check_count()
         edges = np.full(self.count, self.edge, dtype=np.int64)
         if self.count:
             edges[-1] = self.extent - (self.count - 1) * int(self.edge or 1)
@@ -112,16 +114,23 @@ class AxisGrid:
         """Stored edge of each chunk [elements]."""
         if self.stored_edges is not None:
             return self.stored_edges
+        self._check_count()
         return np.full(self.count, self.edge, dtype=np.int64)
 
     @cached_property
     def starts(self) -> Edges:
         """First element of each chunk, and the extent as the last entry."""
         if self.edge is not None:
+            self._check_count()
             starts = np.arange(self.count + 1, dtype=np.int64) * self.edge
             starts[-1] = self.extent
             return starts
         return np.concatenate([[0], np.cumsum(self.visible)]).astype(np.int64)
+
+    def _check_count(self) -> None:
+        """Raise if the edges of all chunks are more than memory should hold."""
+        if self.count > MAX_AXIS_CHUNKS:
+            raise ChunkGridError(f"an axis has {self.count} chunks; at most {MAX_AXIS_CHUNKS} are read")
 
     @property
     def is_whole(self) -> bool:

@@ -148,12 +148,14 @@ def existing_text(path: Path) -> str | None:
 def _parsed(text: str | None, where: str) -> JsonObject:
     try:
         document = yaml.safe_load(text) if text is not None else None
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise CatalogError(f"{where}: is not valid YAML, so no entry is added to it: {exc}") from exc
     if document is None:
         return {"metadata": {"version": 1}, "sources": {}}
     if not isinstance(document, dict) or not isinstance(document.get("sources", {}), dict | None):
         raise CatalogError(f"{where}: is not an Intake catalog (it has no 'sources'), so no entry is added to it")
+    if not isinstance(document.get("metadata") or {}, dict):
+        raise CatalogError(f"{where}: is not an Intake catalog ('metadata' is not an object), so no entry is added to it")
     version = document.get("version") or (document.get("metadata") or {}).get("version") or 1
     if version != 1:
         raise CatalogError(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import xarray as xr
 
+from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.catalog.intake_yaml import existing_text, merged_catalog
@@ -222,13 +223,7 @@ class Target:
         raw = self.keys.get(name)
         if raw is None:
             return None
-        try:
-            document = json.loads(raw)
-        except ValueError as exc:
-            raise HierarchyError(f"{self.url}/{name}: is not valid JSON: {exc}; move it away") from exc
-        if not isinstance(document, dict):
-            raise HierarchyError(f"{self.url}/{name}: holds a JSON {type(document).__name__}, expected an object")
-        return document
+        return parse_object(raw, f"{self.url}/{name}", HierarchyError)
 
     def fingerprint(self, name: str, kind: str) -> str | None:
         """The digest of what is there under that name; empty if it is not known, ``None`` if there is nothing."""

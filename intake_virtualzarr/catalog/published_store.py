@@ -14,10 +14,12 @@ from intake_virtualzarr.catalog.publish import Target, catalog_text, document_na
 from intake_virtualzarr.datasets.check_sources import tree_sources
 from intake_virtualzarr.datasets.open import open_virtual_dataset
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.stac.find_sources import source_items
 from intake_virtualzarr.stac.given import given_fields
 from intake_virtualzarr.stac.items import ItemDocument
+from intake_virtualzarr.stac.shape import checked_document
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.source_list import read_source_items
@@ -148,8 +150,14 @@ def read_published(target: Target, name: str | None, modifier: Modifier | None =
         If nothing of that name was published.
     """
     name = name or _only_name(target)
+    with naming(f"{target.url}: {name}"):
+        return _read_named(target, name, modifier)
+
+
+def _read_named(target: Target, name: str, modifier: Modifier | None) -> PublishedStore:
     for kind in ("collection", "item"):
-        document = target.document(document_name(kind, name)) or {}
+        file = document_name(kind, name)
+        document = checked_document(target.document(file) or {}, f"{target.url}/{file}")
         asset = store_asset(document, name)
         if asset is not None and document.get("id") == name:
             break

@@ -16,7 +16,8 @@ from intake_virtualzarr.catalog import intake_yaml as catalog_file
 from intake_virtualzarr.drivers.intake1_source import VirtualZarrSource
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.drivers.virtual_assets import VirtualAsset, virtual_assets
-from intake_virtualzarr.errors import ArgumentError, NothingFoundError
+from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["StacEntry", "VirtualZarrStacCatalog"]
@@ -134,6 +135,10 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         super().__init__(name=name, description=description, metadata=metadata, ttl=None, storage_options=storage_options)
 
     def _load(self) -> None:
+        with naming(self.urlpath, StacError):
+            self._load_entries()
+
+    def _load_entries(self) -> None:
         entries: dict[str, StacEntry] = {}
         headers = _headers(self._options, self.urlpath)
         parameters = self.search_parameters
@@ -158,8 +163,10 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         self._entries = entries
 
     def _entries_of(self, document: Attrs, base: str, io: Any) -> Iterator[StacEntry]:
+        from intake_virtualzarr.stac.shape import checked_features
+
         if document.get("type") == "FeatureCollection":
-            for item in document.get("features") or ():
+            for item in checked_features(document, base):
                 yield from self._own_entries(item, base)
             return
         yield from self._own_entries(document, base)
@@ -262,9 +269,10 @@ def _headers(options: Any, urlpath: str) -> dict[str, str]:
 def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[JsonObject, Any]:
     from intake_virtualzarr.stac.client import patient_io
     from intake_virtualzarr.stac.documents import read_document
+    from intake_virtualzarr.stac.shape import checked_document
 
     io = patient_io(headers=headers)
-    return read_document(urlpath, io), io
+    return checked_document(read_document(urlpath, io), urlpath), io
 
 
 def _search(urlpath: str, parameters: Attrs, headers: Mapping[str, str]) -> Iterator[tuple[JsonObject, str]]:
@@ -280,20 +288,21 @@ def _children(document: Attrs, base: str, io: Any) -> Iterator[tuple[JsonObject,
     """Read the documents that a catalog links to; of an API's collection its items."""
     from intake_virtualzarr.stac.documents import read_document
     from intake_virtualzarr.stac.pages import iter_pages
+    from intake_virtualzarr.stac.shape import checked_collections, checked_document, checked_features
 
     links = [link for link in document.get("links") or () if isinstance(link.get("href"), str)]
     own = next((link["href"] for link in links if link.get("rel") == "self" and "://" in link["href"]), base)
     hrefs = {rel: [make_absolute_href(one["href"], own) for one in links if one.get("rel") == rel] for rel in CHILDREN}
     if hrefs["data"] and document.get("type") == "Catalog":  # the collections of an API
         for page in iter_pages(io, hrefs["data"][0]):
-            yield from ((one, _self_href(one, hrefs["data"][0])) for one in page.get("collections") or ())
+            yield from ((one, _self_href(one, hrefs["data"][0])) for one in checked_collections(page, hrefs["data"][0]))
         return
     if hrefs["items"]:
         for page in iter_pages(io, hrefs["items"][0]):
-            yield from ((one, _self_href(one, hrefs["items"][0])) for one in page.get("features") or ())
+            yield from ((one, _self_href(one, hrefs["items"][0])) for one in checked_features(page, hrefs["items"][0]))
         return
     for href in (*hrefs["item"], *hrefs["child"]):
-        yield read_document(href, io), href
+        yield checked_document(read_document(href, io), href), href
 
 
 def _self_href(document: Attrs, otherwise: str) -> str:

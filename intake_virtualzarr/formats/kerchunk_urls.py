@@ -48,14 +48,22 @@ def source_url(text: Any, base: str) -> str:
     if path.is_absolute():
         return path.as_uri()
     beside, here = Path(local_path(base)).parent / path, Path(text).absolute()
-    if beside != here and here.exists():
-        if not beside.exists():
+    if beside != here and _exists(here):
+        if not _exists(beside):
             return here.as_uri()
         if not beside.samefile(here):
             raise UnsupportedError(
                 f"a reference names the relative path {text!r}, and both {beside} and {here} are there; use absolute URLs"
             )
     return beside.as_uri()
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; no, where its name is none that a file can have."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def kerchunk_text(url: str) -> str:

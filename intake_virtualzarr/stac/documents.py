@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from urllib.request import url2pathname
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
+from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
@@ -53,11 +53,7 @@ def read_document(href: str, stac_io: StacApiIO) -> JsonObject:
         If it cannot be read, is not JSON, or is not an object.
     """
     shown = strip_signature(href)
-    text = _read_text(href, shown, stac_io)
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as exc:
-        raise StacError(f"{shown}: not valid JSON: {exc}") from exc
+    document = parse_json(_read_text(href, shown, stac_io), shown, StacError)
     if not isinstance(document, dict):
         raise StacError(f"{shown}: holds a JSON {type(document).__name__}, not a STAC document")
     return document
@@ -72,10 +68,7 @@ def read_lines(href: str, stac_io: StacApiIO) -> Iterator[JsonObject]:
     for number, line in enumerate(_lines(href, shown, stac_io), 1):
         if not line.strip():
             continue
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as exc:
-            raise StacError(f"{shown}: line {number} is not valid JSON: {exc}") from exc
+        yield parse_json(line, f"{shown}: line {number}", StacError)
 
 
 def is_lines(href: str) -> bool:
@@ -90,6 +83,8 @@ def _lines(href: str, shown: str, stac_io: StacApiIO) -> Iterator[str]:
     try:
         with _local(href, shown).open(encoding="utf-8") as file:
             yield from file
+    except UnicodeDecodeError as exc:
+        raise StacError(f"{shown}: is not text in UTF-8: {exc}") from exc
     except OSError as exc:
         raise StacError(f"{shown}: cannot be read: {exc.strerror or exc}") from exc
 
@@ -99,6 +94,8 @@ def _read_text(href: str, shown: str, stac_io: StacApiIO) -> str:
         if _is_http(href):
             return stac_io.read_text(href)
         return _local(href, shown).read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise StacError(f"{shown}: is not text in UTF-8: {exc}") from exc
     except APIError as exc:
         status = getattr(exc, "status_code", None)
         raise StacError(f"{shown}: cannot be read: {f'http {status}' if status else exc}") from exc

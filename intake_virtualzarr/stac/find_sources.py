@@ -13,6 +13,7 @@ from pystac_client import ItemSearch
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import NothingFoundError, StacError
+from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.stac.assets import AssetLike, choose_assets
 from intake_virtualzarr.stac.hrefs import absolute_href
 from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
@@ -114,16 +115,25 @@ def iter_sources(items: ItemsLike, select: SelectOptions = EVERYTHING) -> Iterat
     asked = queries(items, select)
     left_out, example = 0, ""
     for one in iter_items(items, collection_assets=select.collection_assets):
-        if one.document is not None and not all(query.matches(one.document) for query in asked):
+        with naming(_label(one), StacError):
+            wanted = one.document is None or all(query.matches(one.document) for query in asked)
+        if one.document is not None and not wanted:
             left_out, example = left_out + 1, example or str(one.document.get("id"))
             continue
-        yield from source_items(one, asset=select.asset, protocols=select.protocols, modifier=select.modifier)
+        with naming(_label(one), StacError):
+            found = source_items(one, asset=select.asset, protocols=select.protocols, modifier=select.modifier)
+        yield from found
     if left_out and isinstance(items, ItemSearch):
         warnings.warn(
             f"{items.url}: {left_out} items, {example!r} first, do not match {asked[0].text}; left out",
             FilterIgnoredWarning,
             stacklevel=2,
         )
+
+
+def _label(one: ItemDocument) -> str:
+    """What to call an item in messages."""
+    return f"item {one.document.get('id')!r}" if one.document is not None else str(one.href)
 
 
 def queries(items: object, select: SelectOptions) -> list[Query]:

@@ -17,6 +17,7 @@ from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.client import patient_copy, patient_io, search
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
 from intake_virtualzarr.stac.pages import iter_pages
+from intake_virtualzarr.stac.shape import checked_document, checked_features
 from intake_virtualzarr.stac.signing import Modifier
 from intake_virtualzarr.storage.readers import Access
 
@@ -101,7 +102,7 @@ def _from_search(found: ItemSearch) -> Iterator[ItemDocument]:
     count, wanted = 0, found._max_items
     for page in iter_pages(patient_copy(found._stac_io), found.url, found.method, found.get_parameters()):
         _modify(found.modifier, page)
-        for document in page.get("features") or []:
+        for document in checked_features(page, found.url):
             if wanted is not None and count >= wanted:
                 return
             count += 1
@@ -151,6 +152,7 @@ def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[Ite
 
 
 def _from_document(document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
+    document = checked_document(document, href or "a dictionary")
     kind = document.get("type")
     if kind == "Feature":
         yield ItemDocument(document, href)
@@ -169,11 +171,12 @@ def _from_feature_collection(document: JsonObject, href: str | None, io: StacApi
     link = next((link for link in document.get("links") or [] if link.get("rel") == "next"), None)
     if link is not None and href is not None and href.startswith("http"):
         for page in iter_pages(io, make_absolute_href(link["href"], href)):
-            yield from (ItemDocument(feature) for feature in page.get("features") or [])
+            yield from (ItemDocument(feature) for feature in checked_features(page, href or "a page of items"))
 
 
 def _inside(feature: JsonObject, href: str | None) -> ItemDocument:
     """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
+    feature = checked_document(feature, href or "a dictionary")
     has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
     return ItemDocument(feature, None if has_self else href)
 
@@ -190,7 +193,7 @@ def _from_catalog(document: JsonObject, href: str | None, io: StacApiIO, trail: 
     }
     for one in hrefs["items"]:
         for page in iter_pages(io, one):
-            yield from (ItemDocument(feature) for feature in page.get("features") or [])
+            yield from (ItemDocument(feature) for feature in checked_features(page, href or "a page of items"))
     if not hrefs["items"]:
         for one in [*hrefs["item"], *hrefs["child"]]:
             yield from _from_href(one, io, (*trail, *([base] if base else [])))

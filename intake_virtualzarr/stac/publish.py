@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pystac
 import xarray as xr
 
+from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
 from intake_virtualzarr.stac.collection import build_collection, build_item
 from intake_virtualzarr.stac.links import place_of_link
 from intake_virtualzarr.stac.publication import Publication
+from intake_virtualzarr.stac.shape import checked_document
 from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from intake_virtualzarr.storage.atomic_write import file_fields, to_json, write_if_changed
@@ -156,11 +157,10 @@ def _with_place(obj: pystac.Collection | pystac.Item, name: str, publication: Pu
 
 def _read_existing(path: Path, own_id: str) -> JsonObject | None:
     try:
-        document = json.loads(path.read_bytes())
+        raw = path.read_bytes()
     except FileNotFoundError:
         return None
-    except ValueError as exc:
-        raise StacError(f"{path}: is there already and not valid JSON: {exc}; move it away") from exc
+    document = parse_json(raw, f"{path} (move it away)", StacError)
     found = document.get("id") if isinstance(document, dict) else None
     if found != own_id:
         raise StacError(f"{path}: holds {found!r}, not {own_id!r}; publish {own_id!r} in a directory of its own")
@@ -214,7 +214,7 @@ def _foreign_extensions(existing: Attrs) -> list[str]:
 
 
 def _link_up(item: pystac.Item, parent: Path, publication: Publication) -> None:
-    document = json.loads(parent.read_bytes())
+    document = checked_document(parse_json(parent.read_bytes(), str(parent), StacError), str(parent))
     href = publication.href(f"./{parent.name}")
     root = next((link["href"] for link in document.get("links", []) if link.get("rel") == "root"), href)
     rels = {"root": root, "parent": href}
@@ -252,8 +252,8 @@ def add_child(
     """
     path = Path(parent)
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as exc:
+        document = parse_json(path.read_bytes(), str(path), StacError)
+    except OSError as exc:
         raise StacError(f"{path}: no STAC catalog can be read there: {exc}") from exc
     if not isinstance(document, dict) or document.get("type") not in ("Catalog", "Collection"):
         raise StacError(f"{path}: is not a STAC Catalog or Collection")

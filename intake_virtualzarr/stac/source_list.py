@@ -11,6 +11,7 @@ from pathlib import Path
 import pystac
 import shapely.geometry
 
+from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
@@ -18,6 +19,7 @@ from intake_virtualzarr.stac.extent import iso_time
 from intake_virtualzarr.stac.geoparquet import can_write, from_geoparquet, to_geoparquet
 from intake_virtualzarr.stac.hrefs import relative_href
 from intake_virtualzarr.stac.query import bbox_geometry
+from intake_virtualzarr.stac.shape import checked_document, checked_features
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.atomic_write import file_fields, write_if_changed
@@ -199,8 +201,8 @@ def read_source_items(content: bytes, name: str) -> list[JsonObject]:
         If it is not a list of items, or needs a library that is not installed.
     """
     if not name.endswith(".parquet"):
-        try:
-            return list(json.loads(content)["features"])
-        except (ValueError, KeyError, TypeError) as exc:
-            raise StacError(f"{name}: is not a list of STAC items: {exc}") from exc
-    return from_geoparquet(content, name)
+        listed = parse_object(content, name, StacError)
+        if "features" not in listed:
+            raise StacError(f"{name}: is not a list of STAC items: it has no 'features'")
+        return checked_features(listed, name)
+    return [checked_document(one, name) for one in from_geoparquet(content, name)]
