@@ -43,7 +43,7 @@ def parse_json(raw: bytes | bytearray | memoryview | str, where: str, error: typ
         document = json.loads(text)
         deep = len(text) <= WALKED and _is_deep(document)
     except ValueError as exc:
-        raise error(f"{where}: is not JSON: {exc}") from exc
+        raise error(f"{where}: is not valid JSON: {exc}") from exc
     except (RecursionError, MemoryError) as exc:
         raise error(f"{where}: is JSON that cannot be parsed: {type(exc).__name__}: {exc}") from exc
     if deep:

@@ -131,6 +131,8 @@ def key_parts(document: Attrs, path: str, label: str) -> tuple[str, str]:
     """
     encoding = document.get("chunk_key_encoding", {})
     separator = (encoding.get("configuration") or {}).get("separator")
+    if separator not in (None, "", "/", "."):
+        raise HierarchyError(f"{label}: separator of chunk keys is {separator!r}, expected '/' or '.'")
     below = f"{path}/" if path else ""
     if encoding.get("name") == "default":
         separator = separator or "/"

@@ -62,4 +62,4 @@ def _base_href(document: Attrs) -> str | None:
 
 
 def _link(document: Attrs, rel: str) -> str | None:
-    return next((str(link["href"]) for link in document.get("links") or [] if link.get("rel") == rel), None)
+    return next((str(link["href"]) for link in document.get("links") or [] if link.get("rel") == rel and "href" in link), None)

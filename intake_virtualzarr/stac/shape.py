@@ -48,8 +48,8 @@ def checked_document(document: Any, where: str) -> JsonObject:
         _check_asset(asset, f"{label}: asset {key!r}")
     if found.get("bbox") is not None:
         _check_box(found["bbox"], f"{label}: bbox")
-    if found.get("geometry") is not None:
-        as_object(found["geometry"], f"{label}: geometry", StacError)
+    for name, variable in _variables(found, label).items():
+        as_object(variable, f"{label}: cube:variables: {name}", StacError)
     return found
 
 
@@ -62,6 +62,12 @@ def checked_collections(page: Any, where: str) -> list[JsonObject]:
     """The collections of an API."""
     listed = as_list(as_object(page, where, StacError).get("collections") or [], f"{where}: collections", StacError)
     return [checked_document(one, where) for one in listed]
+
+
+def _variables(found: JsonObject, label: str) -> JsonObject:
+    """The variables of a data cube, which collections have themselves and items among their properties."""
+    held = found.get("cube:variables") or (found.get("properties") or {}).get("cube:variables") or {}
+    return as_object(held, f"{label}: cube:variables", StacError)
 
 
 def _check_collection(found: JsonObject, label: str) -> None:

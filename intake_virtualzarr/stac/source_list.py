@@ -11,7 +11,7 @@ from pathlib import Path
 import pystac
 import shapely.geometry
 
-from intake_virtualzarr._parsing import parse_object
+from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
@@ -201,8 +201,8 @@ def read_source_items(content: bytes, name: str) -> list[JsonObject]:
         If it is not a list of items, or needs a library that is not installed.
     """
     if not name.endswith(".parquet"):
-        listed = parse_object(content, name, StacError)
-        if "features" not in listed:
+        listed = parse_json(content, f"{name}: is not a list of STAC items", StacError)
+        if not isinstance(listed, dict) or "features" not in listed:
             raise StacError(f"{name}: is not a list of STAC items: it has no 'features'")
         return checked_features(listed, name)
     return [checked_document(one, name) for one in from_geoparquet(content, name)]

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
@@ -44,6 +44,12 @@ class KeyEntry:
     """Its length [bytes]."""
     modified: datetime | None
     """When it was written; None where the store does not say."""
+
+
+if TYPE_CHECKING:
+    from intake_virtualzarr.storage.obstore_reader import ObjectReader
+
+__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "DryRunStore", "keys_of"]
 
 
 class ReadKeys(Protocol):
@@ -118,7 +124,7 @@ class LocalKeys:
                 if start:
                     file.seek(start)
                 return file.read() if stop is None else file.read(stop - (start or 0))
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):  # ValueError: a NUL, which no name has
             return None
         except OSError as exc:
             raise SourceError(f"{self.root / key}: {exc.strerror}") from exc
@@ -208,6 +214,10 @@ def _writing(path: Path) -> Iterator[None]:
         raise HierarchyError(f"{path}: cannot be written: {exc.strerror or exc}; choose another place or make room") from exc
 
 
+ABSENT = "not found (404)"
+"""How errors of absent objects end."""
+
+
 class ObjectKeys:
     """A prefix of an object store, or a directory of a web server (read only)."""
 
@@ -216,7 +226,8 @@ class ObjectKeys:
 
         self.access = (access or Access()).remembering(url)
         self.url = strip_url(url).rstrip("/")
-        self._store, self._prefix = make_store(self.access.signed(self.url), self.access.options(self.url))
+        self._reads, _ = make_store(self.access.signed(self.url), self.access.options(self.url))
+        self._store, self._prefix = make_store(self.access.signed(self.url), self.access.options(self.url), repeats=True)
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}/{key}" if self._prefix else key
@@ -231,18 +242,30 @@ class ObjectKeys:
         options: JsonObject = {}
         if start is not None or stop is not None:
             options["range"] = (start or 0, stop) if stop is not None else {"offset": start or 0}
-        try:
-            answer = await obstore.get_async(self._store, self._path(key), options=options)  # type: ignore[arg-type]
+        reader = self._reader(key)
+
+        async def once() -> bytes:
+            answer = await obstore.get_async(self._reads, self._path(key), options=options)  # type: ignore[arg-type]
             return bytes(await answer.bytes_async())
+
+        try:
+            return await reader.patience.request(reader.url, once, reader.told, 0 if stop is None else stop - (start or 0))
         except FileNotFoundError:
             return None
+        except SourceError:
+            raise
         except Exception as exc:
-            raise self._translated(key, exc) from shown_cause(exc)
+            if not reader.can_ask_plainly(exc):
+                raise self._translated(key, exc) from shown_cause(exc)
+            return await reader.get_document(start, stop)
 
-    def _translated(self, key: str, exc: Exception) -> SourceError:
+    def _reader(self, key: str) -> ObjectReader:
         from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
-        return ObjectReader(f"{self.url}/{key}", self.access)._translated(exc)
+        return ObjectReader(f"{self.url}/{key}", self.access)
+
+    def _translated(self, key: str, exc: Exception) -> SourceError:
+        return self._reader(key)._translated(exc)
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         """The bytes of several objects, all requests at once."""
@@ -261,14 +284,12 @@ class ObjectKeys:
 
     def size(self, key: str) -> int | None:
         """Number of bytes of an object."""
-        import obstore
-
         try:
-            return int(obstore.head(self._store, self._path(key))["size"])
-        except FileNotFoundError:
-            return None
-        except Exception as exc:
-            raise self._translated(key, exc) from shown_cause(exc)
+            return run(self._reader(key).describe_async()).size
+        except SourceError as exc:
+            if str(exc).endswith(ABSENT):
+                return None
+            raise
 
     def set(self, key: str, value: bytes) -> None:
         """Write an object."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from intake_virtualzarr.errors import SourceError
+from intake_virtualzarr.errors import SourceChangedError, SourceError
 from intake_virtualzarr.storage.coalesce import merge_ranges, split_merged
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
@@ -19,6 +19,10 @@ __all__ = ["LocalReader"]
 
 LOCAL_GAP = 4096
 """A system call costs about as much as copying this many bytes from the page cache."""
+
+
+TRIES = 4
+"""How often a file is read again that was replaced while it was read."""
 
 
 class LocalReader:
@@ -47,6 +51,8 @@ class LocalReader:
     def _stat(self) -> os.stat_result:
         try:
             status = os.stat(self.path)
+        except ValueError as exc:  # a NUL
+            raise SourceError(f"{self.path!r}: cannot be the name of a file: {exc}") from exc
         except OSError as exc:
             raise _translated(self.path, exc) from exc
         if not stat.S_ISREG(status.st_mode):
@@ -56,17 +62,29 @@ class LocalReader:
     def read(self, ranges: Sequence[ByteRange], expected: Source | None = None) -> list[Buffer]:
         """Read ranges; near ones with one system call.
 
-        ``expected`` is compared with the file's state just before reading.
+        ``expected`` is compared with the file's state just before reading, which must be the state after it, too: a file that
+        is replaced in between would give the bytes of another.
         """
-        status = self._stat()
-        if expected is not None:
-            expected.check(self._source(status))
-        fd = self._open(status)
+        for _ in range(TRIES):
+            status = self._stat()
+            if expected is not None:
+                expected.check(self._source(status))
+            fd = self._open(status)
+            try:
+                blocks = self._read(fd, ranges, status.st_size)
+                if _state(os.fstat(fd)) == _state(status):
+                    return blocks
+            except OSError:
+                if _state(self._stat()) == _state(status):
+                    raise
+            self.close()
+        raise SourceChangedError(f"{self.path}: changes while it is read; read it again when it is written")
+
+    def _read(self, fd: int, ranges: Sequence[ByteRange], size: int) -> list[Buffer]:
         if len(ranges) == 1:
-            return [self._pread(fd, *ranges[0], status.st_size)]
+            return [self._pread(fd, *ranges[0], size)]
         merged, places = merge_ranges(ranges, gap=LOCAL_GAP)
-        blocks = [self._pread(fd, start, length, status.st_size) for start, length in merged]
-        return split_merged(ranges, places, blocks)
+        return split_merged(ranges, places, [self._pread(fd, start, length, size) for start, length in merged])
 
     def head(self, size: int) -> tuple[Source, Buffer]:
         """State and first bytes of the file (fewer than ``size`` if it is shorter)."""
@@ -118,6 +136,11 @@ class LocalReader:
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             os.close(self._fd)
+
+
+def _state(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes where a file is replaced or written."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _translated(path: str, exc: OSError) -> SourceError:

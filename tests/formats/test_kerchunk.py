@@ -573,7 +573,7 @@ def test_what_cannot_be_read_is_left_out_by_name_and_the_rest_opens(tmp_path, ch
         ({"version": 1, "refs": {}}, "holds no Zarr metadata"),
         ({"version": 2, "refs": {".zgroup": "{}"}}, "version 2"),
         ({"version": 1, "refs": []}, "are to be objects"),
-        ({"version": 1, "refs": {".zgroup": "{"}}, r"\.zgroup: is not JSON"),
+        ({"version": 1, "refs": {".zgroup": "{"}}, r"\.zgroup: is not valid JSON"),
         ({"version": 1, "refs": {".zgroup": "{}"}, "gen": [{"key": "a"}]}, "generator .* is incomplete"),
     ],
 )
@@ -673,7 +673,7 @@ def test_metadata_in_another_file_is_refused(tmp_path):
 
 def test_json_that_is_cut_is_an_error(tmp_path):
     (tmp_path / "refs.json").write_text('{"version": 1, "refs": {".zgroup": "{')
-    with pytest.raises(FormatError, match="is not JSON"):
+    with pytest.raises(FormatError, match="is not valid JSON"):
         opened(tmp_path / "refs.json")
 
 

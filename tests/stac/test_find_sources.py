@@ -315,7 +315,7 @@ def test_a_collection_without_items_gives_its_own_data_asset(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not valid JSON: .*line 1"),
+        ("{", "is not valid JSON: .*line 1"),
         ("[1]", "holds a JSON list"),
         ('{"type": "Topology"}', "'type' is 'Topology'; expected Feature"),
     ],

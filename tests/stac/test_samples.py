@@ -42,7 +42,7 @@ REFUSED = {
     "sentinel3_olci_wfr_item.json": "assets could be meant: 'oa01-reflectance'.*or a list to take several",
     "sentinel3_slstr_lst_item.json": "11 assets could be meant: 'lst-in'.*or a list to take several",
 }
-INVALID = {"bestpractice_cmip6_icechunk_collection_INVALIDJSON.json": "not valid JSON: .*line 57"}
+INVALID = {"bestpractice_cmip6_icechunk_collection_INVALIDJSON.json": "is not valid JSON: .*line 57"}
 
 
 def document(name):
