@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,12 @@ __all__ = ["PREVIEW", "RangeServer", "parse_range", "serve_directory"]
 PREVIEW = "/_preview/"
 """Where the preview page is served, beside the directory."""
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
+ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
+IDLE = 60
+"""Connections on which nothing is asked are closed after this time [s]."""
 BLOCK = 256 * 1024
 TYPES = {
     ".json": "application/json",
@@ -62,6 +68,8 @@ class RangeServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    # a reader asks for a hundred files at once; with 5, the default, the others wait for their second or third attempt
+    request_queue_size = 256
 
     def __init__(self, root: str | os.PathLike[str], host: str = "127.0.0.1", port: int = 0) -> None:
         self.root = Path(root).resolve()
@@ -69,11 +77,30 @@ class RangeServer(ThreadingHTTPServer):
             raise VirtualZarrError(f"{root}: is not a directory, so it cannot be served")
         self.requests = 0
         self.sent = 0
+        self._host = host.strip("[]").lower()
         self._lock = threading.Lock()
         try:
             super().__init__((host, port), _Handler)
         except OSError as exc:
             raise VirtualZarrError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+
+    def answers_to(self, host: str | None) -> bool:
+        """Whether a ``Host`` header names this server: a page of another name may have been led here by its name server.
+
+        A server that listens on more than this machine goes by names that it does not know; it is asked by address or by the
+        name that its user gave.
+        """
+        if host is None:  # HTTP/1.0
+            return True
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        name = name.strip("[]").rstrip(".").lower()
+        own = str(self.server_address[0]).lower()
+        if name in LOOPBACK or name in (own, self._host, socket.gethostname().lower()) or name.endswith(".localhost"):
+            return True
+        return own in EVERYWHERE and ADDRESS.fullmatch(name) is not None
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: readers end connections as they like."""
 
     @property
     def url(self) -> str:
@@ -112,8 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
     # headers and body are two writes; without this the second waits for an acknowledgement of the first (40 ms)
     wbufsize: ClassVar[int] = -1
     disable_nagle_algorithm: ClassVar[bool] = True
+    timeout: ClassVar[int] = IDLE
 
     def do_OPTIONS(self) -> None:
+        if self._is_foreign():
+            return
         self._head(HTTPStatus.NO_CONTENT, {"Content-Length": "0"})
 
     def do_HEAD(self) -> None:
@@ -125,7 +155,20 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
+    def _is_foreign(self) -> bool:
+        """Whether the request is for another host; it is answered."""
+        if self.server.answers_to(self.headers.get("Host")):
+            return False
+        self.send_response(HTTPStatus.MISDIRECTED_REQUEST)
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        return True
+
     def _answer(self, *, body: bool) -> None:
+        if self._is_foreign():
+            return
         path = self._path()
         if path is None:
             message = b"not found\n"
@@ -133,7 +176,12 @@ class _Handler(BaseHTTPRequestHandler):
             if body:
                 self.wfile.write(message)
             return
-        with path.open("rb") as file:
+        try:
+            opened = path.open("rb")
+        except OSError:
+            self._head(HTTPStatus.FORBIDDEN, {"Content-Length": "0"})
+            return
+        with opened as file:
             state = os.fstat(file.fileno())
             headers = {
                 "Content-Type": TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream",
@@ -178,8 +226,15 @@ class _Handler(BaseHTTPRequestHandler):
         if asked.startswith(PREVIEW):
             root = page_directory()
             asked = asked.removeprefix(PREVIEW) or PAGE
-        path = (root / asked.lstrip("/")).resolve()
-        return path if path.is_relative_to(root.resolve()) and path.is_file() else None
+        try:
+            path = (root / asked.lstrip("/")).resolve()
+            if not path.is_relative_to(root.resolve()) or not path.is_file():
+                return None
+        except OSError:  # a name that is too long, links in a circle
+            return None
+        # .env, .git and the like are not what one serves a directory for
+        hidden = any(part.startswith(".") for part in (*Path(asked).parts, *path.relative_to(root.resolve()).parts))
+        return None if hidden else path
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:

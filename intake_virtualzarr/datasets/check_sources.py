@@ -14,6 +14,7 @@ from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.held_objects import HeldObjects
 from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
 from intake_virtualzarr.progress import progress_bar
+from intake_virtualzarr.storage.event_loop import cancel_all
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
@@ -86,8 +87,16 @@ def check_sources(
 
 def source_states(sources: Sequence[Source], access: Access, progress: bool | None = None) -> tuple[SourceState, ...]:
     """Compare files with what was recorded of them; parameters as `check_sources`."""
-    with progress_bar("checking sources", len(sources), progress) as step, ThreadPoolExecutor(AT_ONCE) as pool:
-        return tuple(_counted(pool.map(lambda source: _state(source, access), sources), step))
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        with progress_bar("checking sources", len(sources), progress) as step:
+            return tuple(_counted(pool.map(lambda source: _state(source, access), sources), step))
+    except BaseException:  # Ctrl-C ends at once, also while a server hangs
+        pool.shutdown(wait=False, cancel_futures=True)
+        cancel_all()
+        raise
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _counted(states: Iterable[SourceState], step: Callable[[int], None]) -> Iterable[SourceState]:

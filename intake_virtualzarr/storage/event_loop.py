@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-__all__ = ["gather", "run", "submit"]
+__all__ = ["cancel_all", "gather", "run", "submit"]
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -38,6 +38,19 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
         work.close()
         raise RuntimeError("blocking read from inside the reading loop")
     return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
+def cancel_all() -> None:
+    """Cancel all work of the reading loop: threads that wait for it go on, with an error."""
+    loop = _loop
+    if loop is None or _owner != os.getpid():
+        return
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    loop.call_soon_threadsafe(cancel)
 
 
 async def gather[T](works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

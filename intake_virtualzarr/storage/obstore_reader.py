@@ -285,7 +285,8 @@ def _is_refused(exc: Exception) -> bool:
 
 
 def _has_no_length(exc: Exception) -> bool:
-    return "ontent-Length" in str(exc) or "content length" in str(exc).lower()
+    text = str(exc).lower()
+    return "content-length" in text or "content length" in text or "invalid last modified" in text
 
 
 def _denied(text: str) -> bool:

@@ -118,3 +118,49 @@ def test_a_range_never_leaves_the_file(size, first, last):
 @pytest.mark.parametrize("text", ["bytes=-", "bytes=5-2", "items=0-1", "bytes=0-1,3-4", "bytes=a-b", ""])
 def test_what_is_no_single_range_is_answered_whole(text):
     assert parse_range(text, 10) is None
+
+
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "LOCALHOST", "[::1]:{port}", "x.localhost:{port}"])
+def test_names_of_this_machine_are_answered(ask, server, host):
+    assert ask("/a%20b.bin", Host=host.format(port=server.server_port))[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil", ""])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_another_host_is_not_answered(ask, host, method):
+    status, headers, body = ask("/a%20b.bin", method, Host=host)
+    assert (status, body) == (421, b"")
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+@pytest.mark.parametrize("path", ["/.env", "/.git/config", "/sub/.hidden/a.bin", "/%2eenv", "/sub/../.env"])
+def test_dotfiles_are_not_served(ask, server, path):
+    for name in (".env", ".git/config", "sub/.hidden/a.bin"):
+        file = server.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("secret")
+    assert ask(path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["bytes=", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "items=0-1", "bytes=5-1", "bytes=--5", "", "bytes=\u0661-\u0662", "bytes=1e3-",
+     "bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000],
+)  # fmt: skip
+def test_odd_ranges_come_whole(ask, asked):
+    status, _, body = ask("/a%20b.bin", Range=asked.encode().decode("latin-1"))
+    assert (status, body) == (200, CONTENT)
+
+
+@pytest.mark.parametrize("asked", ["bytes=600-", "bytes=99999999-", "bytes=-0"])
+def test_ranges_behind_the_end_have_no_bytes(ask, asked):
+    assert ask("/a%20b.bin", Range=asked)[0] == 416
+
+
+def test_a_name_that_is_too_long_is_not_found(ask):
+    assert ask("/" + "a" * 5000)[0] == 404
+
+
+def test_many_connections_wait_and_idle_ones_end(server):
+    assert server.request_queue_size >= 128
+    assert server.RequestHandlerClass.timeout <= 60
