@@ -144,8 +144,8 @@ def test_dotfiles_are_not_served(ask, server, path):
 
 @pytest.mark.parametrize(
     "asked",
-    ["bytes=", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "items=0-1", "bytes=5-1", "bytes=--5", "", "bytes=\u0661-\u0662", "bytes=1e3-",
-     "bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000],
+    ["bytes=", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "items=0-1", "bytes=5-1", "bytes=--5", "", "bytes=\u0661-\u0662",
+     "bytes=1e3-", "bytes=" + "9" * 5000 + "-", "bytes=-" + "9" * 5000],
 )  # fmt: skip
 def test_odd_ranges_come_whole(ask, asked):
     status, _, body = ask("/a%20b.bin", Range=asked.encode().decode("latin-1"))
