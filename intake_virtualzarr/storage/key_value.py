@@ -21,6 +21,9 @@ from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
 from intake_virtualzarr.storage.url_secrets import shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
+if TYPE_CHECKING:
+    from intake_virtualzarr.storage.obstore_reader import ObjectReader
+
 __all__ = ["DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "keys_of"]
 
 
@@ -44,12 +47,6 @@ class KeyEntry:
     """Its length [bytes]."""
     modified: datetime | None
     """When it was written; None where the store does not say."""
-
-
-if TYPE_CHECKING:
-    from intake_virtualzarr.storage.obstore_reader import ObjectReader
-
-__all__ = ["Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "StoreKeys", "DryRunStore", "keys_of"]
 
 
 class ReadKeys(Protocol):
