@@ -158,7 +158,10 @@ class VirtualZarrStore(Store):
     def __eq__(self, value: object) -> bool:
         if not isinstance(value, VirtualZarrStore) or self._access != value._access:
             return False
-        return self._target is value._target or (self._tree.url == value._tree.url and type(self._target) is type(value._target))
+        mine, other = self._target, value._target
+        if isinstance(mine, Store) and isinstance(other, Store):
+            return bool(mine == other)
+        return mine is other or (self._tree.url == value._tree.url and type(mine) is type(other))
 
     __hash__ = None  # type: ignore[assignment]
 
