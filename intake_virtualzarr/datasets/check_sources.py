@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import SourceChangedError, VirtualZarrError
@@ -60,7 +61,7 @@ def _collect(array: VirtualZarrArray, found: dict[str, Source], tables: set[int]
 
 
 def check_sources(
-    store: Any, *, storage_options: Any = None, allow: Allow = None, progress: bool | None = None
+    store: Any, *, storage_options: Access | Attrs | None = None, allow: Allow = None, progress: bool | None = None
 ) -> tuple[SourceState, ...]:
     """Compare size, ETag and modification time of every source with what the store recorded.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from xarray.namedarray.parallelcompat import ChunkManagerEntrypoint
 
+from intake_virtualzarr._typing import DType, Shape
 from intake_virtualzarr.errors import UnsupportedError
 
 __all__ = ["VirtualZarrChunkManager"]
@@ -27,7 +28,7 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
     def __init__(self) -> None:
         pass
 
-    def is_chunked_array(self, data: Any) -> bool:
+    def is_chunked_array(self, data: object) -> bool:
         """Whether it is a virtual array. Does not import the class for others."""
         module = sys.modules.get("intake_virtualzarr.arrays.array")
         return module is not None and isinstance(data, module.VirtualZarrArray)
@@ -37,37 +38,42 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
         return data.chunks  # type: ignore[no-any-return]
 
     def normalize_chunks(
-        self, chunks: Any, shape: Any = None, limit: Any = None, dtype: Any = None, previous_chunks: Any = None
+        self,
+        chunks: Any,
+        shape: Shape | None = None,
+        limit: int | None = None,
+        dtype: DType | None = None,
+        previous_chunks: Any = None,
     ) -> Any:
         """As dask does it."""
         from dask.array.core import normalize_chunks
 
         return normalize_chunks(chunks, shape=shape, limit=limit, dtype=dtype, previous_chunks=previous_chunks)  # type: ignore[no-untyped-call]
 
-    def from_array(self, data: Any, chunks: Any, **kwargs: Any) -> Any:
+    def from_array(self, data: Any, chunks: object, **kwargs: object) -> Any:
         """Listed elements of an indexer become a lazy mask; anything else stays what it is."""
         from intake_virtualzarr.arrays.outer_mask import AxisIndexer
 
         return AxisIndexer(data) if isinstance(data, np.ndarray) else data
 
-    def rechunk(self, data: Any, chunks: Any, **kwargs: Any) -> Any:
+    def rechunk(self, data: Any, chunks: Any, **kwargs: object) -> Any:
         """A dask array with the chunks asked for."""
         return to_dask(data, chunks)
 
-    def compute(self, *data: Any, **kwargs: Any) -> tuple[Any, ...]:
+    def compute(self, *data: Any, **kwargs: object) -> tuple[Any, ...]:
         """Read the values of virtual arrays."""
         return tuple(np.asarray(d) if self.is_chunked_array(d) else d for d in data)
 
-    def persist(self, *data: Any, **kwargs: Any) -> tuple[Any, ...]:
+    def persist(self, *data: Any, **kwargs: object) -> tuple[Any, ...]:
         """Read the values of virtual arrays."""
         return self.compute(*data)
 
     @property
-    def array_api(self) -> Any:
+    def array_api(self) -> object:
         """Functions on these arrays."""
         return np
 
-    def map_blocks(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def map_blocks(self, func: Callable[..., object], *args: object, **kwargs: Any) -> Any:
         """Continue lazily as a dask array."""
         import dask.array
 
@@ -75,7 +81,7 @@ class VirtualZarrChunkManager(ChunkManagerEntrypoint[Any]):
             _refuse_encoded(args, func)
         return dask.array.map_blocks(func, *(to_dask(a) if self.is_chunked_array(a) else a for a in args), **kwargs)  # type: ignore[no-untyped-call]
 
-    def apply_gufunc(self, func: Callable[..., Any], signature: str, *args: Any, **kwargs: Any) -> Any:
+    def apply_gufunc(self, func: Callable[..., object], signature: str, *args: object, **kwargs: Any) -> Any:
         """Continue lazily as a dask array."""
         import dask.array
 

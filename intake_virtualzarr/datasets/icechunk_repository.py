@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.datasets.plain_references import plain_store, references_of
 from intake_virtualzarr.datasets.to_icechunk import to_icechunk
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
@@ -42,7 +43,7 @@ def commit_references(
     *,
     message: str = "virtual references",
     overwrite: bool = False,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
 ) -> CommitReport:
     """Write virtual data into the branch ``main`` of a repository, which is made if it is not there.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.append_checks import check_monotonic_append, encoded_alike
 from intake_virtualzarr.datasets.encode import node_group
@@ -33,7 +34,7 @@ def write_dataset(
     append_dim: Hashable | None = None,
     region: Mapping[str, slice] | None = None,
     fuse: bool = True,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
 ) -> WriteReport:
     """Write a dataset as a hierarchy of manifests that copies no data.
 
@@ -212,7 +213,7 @@ def write_datatree(
     mode: str | None = None,
     append_dim: Hashable | None = None,
     fuse: bool = True,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
     base: Seen | None = None,
 ) -> WriteReport:
     """Write all groups of a tree as one hierarchy, or append all groups to what is there.

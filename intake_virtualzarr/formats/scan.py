@@ -6,8 +6,8 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
 
+from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.named_files import only_allowed
@@ -28,7 +28,7 @@ def scan(
     path: str | os.PathLike[str],
     *,
     format: str | None = None,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
     allow: Allow = None,
     keep_query: Iterable[str] = (),
 ) -> ScannedFile:
@@ -73,7 +73,7 @@ def scan_many(
     paths: Sequence[str | os.PathLike[str]],
     *,
     format: str | None = None,
-    storage_options: Any = None,
+    storage_options: Access | Attrs | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[ScannedFile | VirtualZarrError]:
     """Scan many files at once.
