@@ -341,6 +341,8 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
             if is_fill(segment) and is_nan(segment.stored.fill_value):
                 has_nan = True  # made by a join or a mask, not by a file: whatever holds NaN will do
             elif not is_fill(segment):
+                if segment.packing is not None and segment.packing.odd is not None:
+                    raise UnsupportedError(f"stored numbers cannot be decoded: {segment.packing.odd}")
                 dtypes.add(dtype if segment.packing is None else segment.packing.dtype)
         packing = self.packing
         fill = self.fill_value if packing is None else _decode_fill(self.fill_value, packing, self)

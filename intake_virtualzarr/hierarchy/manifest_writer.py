@@ -371,9 +371,9 @@ def packing_to_json(packing: Packing) -> JsonObject:
     if packing.mask:
         out["mask"] = [_number(value) for value in packing.mask]
     if packing.scale_factor is not None:
-        out["scale_factor"] = packing.scale_factor
+        out["scale_factor"] = _number(packing.scale_factor)
     if packing.add_offset is not None:
-        out["add_offset"] = packing.add_offset
+        out["add_offset"] = _number(packing.add_offset)
     return out
 
 

@@ -321,9 +321,13 @@ def packing_from_json(document: Attrs) -> Packing:
         data_type_from_json(document["dtype"]),
         document.get("unsigned"),
         tuple(v for v in mask if v == v),
-        document.get("scale_factor"),
-        document.get("add_offset"),
+        _factor(document.get("scale_factor")),
+        _factor(document.get("add_offset")),
     )
+
+
+def _factor(value: Any) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _number(value: Any) -> int | float:

@@ -85,6 +85,12 @@ def test_a_refusal_names_file_variable_and_attribute(tmp_path):
         ivz.open_virtual_mfdataset(paths)
 
 
+def test_plain_calls_do_not_drop_an_odd_factor_either(tmp_path):
+    paths = [write(tmp_path / "odd.nc", 0, "i2", {"scale_factor": "0.5"}), write(tmp_path / "plain.nc", 3, "i2", {})]
+    with pytest.raises(UnsupportedError, match=r"scale_factor is '0\.5'"):
+        xr.concat([ivz.open_virtual_dataset(path) for path in paths], "k")
+
+
 @pytest.fixture
 def packed(tmp_path) -> xr.Dataset:
     encoding = {"t": {"dtype": "i2", "scale_factor": 0.01, "add_offset": 280.0, "_FillValue": -1}}
