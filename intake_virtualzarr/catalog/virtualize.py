@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.codecs.cf_packing import is_time_units

@@ -6,20 +6,24 @@ xarray has no entry points for accessors, and ``import intake_virtualzarr`` must
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # at run time it would cost more than all else that the top package imports
+    from importlib.abc import Loader
 
 __all__ = ["register_with_xarray"]
 
 ACCESSOR = "intake_virtualzarr.datasets.accessor"
 
 
-class _AndThen(Loader):
+class _AndThen:
     """A loader that imports the accessor after its module."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: "Loader") -> None:
         self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -34,7 +38,7 @@ class _AndThen(Loader):
         import_module(ACCESSOR)
 
 
-class _WaitForXarray(MetaPathFinder):
+class _WaitForXarray:
     """Stands aside for every module, and once for xarray."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -43,7 +47,7 @@ class _WaitForXarray(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _AndThen(spec.loader)
+            spec.loader = _AndThen(spec.loader)  # type: ignore[assignment]
         return spec
 
 

@@ -30,3 +30,10 @@ def test_the_accessor_is_there_at_once(call, folder):
     program = f"import intake_virtualzarr as ivz, xarray as xr; print({call}.vzarr)"
     run = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
+
+
+def test_waiting_for_xarray_costs_no_import_of_its_own():
+    heavy = {"importlib.abc", "importlib.resources", "numpy", "xarray"}
+    program = f"import sys; before = set(sys.modules); import intake_virtualzarr; print((set(sys.modules) - before) & {heavy})"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.stdout.strip() == "set()", run.stderr
