@@ -57,6 +57,7 @@ class Archive:
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.folder, self.rng = folder, rng
         self.versions: dict[int, int] = {}
+        self._read: dict[tuple[int, int], xr.Dataset] = {}
 
     def path(self, day: int) -> Path:
         return self.folder / f"{day:04}.nc"
@@ -74,9 +75,15 @@ class Archive:
         return pystac.ItemCollection(found, clone_items=False)
 
     def direct(self) -> xr.Dataset:
-        paths = [self.path(day) for day in sorted(self.versions)]
-        parts = [xr.open_dataset(path, engine="h5netcdf").load() for path in paths]
+        parts = [self._one(day, version) for day, version in sorted(self.versions.items())]
         return xr.concat(parts, "time", data_vars="minimal", coords="minimal", compat="override", combine_attrs="override")
+
+    def _one(self, day: int, version: int) -> xr.Dataset:
+        """One file by plain xarray, read once for each version."""
+        if (day, version) not in self._read:
+            with xr.open_dataset(self.path(day), engine="h5netcdf") as one:
+                self._read[day, version] = one.load()
+        return self._read[day, version]
 
 
 def check(archive: Archive, catalog: Path) -> None:
