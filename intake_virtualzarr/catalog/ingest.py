@@ -32,6 +32,7 @@ from intake_virtualzarr.stac.order import Duplicates
 from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.storage.key_value import Seen, keys_of
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -115,6 +116,8 @@ def ingest(
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
 ) -> IngestReport:
     """Scan the files of a search, join them, and publish them as a virtual store.
 
@@ -207,6 +210,11 @@ def ingest(
         what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
 
     Returns
     -------
@@ -229,6 +237,7 @@ def ingest(
     HierarchyError
         If the directory holds something else.
     """
+    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     select = SelectOptions(
         asset=asset,
         collection_assets=collection_assets,
@@ -238,6 +247,8 @@ def ingest(
         bbox=bbox,
         intersects=intersects,
         duplicates=duplicates,
+        policy=access.policy,
+        keep_query=access.keep_query,
     )
     opening = OpenOptions(
         preprocess=preprocess,
@@ -250,7 +261,7 @@ def ingest(
         client=client,
         progress=progress,
         checkpoint=checkpoint,
-        access=Access.of(storage_options),
+        access=access,
     )
     joining = JoinOptions(
         combine=combine,

@@ -16,6 +16,7 @@ from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.storage.atomic_write import write_if_changed
+from intake_virtualzarr.storage.url_secrets import strip_signed
 
 __all__ = ["CatalogEntry", "catalog_yaml", "existing_text", "literal", "merged_catalog", "write_catalog"]
 
@@ -166,7 +167,7 @@ def _parsed(text: str | None, where: str) -> JsonObject:
 
 def _urlpath(store_href: str) -> str:
     """Put the template of the catalog's directory before a relative href."""
-    if strip_signature(store_href) != store_href:
+    if strip_signed(store_href) != store_href:
         raise CatalogError(f"the store's URL {strip_signature(store_href)} holds credentials; pass it without them")
     text = str(literal(store_href))
     if "://" in store_href or "::" in store_href or os.path.isabs(store_href):

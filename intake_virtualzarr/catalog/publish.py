@@ -106,6 +106,8 @@ def publish_store(target: Target, name: str, kind: str, contents: Contents, abou
         Files written, relative to the directory.
     """
     with target.local() as directory:
+        # what the store names was found and scanned just now
+        reading = reading.allowing(source.url for source in contents.sources)
         options = {"storage_options": reading} if reading != Access() else {}
         opened = xr.open_dataset(target.store(name), engine="virtualzarr", backend_kwargs=options)
         written = _publish(opened, target, directory, name, kind, contents, about)

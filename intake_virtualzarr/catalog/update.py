@@ -44,6 +44,7 @@ from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.key_value import DryRunStore, keys_of
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import absolute_url
@@ -132,6 +133,8 @@ def update(
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
 ) -> UpdateReport:
     """Search again, and append what is new to a store that `ingest` published.
 
@@ -223,6 +226,11 @@ def update(
         what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
 
     Returns
     -------
@@ -239,6 +247,7 @@ def update(
     """
     if conflicts not in get_args(Conflicts):
         raise VirtualZarrError(f"conflicts is {conflicts!r}, expected one of {', '.join(map(repr, get_args(Conflicts)))}")
+    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     select = SelectOptions(
         asset=asset,
         collection_assets=collection_assets,
@@ -248,6 +257,8 @@ def update(
         bbox=bbox,
         intersects=intersects,
         duplicates=duplicates,
+        policy=access.policy,
+        keep_query=access.keep_query,
     )
     opening = OpenOptions(
         preprocess=preprocess,
@@ -260,7 +271,7 @@ def update(
         client=client,
         progress=progress,
         checkpoint=checkpoint,
-        access=Access.of(storage_options),
+        access=access,
     )
     joining = JoinOptions(
         combine=combine,

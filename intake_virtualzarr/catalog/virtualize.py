@@ -39,6 +39,7 @@ from intake_virtualzarr.stac.order import Duplicates
 from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source
 
@@ -102,6 +103,8 @@ def virtualize(
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
 ) -> xr.Dataset:
     """Turn search results into one virtual dataset.
 
@@ -170,6 +173,11 @@ def virtualize(
         what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
 
     Returns
     -------
@@ -195,6 +203,7 @@ def virtualize(
     --------
     >>> cube = virtualize(client.search(collections=["sst"], datetime="2024-01"))  # doctest: +SKIP
     """
+    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     select = SelectOptions(
         asset=asset,
         collection_assets=collection_assets,
@@ -204,6 +213,8 @@ def virtualize(
         bbox=bbox,
         intersects=intersects,
         duplicates=duplicates,
+        policy=access.policy,
+        keep_query=access.keep_query,
     )
     opening = OpenOptions(
         preprocess=preprocess,
@@ -216,7 +227,7 @@ def virtualize(
         client=client,
         progress=progress,
         checkpoint=checkpoint,
-        access=Access.of(storage_options),
+        access=access,
     )
     joining = JoinOptions(
         combine=combine,

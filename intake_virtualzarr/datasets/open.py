@@ -14,6 +14,7 @@ from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.open_files import group_dataset
 from intake_virtualzarr.datasets.open_options import OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["open_virtual_dataset", "open_virtual_datatree"]
@@ -27,6 +28,8 @@ def open_virtual_dataset(
     drop_variables: str | Iterable[str] | None = None,
     decode_times: bool = True,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
     on_unsupported: OnUnsupported = "skip",
     format: str | None = None,
 ) -> xr.Dataset:
@@ -48,6 +51,11 @@ def open_virtual_dataset(
         Whether loaded time coordinates become dates (with their units in ``encoding``).
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     format : str, optional
@@ -75,7 +83,7 @@ def open_virtual_dataset(
         decode_times=decode_times,
         format=format,
         on_unsupported=on_unsupported,
-        access=Access.of(storage_options),
+        access=Access.of(storage_options, allow=allow, keep_query=keep_query),
     )
     tree = _tree(path, opening)
     return group_dataset(tree, tree.group(opening.group), opening)
@@ -88,6 +96,8 @@ def open_virtual_datatree(
     drop_variables: str | Iterable[str] | None = None,
     decode_times: bool = True,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
     on_unsupported: OnUnsupported = "skip",
     format: str | None = None,
 ) -> xr.DataTree:
@@ -106,6 +116,11 @@ def open_virtual_datatree(
         Whether loaded time coordinates become dates (with their units in ``encoding``).
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     format : str, optional
@@ -131,7 +146,7 @@ def open_virtual_datatree(
         decode_times=decode_times,
         format=format,
         on_unsupported=on_unsupported,
-        access=Access.of(storage_options),
+        access=Access.of(storage_options, allow=allow, keep_query=keep_query),
     )
     tree = _tree(path, opening)
     return xr.DataTree.from_dict({node.path: group_dataset(tree, node, opening) for node in tree.groups.values()})

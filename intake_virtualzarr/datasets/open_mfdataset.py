@@ -28,6 +28,7 @@ from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, Ope
 from intake_virtualzarr.datasets.paths import Paths, expand_paths, flat_paths
 from intake_virtualzarr.errors import NothingFoundError
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
 __all__ = ["open_virtual_mfdataset"]
@@ -56,6 +57,8 @@ def open_virtual_mfdataset(
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
+    allow: Allow = None,
+    keep_query: str | Iterable[str] = (),
     format: str | None = None,
 ) -> xr.Dataset:
     """Open many archive files as one virtual dataset.
@@ -104,6 +107,11 @@ def open_virtual_mfdataset(
         what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents from a network (stores, references, STAC items, files with links) may name, beside
+        their own places.
+    keep_query : str or iterable of str, optional
+        Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
     format : str, optional
         Name of the format; default: detected automatically.
 
@@ -135,7 +143,7 @@ def open_virtual_mfdataset(
         client=client,
         progress=progress,
         checkpoint=checkpoint,
-        access=Access.of(storage_options),
+        access=Access.of(storage_options, allow=allow, keep_query=keep_query),
     )
     joining = JoinOptions(
         combine=combine,
@@ -157,7 +165,7 @@ def _open_and_join(paths: Paths, opening: OpenOptions, joining: JoinOptions) -> 
     if not flat:
         raise NothingFoundError(f"no file matches {paths!r}")
     scans = scanned_or_opened(flat, opening)
-    readers = ReaderPool(opening.access)
+    readers = ReaderPool(opening.access.named(flat))
 
     def tree_in(scanned: Any) -> VirtualTree | Exception:
         if isinstance(scanned, Exception):

@@ -12,7 +12,11 @@ from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.intake_yaml import literal
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
 from intake_virtualzarr.drivers.open_entry import check_arguments, plain_url
+from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import CatalogError
+from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["VirtualZarrSource"]
 
@@ -65,7 +69,7 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
             Opened anew by each call, so that what was appended meanwhile is there.
         """
         self._check_parameters()
-        return self.reader.to_dask()
+        return self._asking_reader().to_dask()
 
     def read(self) -> Any:
         """Read everything into memory.
@@ -75,7 +79,20 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         xarray.Dataset
         """
         self._check_parameters()
-        return self.reader.read().load()
+        return self._asking_reader().read().load()
+
+    def _asking_reader(self) -> VirtualZarrReader:
+        """The reader, told which catalog names the store: one from a network may not permit itself anything."""
+        where = _catalog_url(self)
+        if where is None or not is_network(where):
+            return self.reader
+        arguments = dict(self.reader.kwargs)
+        allow = arguments.pop("allow", None)
+        access = Access.of(
+            access_rules(arguments.get("storage_options"), self.plain_urlpath),
+            allow=allow if "allow" in getattr(self, "_passed_kwargs", ()) else None,
+        )
+        return VirtualZarrReader(VirtualZarrData(self.urlpath), **{**arguments, "storage_options": access.asked_by(where)})
 
     def discover(self) -> JsonObject:
         """Sizes, types and attributes, as they are now."""
@@ -162,6 +179,14 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         args = self._arguments()
         rows = {"description": self.description or "", **args, **{f"metadata: {k}": v for k, v in self.metadata.items()}}
         return table_html(f"{self.name} (virtualzarr)", rows)
+
+
+def _catalog_url(source: Any) -> str | None:
+    """Where the catalog that names a source was read; None if it is in no catalog, or in one that was made here."""
+    catalog = getattr(source, "cat", None) or getattr(getattr(source, "_entry", None), "_catalog", None)
+    path = getattr(catalog, "path", None) or getattr(catalog, "urlpath", None)
+    path = path[0] if isinstance(path, list | tuple) and path else path
+    return absolute_url(path) if isinstance(path, str) else None
 
 
 def _unused_parameters(entry: Any, passed: Any) -> str | None:

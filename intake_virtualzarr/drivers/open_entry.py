@@ -19,6 +19,7 @@ from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
 from intake_virtualzarr.datasets.paths import is_pattern
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import ArgumentError, CatalogError
+from intake_virtualzarr.storage.policy import Allow
 
 __all__ = ["ARGUMENTS", "check_arguments", "open_entry", "plain_url"]
 
@@ -38,6 +39,7 @@ def open_entry(
     format: str | None = None,
     on_unsupported: str = "skip",
     storage_options: Any = None,
+    allow: Allow = None,
 ) -> Any:
     """Open a virtual store, archive file, kerchunk references or Icechunk repository for an Intake entry.
 
@@ -69,6 +71,8 @@ def open_entry(
         What to do about variables that cannot be stored by reference.
     storage_options : mapping, optional
         Options for opening, by URL prefix; without prefixes, see `options.access_rules`.
+    allow : str or list of str, optional
+        URL prefixes and paths that a store from a network may name, beside its own place.
 
     Returns
     -------
@@ -93,6 +97,7 @@ def open_entry(
         "group": group,
         "drop_variables": [drop_variables] if isinstance(drop_variables, str) else drop_variables,
         "storage_options": access_rules(storage_options, url),
+        "allow": parse_list_literal(allow),
         "format": format,
         "on_unsupported": on_unsupported,
     }

@@ -8,6 +8,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import CatalogError, VirtualZarrError
 from intake_virtualzarr.formats.kerchunk_json import FORMAT
 from intake_virtualzarr.storage.readers import Access, open_reader
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["stores_of"]
 
@@ -45,11 +46,13 @@ def stores_of(target: str, options: Any = None) -> list[tuple[str, str, JsonObje
         raise CatalogError(f"{target}: no such catalog, or it cannot be read") from exc
     except (CatalogException, ValidationError) as exc:
         raise CatalogError(f"{target}: is not an Intake catalog: {exc}") from exc
+    asked = Access.of(options).asked_by(absolute_url(target))
     found = []
     for name in catalog:
         source = catalog[name]
         if isinstance(source, VirtualZarrSource):
             arguments = source.reader.kwargs
+            asked.check(absolute_url(source.plain_urlpath))
             found.append((name, source.plain_urlpath, {key: arguments[key] for key in ("format", "group") if arguments.get(key)}))
     return found
 

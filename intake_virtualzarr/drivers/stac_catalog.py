@@ -18,7 +18,10 @@ from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.drivers.virtual_assets import VirtualAsset, virtual_assets
 from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
 from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.policy import Allow, allow_list
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["StacEntry", "VirtualZarrStacCatalog"]
 
@@ -61,6 +64,13 @@ class StacEntry(CatalogEntry):  # type: ignore[misc]
         """Name in the catalog."""
         return self._name
 
+    def _asking(self, href: str) -> Any:
+        """Options for what a document of the catalog names, which know that it asks."""
+        if not self._allow and not is_network(absolute_url(self.urlpath)):
+            return self._options
+        options = Access.of(access_rules(self._options, href), allow=self._allow)
+        return options.asked_by(absolute_url(self.urlpath))
+
     def describe(self) -> JsonObject:
         """Basic information, in the form of other entries."""
         driver = self._driver.name
@@ -96,6 +106,8 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         Parameters of an item search, as for `pystac_client.Client.search`; only for an API.
     storage_options : mapping, optional
         Options for opening the documents (``headers``), the stores and their sources, by URL prefix.
+    allow : str or list of str, optional
+        URL prefixes and paths that documents and stores from a network may name, beside their own places.
     name, description, metadata : optional
         As for any Intake catalog.
 
@@ -118,17 +130,19 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         urlpath: str | os.PathLike[str],
         search: Attrs | None = None,
         storage_options: Any = None,
+        allow: Allow = None,
         name: str | None = None,
         description: str | None = None,
         metadata: JsonObject | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
-            known = "urlpath, search, storage_options, name, description, metadata"
+            known = "urlpath, search, storage_options, allow, name, description, metadata"
             raise ArgumentError(f"driver 'virtualzarr_stac' has no argument {sorted(unknown)[0]!r}; known are {known}")
         self.urlpath = os.fspath(urlpath)
         self.search_parameters = dict(search) if search is not None else None
         self._options = storage_options
+        self._allow = allow_list(allow)
         # a STAC document is read once, and again only by force_reload(): items are not fetched every minute
         self.description: str | None = description
         self.metadata: JsonObject = dict(metadata or {})
@@ -142,6 +156,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         entries: dict[str, StacEntry] = {}
         headers = _headers(self._options, self.urlpath)
         parameters = self.search_parameters
+        Access.of(self._options).check(absolute_url(self.urlpath))
         found = None if parameters is None else _search(self.urlpath, parameters, headers)
         if found is None:
             document, io = _read(self.urlpath, headers)
@@ -170,7 +185,8 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
                 yield from self._own_entries(item, base)
             return
         yield from self._own_entries(document, base)
-        for child, href in _children(document, base, io):
+        asked = Access.of(None, allow=self._allow).asked_by(absolute_url(base))
+        for child, href in _children(document, base, io, asked):
             if any(link.get("rel") in CHILDREN for link in child.get("links") or ()) and child.get("type") != "Feature":
                 yield from self._nested(child, href)
             else:
@@ -181,7 +197,7 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         if items and virtual_assets(child, href):  # a collection of an API: its own asset, not those of all its items
             yield from self._own_entries(child, href)
             return
-        args = {"urlpath": href, "storage_options": self._options}
+        args = {"urlpath": href, "storage_options": self._asking(href)}
         yield StacEntry(str(child.get("id")), _title(child), VirtualZarrStacCatalog, args, _metadata(child))
 
     def _own_entries(self, document: Attrs, base: str) -> Iterator[StacEntry]:
@@ -193,9 +209,16 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
 
     def _entry(self, name: str, asset: VirtualAsset, document: Attrs) -> StacEntry:
         args = {"urlpath": asset.href, **asset.arguments}
-        if self._options:
-            args["storage_options"] = self._options
+        if self._options or self._allow or is_network(absolute_url(self.urlpath)):
+            args["storage_options"] = self._asking(asset.href)
         return StacEntry(name, _title(document), VirtualZarrSource, args, _metadata(document))
+
+    def _asking(self, href: str) -> Any:
+        """Options for what a document of the catalog names, which know that it asks."""
+        if not self._allow and not is_network(absolute_url(self.urlpath)):
+            return self._options
+        options = Access.of(access_rules(self._options, href), allow=self._allow)
+        return options.asked_by(absolute_url(self.urlpath))
 
     def describe(self) -> JsonObject:
         """What is known without the entries being opened, in the form of entries."""
@@ -248,6 +271,8 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
             args = {key: value for key, value in entry._args.items() if key not in ("urlpath", "storage_options")}
             driver = entry._driver.name
             href = entry._args["urlpath"]
+            # a local catalog may name everything: what this one may not does not get there
+            Access.of(entry._args.get("storage_options")).check(absolute_url(href))
             href = href if "::/" in href or "://" in href else os.path.abspath(href)
             entries[name] = catalog_file.CatalogEntry(href, entry._description, entry._metadata, args, driver)
         return catalog_file.catalog_yaml(entries)
@@ -284,7 +309,7 @@ def _search(urlpath: str, parameters: Attrs, headers: Mapping[str, str]) -> Iter
             yield one.document, one.href or urlpath
 
 
-def _children(document: Attrs, base: str, io: Any) -> Iterator[tuple[JsonObject, str]]:
+def _children(document: Attrs, base: str, io: Any, asked: Access) -> Iterator[tuple[JsonObject, str]]:
     """Read the documents that a catalog links to; of an API's collection its items."""
     from intake_virtualzarr.stac.documents import read_document
     from intake_virtualzarr.stac.pages import iter_pages
@@ -293,6 +318,7 @@ def _children(document: Attrs, base: str, io: Any) -> Iterator[tuple[JsonObject,
     links = [link for link in document.get("links") or () if isinstance(link.get("href"), str)]
     own = next((link["href"] for link in links if link.get("rel") == "self" and "://" in link["href"]), base)
     hrefs = {rel: [make_absolute_href(one["href"], own) for one in links if one.get("rel") == rel] for rel in CHILDREN}
+    asked.check(*(absolute_url(one) for ones in hrefs.values() for one in ones))
     if hrefs["data"] and document.get("type") == "Catalog":  # the collections of an API
         for page in iter_pages(io, hrefs["data"][0]):
             yield from ((one, _self_href(one, hrefs["data"][0])) for one in checked_collections(page, hrefs["data"][0]))

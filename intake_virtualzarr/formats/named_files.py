@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from intake_virtualzarr.arrays.segments import Segment
-from intake_virtualzarr.errors import NotAllowedError
+from intake_virtualzarr.errors import NotAllowedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source, SourceTable
 
-__all__ = ["only_allowed"]
+__all__ = ["allowed_or_error", "only_allowed"]
 
 DOCUMENTS = frozenset({"kerchunk", "icechunk"})
 """Formats that do nothing but name other files: without one of them, they are not opened."""
@@ -37,6 +37,14 @@ def only_allowed(scanned: ScannedFile, access: Access) -> ScannedFile:
     if not refused and all(arrays[path] is array for path, array in scanned.arrays.items()):
         return scanned
     return replace(scanned, arrays=arrays, left_out={**scanned.left_out, **{path: str(exc) for path, exc in refused.items()}})
+
+
+def allowed_or_error(found: ScannedFile | VirtualZarrError, access: Access) -> ScannedFile | VirtualZarrError:
+    """As `only_allowed`; an error is returned, one that is given too."""
+    try:
+        return only_allowed(found, access) if isinstance(found, ScannedFile) else found
+    except VirtualZarrError as exc:
+        return exc
 
 
 def _checked(array: ScannedArray, file: Source, asked: Access) -> ScannedArray:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
-from intake_virtualzarr.formats.named_files import only_allowed
+from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
 from intake_virtualzarr.formats.parser_loop import input_of, parse_file, without_waiting
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
@@ -92,18 +92,11 @@ def scan_many(
         _scan_near(near, format, results, progress)
     if remote:
         run(_scan_remote(remote, format, results, progress))
-    return [_allowed_or_error(results[i], access) for i in range(len(readers))]
+    return [allowed_or_error(results[i], access) for i in range(len(readers))]
 
 
 type Results = dict[int, ScannedFile | VirtualZarrError]
 """What came of each file, by position."""
-
-
-def _allowed_or_error(found: ScannedFile | VirtualZarrError, access: Access) -> ScannedFile | VirtualZarrError:
-    try:
-        return only_allowed(found, access) if isinstance(found, ScannedFile) else found
-    except VirtualZarrError as exc:
-        return exc
 
 
 def _scan_near(

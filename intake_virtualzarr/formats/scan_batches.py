@@ -16,10 +16,12 @@ from typing import Any
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.scan import scan_many
 from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.source import SourceTable
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
 __all__ = ["scan_paths"]
@@ -119,8 +121,8 @@ def _run(
         kept = None if checkpoint is None else _kept(_place(checkpoint, batch, arguments[0]))
         if kept is None:
             todo.append(number)
-        else:
-            yield number, kept
+        else:  # what it names may have been allowed then, and not be now
+            yield number, [allowed_or_error(scan, arguments[1]) for scan in kept]
     for number, found in _computed(batches, todo, arguments, client):
         if checkpoint is not None and _complete(found):
             _keep(_place(checkpoint, batches[number], arguments[0]), found)
@@ -161,8 +163,14 @@ def _state(url: str) -> tuple[int, int] | None:
 
 
 def _complete(found: Any) -> bool:
-    """Whether all files of a batch were scanned: others may succeed next time."""
-    return isinstance(found, list) and all(isinstance(scan, ScannedFile) for scan in found)
+    """Whether all files of a batch were scanned (others may succeed next time), and none was named with a secret."""
+    return isinstance(found, list) and all(isinstance(scan, ScannedFile) and not _has_secret(scan) for scan in found)
+
+
+def _has_secret(scan: ScannedFile) -> bool:
+    tables = (segment.stored.sources for array in scan.arrays.values() for segment in array.segments)
+    rows = (table.rows if isinstance(table, SourceTable) else table for table in tables)
+    return scan.source.signed is not None or any(one.signed is not None for row in rows if isinstance(row, tuple) for one in row)
 
 
 def _kept(path: Path) -> Any:

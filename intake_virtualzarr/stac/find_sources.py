@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
@@ -22,6 +22,8 @@ from intake_virtualzarr.stac.query import Query, bbox_geometry, read_geometry
 from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, sign_href, strip_signature
 from intake_virtualzarr.stac.source_item import NO_PROPERTIES, BBox, SourceItem, parse_time
+from intake_virtualzarr.storage.policy import Policy
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["FilterIgnoredWarning", "find_sources", "iter_sources", "queries", "selected_sources", "source_items"]
 
@@ -107,21 +109,35 @@ def selected_sources(items: ItemsLike, select: SelectOptions) -> tuple[SourceIte
     if not sources:
         text = "; ".join(query.text for query in queries(items, select) if query.text)
         raise NothingFoundError(f"no items found{f' for {text}' if text else ''}; nothing to do")
+    if select.policy is not None:
+        _check_allowed(sources, select.policy)
     return sources
+
+
+def _check_allowed(sources: Iterable[SourceItem], policy: Policy) -> None:
+    """Refuse files that documents from a network may not name, all that one document names together."""
+    named: dict[str, list[str]] = {}
+    for one in sources:
+        if one.asked_by is not None:
+            named.setdefault(one.asked_by, []).append(absolute_url(one.href))
+    for document, urls in named.items():
+        policy.asked_by(document).check(*urls)
 
 
 def iter_sources(items: ItemsLike, select: SelectOptions = EVERYTHING) -> Iterator[SourceItem]:
     """Stream source files in the order in which items come; see `find_sources`."""
     asked = queries(items, select)
     left_out, example = 0, ""
-    for one in iter_items(items, collection_assets=select.collection_assets):
+    for one in iter_items(items, collection_assets=select.collection_assets, policy=select.policy):
         with naming(_label(one), StacError):
             wanted = one.document is None or all(query.matches(one.document) for query in asked)
         if one.document is not None and not wanted:
             left_out, example = left_out + 1, example or str(one.document.get("id"))
             continue
         with naming(_label(one), StacError):
-            found = source_items(one, asset=select.asset, protocols=select.protocols, modifier=select.modifier)
+            found = source_items(
+                one, asset=select.asset, protocols=select.protocols, modifier=select.modifier, keep_query=select.keep_query
+            )
         yield from found
     if left_out and isinstance(items, ItemSearch):
         warnings.warn(
@@ -151,25 +167,27 @@ def source_items(
     asset: AssetLike = None,
     protocols: Sequence[str] | None = None,
     modifier: Modifier | None = None,
+    keep_query: Sequence[str] = (),
 ) -> list[SourceItem]:
     """Turn an item into its sources: one, or as many as assets were asked for."""
     if one.document is None:
         href = _absolute(os.fspath(one.href or ""), None, "file")
-        return [_with_signature(href, modifier, {})]
+        return [_with_signature(href, modifier, {"asked_by": one.asked_by}, keep_query)]
     document = one.document
-    fields = _item_fields(document, one.href)
+    fields = {**_item_fields(document, one.href), "asked_by": one.asked_by}
     return [
         _with_signature(
             _absolute(href, one.href or fields["self_href"], f"item {document.get('id')!r}: asset {key!r}"),
             modifier,
             {**fields, **_asset_fields(key, found, fields["updated"])},
+            keep_query,
         )
         for key, found, href in choose_assets(document, asset, protocols=protocols)
     ]
 
 
-def _with_signature(href: str, modifier: Modifier | None, fields: Attrs) -> SourceItem:
-    clean = strip_signature(href)
+def _with_signature(href: str, modifier: Modifier | None, fields: Attrs, keep: Sequence[str] = ()) -> SourceItem:
+    clean = strip_signature(href, keep)
     signed = sign_href(clean, modifier) if "://" in clean and modifier is not None else href
     return SourceItem(href=clean, signed_href=signed if signed != clean else None, **fields)
 

@@ -20,6 +20,9 @@ from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.shape import checked_document, checked_features
 from intake_virtualzarr.stac.signing import Modifier
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.policy import Policy
+from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["ItemDocument", "ItemsLike", "iter_items"]
 
@@ -37,9 +40,13 @@ class ItemDocument:
     """The item (or a collection that has data assets of its own); ``None`` for a data file."""
     href: str | None = None
     """Where the document was read, which relative hrefs start from; or the data file."""
+    asked_by: str | None = None
+    """URL of the document that names these files, if it came over a network as far as can be told."""
 
 
-def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None) -> Iterator[ItemDocument]:
+def iter_items(
+    source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None, policy: Policy | None = None
+) -> Iterator[ItemDocument]:
     """Stream items; nothing is held but the page at hand.
 
     Parameters
@@ -53,6 +60,8 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
         collection without items is taken so.
     stac_io : StacApiIO, optional
         Reads documents over http; by default one that retries.
+    policy : Policy, optional
+        Which documents other documents may link to.
 
     Raises
     ------
@@ -60,6 +69,7 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
         If something is of none of these kinds, or a document cannot be read.
     """
     io = stac_io if stac_io is not None else patient_io()
+    policy = policy or Policy()
     if collection_assets and (own := _own_assets(source, io)) is not None:
         yield own
     elif isinstance(source, ItemSearch):
@@ -67,15 +77,15 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
     elif isinstance(source, pystac.Item | pystac.ItemCollection | pystac.Catalog):
         yield from _from_pystac(source)
     elif isinstance(source, Mapping):
-        yield from _from_document(dict(source), None, io, ())
+        yield from _from_document(dict(source), None, io, (), policy)
     elif isinstance(source, str | os.PathLike) and is_pattern(os.fspath(source)):
         for url in expand_paths(source, Access()):
-            yield from _from_href(url, io, ())
+            yield from _from_href(url, io, (), policy)
     elif isinstance(source, str | os.PathLike):
-        yield from _from_href(os.fspath(source), io, ())
+        yield from _from_href(os.fspath(source), io, (), policy)
     elif isinstance(source, Iterable):
         for one in source:
-            yield from iter_items(one, collection_assets=collection_assets, stac_io=io)
+            yield from iter_items(one, collection_assets=collection_assets, stac_io=io, policy=policy)
     else:
         raise StacError(
             f"items cannot be taken from a {type(source).__name__}; expected a pystac-client search, "
@@ -86,13 +96,13 @@ def iter_items(source: ItemsLike, *, collection_assets: bool = False, stac_io: S
 def _own_assets(source: ItemsLike, io: StacApiIO) -> ItemDocument | None:
     """Return a collection as if it were an item; ``None`` for anything else."""
     if isinstance(source, pystac.Collection):
-        return ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href())
+        return ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href(), _origin(source))
     if isinstance(source, str | os.PathLike):
         href = os.fspath(source)
         if not is_stac_href(href) or is_lines(href):
             return None
         document = read_document(href, io)
-        return ItemDocument(document, href) if document.get("type") == "Collection" else None
+        return ItemDocument(document, href, href) if document.get("type") == "Collection" else None
     if isinstance(source, Mapping) and source.get("type") == "Collection":
         return ItemDocument(dict(source))
     return None
@@ -106,7 +116,7 @@ def _from_search(found: ItemSearch) -> Iterator[ItemDocument]:
             if wanted is not None and count >= wanted:
                 return
             count += 1
-            yield ItemDocument(document)
+            yield ItemDocument(document, asked_by=found.url)
 
 
 def _modify(modifier: Modifier | None, page: JsonObject) -> None:
@@ -127,7 +137,7 @@ def _from_pystac(source: pystac.Item | pystac.ItemCollection | pystac.Catalog) -
             found = True
             yield _from_item(item)
         if not found and isinstance(source, pystac.Collection) and source.assets:
-            yield ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href())
+            yield ItemDocument(source.to_dict(transform_hrefs=False), source.get_self_href(), _origin(source))
 
 
 def _search_of(source: pystac.Catalog) -> ItemSearch | None:
@@ -139,49 +149,67 @@ def _search_of(source: pystac.Catalog) -> ItemSearch | None:
 
 
 def _from_item(item: pystac.Item) -> ItemDocument:
-    return ItemDocument(item.to_dict(transform_hrefs=False), item.get_self_href())
+    return ItemDocument(item.to_dict(transform_hrefs=False), item.get_self_href(), _origin(item))
 
 
-def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
+def _origin(source: pystac.STACObject) -> str | None:
+    """Where the catalog or API lies that an object was reached from.
+
+    What an object says of itself counts for nothing: one that was made here, or that is a dictionary, is the user's own word.
+    """
+    root = source.get_root()
+    href = None if root is None else root.get_self_href()
+    return href if href is not None and is_network(href) else None
+
+
+def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...], policy: Policy) -> Iterator[ItemDocument]:
+    if trail:
+        policy.asked_by(trail[-1]).check(absolute_url(href))
     if not is_stac_href(href):
-        yield ItemDocument(None, href)
+        yield ItemDocument(None, href, trail[-1] if trail else None)
     elif is_lines(href):
         yield from (_inside(document, href) for document in read_lines(href, io))
     else:
-        yield from _from_document(read_document(href, io), href, io, trail)
+        yield from _from_document(read_document(href, io), href, io, trail, policy)
 
 
-def _from_document(document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
+def _from_document(
+    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy
+) -> Iterator[ItemDocument]:
     document = checked_document(document, href or "a dictionary")
     kind = document.get("type")
     if kind == "Feature":
-        yield ItemDocument(document, href)
+        yield ItemDocument(document, href, href)
     elif kind == "FeatureCollection":
-        yield from _from_feature_collection(document, href, io)
+        yield from _from_feature_collection(document, href, io, policy)
     elif kind in ("Catalog", "Collection"):
-        yield from _from_catalog(document, href, io, trail)
+        yield from _from_catalog(document, href, io, trail, policy)
     else:
         where = href or "a dictionary"
         raise StacError(f"{where}: 'type' is {kind!r}; expected Feature, FeatureCollection, Catalog or Collection")
 
 
-def _from_feature_collection(document: JsonObject, href: str | None, io: StacApiIO) -> Iterator[ItemDocument]:
+def _from_feature_collection(document: JsonObject, href: str | None, io: StacApiIO, policy: Policy) -> Iterator[ItemDocument]:
     for feature in document.get("features") or []:
         yield _inside(feature, href)
     link = next((link for link in document.get("links") or [] if link.get("rel") == "next"), None)
     if link is not None and href is not None and href.startswith("http"):
-        for page in iter_pages(io, make_absolute_href(link["href"], href)):
-            yield from (ItemDocument(feature) for feature in checked_features(page, href or "a page of items"))
+        following = make_absolute_href(link["href"], href)
+        policy.asked_by(href).check(following)
+        for page in iter_pages(io, following):
+            yield from (ItemDocument(feature, asked_by=href) for feature in checked_features(page, href or "a page of items"))
 
 
 def _inside(feature: JsonObject, href: str | None) -> ItemDocument:
     """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
     feature = checked_document(feature, href or "a dictionary")
     has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
-    return ItemDocument(feature, None if has_self else href)
+    return ItemDocument(feature, None if has_self else href, href)
 
 
-def _from_catalog(document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...]) -> Iterator[ItemDocument]:
+def _from_catalog(
+    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy
+) -> Iterator[ItemDocument]:
     """Walk a static catalog along its links, or read the items end point of a collection of an API."""
     links = [link for link in document.get("links") or [] if isinstance(link.get("href"), str)]
     base = href or next((link["href"] for link in links if link.get("rel") == "self"), None)
@@ -192,13 +220,15 @@ def _from_catalog(document: JsonObject, href: str | None, io: StacApiIO, trail: 
         for rel in ("items", "item", "child")
     }
     for one in hrefs["items"]:
+        if base is not None:
+            policy.asked_by(base).check(absolute_url(one))
         for page in iter_pages(io, one):
-            yield from (ItemDocument(feature) for feature in checked_features(page, href or "a page of items"))
+            yield from (ItemDocument(feature, asked_by=one) for feature in checked_features(page, href or "a page of items"))
     if not hrefs["items"]:
         for one in [*hrefs["item"], *hrefs["child"]]:
-            yield from _from_href(one, io, (*trail, *([base] if base else [])))
+            yield from _from_href(one, io, (*trail, *([base] if base else [])), policy)
     if document["type"] == "Collection" and document.get("assets") and not any(hrefs.values()):
-        yield ItemDocument(document, href)
+        yield ItemDocument(document, href, href)
 
 
 def _resolve(href: str, base: str | None, document: JsonObject) -> str:

@@ -12,6 +12,7 @@ from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.storage.url_secrets import strip_signed
 from stac_ext import ManifestFormat, SourcePrefix
 
 __all__ = ["MEDIA_TYPES", "Publication", "source_prefixes"]
@@ -93,7 +94,7 @@ class Publication:
             raise StacError(f"id {self.id!r} cannot be a file name; leave out / \\ ? #")
         for what in ("store_href", "preview_href", "base_href"):
             href = getattr(self, what)
-            if href is not None and strip_signature(href) != href:
+            if href is not None and strip_signed(href) != href:
                 raise StacError(f"{self.id}: {what} holds credentials: {strip_signature(href)}?…; pass it without them")
         for source in self.sources:
             if strip_signature(source.href) != source.href or "?" in source.href:

@@ -9,6 +9,7 @@ from typing import Any
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.order import Duplicates
 from intake_virtualzarr.stac.signing import Modifier
+from intake_virtualzarr.storage.policy import Policy
 
 __all__ = ["SelectOptions"]
 
@@ -33,3 +34,7 @@ class SelectOptions:
     """GeoJSON geometry."""
     duplicates: Duplicates = "error"
     """What to do with several versions of one file."""
+    policy: Policy | None = None
+    """Which files documents may name; None only lists them."""
+    keep_query: tuple[str, ...] = ()
+    """Query parameters that are part of the name of a file."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr.errors import SourceError
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.url_secrets import changed_parameters, strip_url
 from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["Modifier", "Signer", "sign_href", "signing_access", "strip_signature"]
@@ -17,78 +17,30 @@ __all__ = ["Modifier", "Signer", "sign_href", "signing_access", "strip_signature
 type Modifier = Callable[[Any], Any]
 """Signs in place what it is given, or returns it signed: a URL, an item, an item collection."""
 
-SECRET_PARAMETERS = frozenset(
-    {
-        *("sig", "signature", "policy", "key-pair-id", "awsaccesskeyid", "googleaccessid"),
-        *("token", "access_token", "id_token", "refresh_token", "auth", "authorization"),
-        *("api_key", "apikey", "api-key", "subscription-key", "password", "passwd", "secret"),
-    }
-)
-"""Query parameters that are credentials whatever stands beside them (lower case)."""
 
-SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-", "x-ms-")
-
-# Shared access signature of Azure storage; elsewhere such short names may mean anything, so only beside
-# "sig".
-SAS_PARAMETERS = frozenset(
-    {
-        *("sv", "ss", "srt", "sp", "se", "st", "spr", "sr", "sip", "si", "sdd"),
-        *("saoid", "suoid", "scid", "skoid", "sktid", "skt", "ske", "sks", "skv"),
-    }
-)
-SIGNED_PARAMETERS = frozenset({"expires", "ossaccesskeyid"})
-
-STORAGE_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
-"""Schemes that write ``container@account`` where others write a user name."""
-
-
-def strip_signature(href: str) -> str:
+def strip_signature(href: str, keep: Iterable[str] = ()) -> str:
     """Take credentials out of a path or URL; what carries none comes back unchanged.
 
     Parameters
     ----------
     href : str
         A path, a URL, or a chain of them (``simplecache::https://…``).
+    keep : iterable of str
+        Names of query parameters that are part of the name of the file.
 
     Returns
     -------
     str
-        Without user name and password, shared access signature, presigning parameters and tokens. Other query
-        parameters stay, in their order.
+        Without user name, password and query: what a parameter is good for cannot be told by its name.
 
     Examples
     --------
-    >>> strip_signature("https://a.blob.core.windows.net/c/x.nc?sv=2024-01-01&sp=r&sig=abc%3D&v=2")
+    >>> strip_signature("https://a.blob.core.windows.net/c/x.nc?sv=2024-01-01&sp=r&sig=abc%3D&v=2", keep=["v"])
     'https://a.blob.core.windows.net/c/x.nc?v=2'
     >>> strip_signature("https://me:secret@host/x.nc")
     'https://host/x.nc'
     """
-    return "::".join(_strip_one(part) for part in href.split("::"))
-
-
-def _strip_one(href: str) -> str:
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", href):
-        return href
-    parts = urlsplit(href)
-    user, at, host = parts.netloc.rpartition("@")
-    keep_user = parts.scheme.lower() in STORAGE_SCHEMES and ":" not in user
-    netloc = parts.netloc if keep_user or not at else host
-    query = _strip_query(parts.query)
-    if netloc == parts.netloc and query == parts.query:
-        return href
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
-
-
-def _strip_query(query: str) -> str:
-    fields = [field for field in query.split("&") if field]
-    names = [field.partition("=")[0].lower() for field in fields]
-    secret = {name for name in names if name in SECRET_PARAMETERS or name.startswith(SECRET_PREFIXES)}
-    if not secret:
-        return query
-    if "sig" in secret:
-        secret |= SAS_PARAMETERS
-    secret |= SIGNED_PARAMETERS
-    return "&".join(field for field, name in zip(fields, names, strict=True) if name not in secret)
+    return strip_url(href, keep)
 
 
 def sign_href(href: str, modifier: Modifier | None) -> str:
@@ -166,7 +118,16 @@ def signing_access(access: Access, sources: Iterable[Signed], modifier: Modifier
     modifier : callable, optional
         Signs URLs or items. Without it, the signatures with which items came are used.
     """
-    signed = {absolute_url(one.href): one.signed_href for one in sources}
+    signed: dict[str, str | None] = {}
+    for one in sources:
+        url = absolute_url(one.href)
+        names = changed_parameters(signed.get(url) or url, one.signed_href or url) if url in signed else []
+        if names:
+            raise SourceError(
+                f"{url}: was found with two values of {', '.join(map(repr, names))} in its query, which are not stored; "
+                f"if they name the file, pass keep_query={names!r}"
+            )
+        signed[url] = one.signed_href or signed.get(url)
     if modifier is None and not any(signed.values()):
         return access
     return replace(access, modifier=Signer(signed, modifier, access.modifier))

@@ -27,6 +27,8 @@ class SourceItem:
     """Absolute path or URL of the file, without credentials: what may be stored."""
     signed_href: str | None = field(default=None, repr=False, compare=False)
     """The URL to read with just now, if a modifier signed it; never stored."""
+    asked_by: str | None = field(default=None, repr=False, compare=False)
+    """URL of the document that names the file, if it came over a network."""
     item_id: str | None = None
     """Identifier of the item; ``None`` for a file that was named directly."""
     collection: str | None = None

@@ -82,6 +82,11 @@ class Access:
         theirs = {origin(strip_url(url)): flat for url in urls}
         return replace(self, rules={**theirs, **{prefix: one for prefix, one in self.rules.items() if prefix != FLAT}})
 
+    def allowing(self, urls: Iterable[str]) -> Access:
+        """The access for a store that was made from these files: it may name them, wherever it lies."""
+        places = (one if "::" in one else one.rpartition("/")[0] + "/" for one in urls if "://" in one)
+        return replace(self, policy=replace(self.policy, allow=tuple(dict.fromkeys((*self.policy.allow, *places)))))
+
     def remembering(self, url: str) -> Access:
         """The access for what lies below a URL that holds a secret: its user information goes to its origin, its query below it."""
         clean = strip_url(url)
@@ -116,7 +121,7 @@ class Access:
         self.policy.check(*urls)
 
     @classmethod
-    def of(cls, value: Access | Attrs | None, *, allow: Allow = None, keep_query: Iterable[str] = ()) -> Access:
+    def of(cls, value: Access | Attrs | None, *, allow: Allow = None, keep_query: str | Iterable[str] = ()) -> Access:
         """Accept what users pass as ``storage_options``: an `Access`, a mapping by prefix, or options for the place that is opened.
 
         A mapping whose keys hold ``://`` is by prefix.

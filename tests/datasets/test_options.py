@@ -41,7 +41,7 @@ def test_defaults_of_signatures_are_those_of_the_values(function):
 
 @pytest.mark.parametrize("function", WHOLE, ids=lambda one: one.__name__)
 def test_every_option_can_be_given(function):
-    given = {*inspect.signature(function).parameters, "access", "decode_times"}  # access: storage_options
+    given = {*inspect.signature(function).parameters, "access", "policy", "decode_times"}  # access, policy: storage_options, allow
     for value in VALUES[function]:
         assert {field.name for field in fields(value)} <= given
 

@@ -12,7 +12,7 @@ import intake_virtualzarr as ivz
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrReader, VirtualZarrStacReader
 from intake_virtualzarr.drivers.stac_catalog import VirtualZarrStacCatalog
 from intake_virtualzarr.drivers.virtual_assets import virtual_asset, virtual_assets
-from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
+from intake_virtualzarr.errors import ArgumentError, NotAllowedError, NothingFoundError, StacError
 
 
 def open_stac(path, **options):
@@ -298,7 +298,7 @@ def api(published_once, tmp_path_factory):
 
 
 def test_a_search_of_an_api_opens_as_a_catalog(api, published_once):
-    catalog = open_stac(api, search={"collections": ["sst"], "datetime": "2024-01"})
+    catalog = open_stac(api, search={"collections": ["sst"], "datetime": "2024-01"}, allow=published_once.catalog)
     assert list(catalog) == ["jan"]
     xr.testing.assert_equal(catalog.jan.to_dask(), published_once.direct)
 
@@ -311,4 +311,7 @@ def test_a_search_that_finds_nothing_virtual_is_an_error(api):
 def test_the_collections_of_an_api_open_as_a_catalog(api, published_once):
     catalog = open_stac(api)
     assert list(catalog) == ["sst"]
+    with pytest.raises(NotAllowedError, match=r"names 'file:///.*allow="):
+        catalog.sst.to_dask()
+    catalog = open_stac(api, allow=published_once.catalog)
     xr.testing.assert_equal(catalog.sst.to_dask(), published_once.direct)
