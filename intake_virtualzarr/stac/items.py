@@ -19,9 +19,9 @@ from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_docum
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.shape import checked_document, checked_features
 from intake_virtualzarr.stac.signing import Modifier
-from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.policy import Policy
+from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["ItemDocument", "ItemsLike", "iter_items"]
