@@ -77,7 +77,7 @@ with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         # what a server ignores is checked again: time, place and ids
         found = Client.open(url).search(method="POST", collections=[collection.id], datetime="2024-01-05/2024-01-14")
 
-    report = ivz.ingest(found, root / "catalog", name="sst", datetime="2024-01-05/2024-01-14")
+    report = ivz.ingest(found, root / "catalog", name="sst", datetime="2024-01-05/2024-01-14", allow=root)
     print(f"{report.sources} files, {report.references} references, {report.manifest_bytes} bytes")
 
     by_file = intake.open_catalog(root / "catalog" / "catalog.yaml").sst.to_dask()

@@ -285,7 +285,7 @@ def test_data_files_are_passed_through_in_their_order(tmp_path):
     sources = find_sources(paths)
     assert [one.href for one in sources] == [str(tmp_path / "b.nc"), "https://host/a.nc"]
     assert {one.item_id for one in sources} == {None}
-    assert sources[1].read_href == "https://host/a.nc?v=1"
+    assert sources[1].signed_href == "https://host/a.nc?v=1"
 
 
 def test_a_collection_without_items_gives_its_own_data_asset(tmp_path):
