@@ -13,6 +13,7 @@ from typing import Any
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.url_secrets import redact
 
 __all__ = [
     "Subparsers",
@@ -134,8 +135,21 @@ def find_items(options: argparse.Namespace) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """Write a value as JSON to stdout."""
-    print(json.dumps(value, indent=2, default=_plain, ensure_ascii=False, allow_nan=False))
+    """Write a value as JSON to stdout, URLs in it without what may be secret."""
+    print(json.dumps(_shown(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return redact(value)
+    value = _plain(value)
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key): _shown(one) for key, one in value.items()}
+    return [_shown(one) for one in value]
 
 
 def _plain(value: Any) -> Any:
@@ -149,9 +163,9 @@ def _plain(value: Any) -> Any:
 
 
 def print_text(*lines: str) -> None:
-    """Write lines to stdout."""
+    """Write lines to stdout, URLs in them without what may be secret."""
     for line in lines:
-        print(line)
+        print(redact(line))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
@@ -161,10 +175,10 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, titl
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, title=title and Text(title), title_justify="left", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, title=title and Text(redact(title)), title_justify="left", pad_edge=False)
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(one)) for one in row))  # Text: what files say is not markup
+        table.add_row(*(Text(redact(one)) for one in row))  # Text: what files say is not markup
     width = None if sys.stdout.isatty() else 10_000  # programs that read lines want them whole
     Console(file=sys.stdout, width=width, highlight=False).print(table)

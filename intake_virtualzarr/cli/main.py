@@ -15,6 +15,7 @@ from importlib import import_module
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.cli.wording import flags_of, in_flags
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.storage.url_secrets import redact
 
 __all__ = ["main"]
 
@@ -93,15 +94,15 @@ def _complain(exc: Exception, text: str, flags: Mapping[str, str], *, debug: boo
     if debug:
         import traceback
 
-        traceback.print_exception(exc)
+        print(redact("".join(traceback.format_exception(exc))), end="", file=sys.stderr)
         return
     notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
-    print(f"error: {in_flags(text + notes, flags)}", file=sys.stderr)
+    print(f"error: {redact(in_flags(text + notes, flags))}", file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     if issubclass(category, UserWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {redact(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

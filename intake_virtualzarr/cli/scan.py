@@ -19,6 +19,7 @@ from intake_virtualzarr.cli.arguments import (
 
 if TYPE_CHECKING:
     from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
+from intake_virtualzarr.storage.url_secrets import redact
 
 __all__ = ["add_parser", "run"]
 
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     reports: list[JsonObject] = []
     for path, result in zip(paths, results, strict=True):
         if isinstance(result, Exception):
-            print(f"error: {result}", file=sys.stderr)
+            print(f"error: {redact(result)}", file=sys.stderr)
             reports.append({"path": path, "error": str(result)})
             failed = True
             continue

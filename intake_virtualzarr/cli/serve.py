@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     # asked by a program to end, it ends as it does on Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with RangeServer(options.directory, options.host, options.port) as server:
-        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)", *addresses(server.root, server.url))
-        print("", end="", flush=True)
+        print_text(f"serving {server.root} at {server.url}/ (Ctrl-C ends)")
+        print(*addresses(server.root, server.url), sep="\n", flush=True)  # queries of their own: they name the store
         try:
             server.serve_forever()
         except KeyboardInterrupt:

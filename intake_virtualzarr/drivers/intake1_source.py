@@ -12,10 +12,11 @@ from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.intake_yaml import literal
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
 from intake_virtualzarr.drivers.open_entry import check_arguments, plain_url
-from intake_virtualzarr.drivers.storage_options import access_rules
+from intake_virtualzarr.drivers.storage_options import access_rules, public_options
 from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.url_secrets import redact
 from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["VirtualZarrSource"]
@@ -125,13 +126,13 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
 
     def _arguments(self) -> JsonObject:
         args: JsonObject = super()._yaml()["sources"][self.name]["args"]
-        return args
+        return _public(args)
 
     def _yaml(self) -> JsonObject:
         """Write the source as a catalog of one entry. Its values are not templates, and do not become any when it is read."""
         document: JsonObject = super()._yaml()
         for source in document["sources"].values():
-            source["args"], source["metadata"] = literal(source["args"]), literal(source["metadata"])
+            source["args"], source["metadata"] = literal(_public(source["args"])), literal(source["metadata"])
         return document
 
     def _get_schema(self) -> Schema:
@@ -179,6 +180,16 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         args = self._arguments()
         rows = {"description": self.description or "", **args, **{f"metadata: {k}": v for k, v in self.metadata.items()}}
         return table_html(f"{self.name} (virtualzarr)", rows)
+
+
+def _public(args: JsonObject) -> JsonObject:
+    """Arguments as they may be shown, and written to a catalog: secrets stay out of both."""
+    found = {name: one for name, one in args.items() if name not in ("storage_options", "urlpath")}
+    if "urlpath" in args:
+        url = args["urlpath"]
+        found["urlpath"] = redact(url, mark="") if isinstance(url, str) else url
+    options = public_options(args.get("storage_options"))
+    return {**found, "storage_options": options} if options else found
 
 
 def _catalog_url(source: Any) -> str | None:

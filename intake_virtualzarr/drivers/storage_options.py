@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.storage.url_secrets import redact
 
-__all__ = ["access_rules"]
+__all__ = ["access_rules", "public_options"]
 
 S3_NAMES = {
     "key": "access_key_id",
@@ -19,6 +20,14 @@ S3_NAMES = {
     "region_name": "region",
 }
 """fsspec's names (s3fs) -> those of the readers."""
+
+PUBLIC = frozenset(
+    {
+        *("anon", "skip_signature", "region", "region_name", "endpoint", "endpoint_url", "requester_pays", "request_payer"),
+        *("aws_region", "aws_endpoint", "aws_skip_signature", "virtual_hosted_style_request", "client_kwargs", "project"),
+    }
+)
+"""Options that hold no secret; of others nobody knows."""
 
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 
@@ -54,6 +63,26 @@ def access_rules(options: Any, url: str) -> Any:
     if parts.scheme in ("http", "https"):
         return {f"{parts.scheme}://{parts.netloc}/": _http(options)}
     return options
+
+
+def public_options(options: Any) -> Any:
+    """Options as they may be shown, and written to a catalog: without the values of all that may be secret.
+
+    Examples
+    --------
+    >>> public_options({"s3://b/": {"anon": True, "secret": "hush"}})
+    {'s3://b/': {'anon': True}}
+    """
+    if not isinstance(options, Mapping):
+        return None
+    found: JsonObject = {}
+    for name, value in options.items():
+        inside = isinstance(value, Mapping) and ("://" in str(name) or name in PUBLIC)
+        if inside:
+            found[redact(name, mark="")] = public_options(value)
+        elif name in PUBLIC:
+            found[str(name)] = redact(value, mark="") if isinstance(value, str) else value
+    return found
 
 
 def _renamed(options: Attrs) -> JsonObject:

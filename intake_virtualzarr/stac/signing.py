@@ -121,7 +121,8 @@ def signing_access(access: Access, sources: Iterable[Signed], modifier: Modifier
     signed: dict[str, str | None] = {}
     for one in sources:
         url = absolute_url(one.href)
-        names = changed_parameters(signed.get(url) or url, one.signed_href or url) if url in signed else []
+        known = signed.get(url)
+        names = changed_parameters(known, one.signed_href) if known and one.signed_href else []
         if names:
             raise SourceError(
                 f"{url}: was found with two values of {', '.join(map(repr, names))} in its query, which are not stored; "

@@ -76,11 +76,13 @@ function unescaped(name) {
  * @param {string} base URL of the document that holds the reference
  */
 export function resolveUrl(reference, base) {
+  let url;
   try {
-    return new URL(reference, base).href;
+    url = new URL(reference, base).href;
   } catch (cause) {
-    throw new FormatError(`'${describeUrl(base)}' refers to '${reference}', which is no URL`, { cause });
+    throw new FormatError(`'${describeUrl(base)}' refers to '${describeUrl(reference)}', which is no URL`, { cause });
   }
+  return checkNamed(url, base);
 }
 
 /**
@@ -99,4 +101,20 @@ export function directory(url) {
  */
 export function describeUrl(url) {
   return url.replace(DEEP_ROOT, "/").replace(/\?.*$/, "");
+}
+
+const WEB = ["http:", "https:"];
+
+/**
+ * Refuse what a document from a web server may not name: files of this machine, and schemes that are no web servers.
+ * What a page may fetch of other servers, browsers decide (CORS).
+ *
+ * @param {string} url what is named
+ * @param {string} base URL of the document that names it
+ */
+export function checkNamed(url, base) {
+  if (WEB.includes(new URL(base).protocol) && !WEB.includes(new URL(url).protocol)) {
+    throw new FormatError(`'${describeUrl(base)}' names '${describeUrl(url)}', which what came over a network may not`);
+  }
+  return url;
 }
