@@ -15,7 +15,6 @@ from typing import Any
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.datasets.chunk_hints import preferred_chunks
-from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
 from intake_virtualzarr.datasets.paths import is_pattern
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.errors import ArgumentError, CatalogError
@@ -183,6 +182,8 @@ def _joined(urls: Sequence[str], opening: JsonObject, decoding: JsonObject, chun
         raise CatalogError(
             f"{urls[0]}, …: several files are joined by their decoded values; leave mask_and_scale and decode_times out"
         )
+    from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset  # xarray: not before a dataset is opened
+
     virtual = open_virtual_mfdataset(list(urls), progress=False, **opening)
     dataset = virtual.vzarr.decode()
     if chunks is None:

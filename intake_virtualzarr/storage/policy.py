@@ -6,8 +6,9 @@ The reasons are in ``docs/design/0006-where-references-may-point.md``.
 from __future__ import annotations
 
 import os
+import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -108,7 +109,7 @@ class Policy:
             return f"{shown}: names {redact(refused[0])!r}, whose host is not clear; it is never opened"
         prefixes = sorted({_suggested(url) for url in refused})
         if len(prefixes) > SHOWN:
-            prefixes = sorted({_suggested(url, host_only=True) for url in refused})
+            prefixes = _fewer(refused)
         return (
             f"{shown}: names {redact(refused[0])!r}{others}, which is not allowed: what came over a network may name "
             f"{redact(origin(self.document))!r} only. If you trust it, pass allow={prefixes!r}"
@@ -126,6 +127,17 @@ def _is_own(document: str, url: str) -> bool:
     if url.startswith(root) and root.endswith("/") and not ODD.search(url, len(root)):
         return True  # tables have many rows; it is the same as below
     return fits(root, url)
+
+
+def _fewer(urls: Sequence[str]) -> list[str]:
+    """Prefixes that permit many URLs: hosts, and the directory that local files share."""
+    hosts = {_suggested(url, host_only=True) for url in urls if is_network(url) and "::" not in url}
+    local = [_suggested(url) for url in urls if not is_network(url) and "::" not in url]
+    chained = {_suggested(url) for url in urls if "::" in url}
+    shared = (
+        {posixpath.commonpath(local).replace("file:/", "file:///", 1).replace("file:////", "file:///") + "/"} if local else set()
+    )
+    return sorted({*hosts, *shared, *chained})
 
 
 def _suggested(url: str, *, host_only: bool = False) -> str:

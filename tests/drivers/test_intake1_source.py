@@ -37,7 +37,7 @@ def entry(url, **more):
 def test_to_dask_gives_the_decoded_values_lazily_in_dask_chunks(catalog, published_once):
     dataset = catalog.sst.to_dask()
     assert isinstance(dataset.sst.data, dask.array.Array)
-    assert dataset.sst.chunks[1:] == ((6,), (8,))  # small chunks are joined to blocks of a useful size
+    assert dataset.sst.chunks[1:] == ((3, 3), (8,))  # those of the files
     xr.testing.assert_equal(dataset, published_once.direct)
 
 
