@@ -11,7 +11,7 @@ from support.servers.s3 import PRIVATE, PUBLIC, s3_server
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.datasets.icechunk_repository import commit_references
-from intake_virtualzarr.errors import FormatError, SourceError
+from intake_virtualzarr.errors import FormatError, NotAllowedError, SourceError
 
 icechunk = pytest.importorskip("icechunk", reason="the extra 'icechunk' is not installed")
 
@@ -34,6 +34,10 @@ def archive(s3, tmp_path_factory):
         return s3.upload(PUBLIC, "data/sst 1.nc", path).replace(" ", "%20"), direct.load()
 
 
+DATA = f"s3://{PUBLIC}/data/"
+"""Where the files lie: not below the directories of the references."""
+
+
 def opened(url, options, **more):
     return xr.open_dataset(url, engine="virtualzarr", backend_kwargs={"storage_options": options, **more}).load()
 
@@ -51,7 +55,9 @@ def test_kerchunk_references_in_a_bucket_are_read_by_anybody(s3, archive, tmp_pa
         for path in to_parquet(as_version_2(refs), tmp_path / "refs.parq", record_size=3).rglob("*"):
             if path.is_file():
                 s3.upload(PUBLIC, f"references/refs.parq/{path.relative_to(tmp_path / 'refs.parq').as_posix()}", path)
-    xr.testing.assert_equal(opened(url, s3.anonymous), direct)
+    with pytest.raises(NotAllowedError, match="allow="):
+        opened(url, s3.anonymous)
+    xr.testing.assert_equal(opened(url, s3.anonymous, allow=DATA), direct)
 
 
 DTYPES = {"float32": "<f4", "float64": "<f8", "int64": "<i8"}
@@ -94,8 +100,8 @@ def test_an_icechunk_repository_in_a_bucket_is_written_with_keys_and_read_by_any
     done = commit_references(virtual, url, storage_options=s3.with_keys)
     assert done.prefixes == (f"s3://{PUBLIC}/",)
     for options in (s3.anonymous, s3.with_keys):
-        xr.testing.assert_equal(opened(url, options), direct)
-        xr.testing.assert_equal(opened(f"{url}|icechunk://{done.snapshot}/", options), direct)
+        xr.testing.assert_equal(opened(url, options, allow=DATA), direct)
+        xr.testing.assert_equal(opened(f"{url}|icechunk://{done.snapshot}/", options, allow=DATA), direct)
     storage = icechunk.s3_storage(bucket=PUBLIC, prefix="repository", endpoint_url=s3.endpoint, region="us-east-1", allow_http=True,
                                   force_path_style=True, anonymous=True)  # fmt: skip
     allowed = icechunk.containers_credentials({done.prefixes[0]: icechunk.s3_anonymous_credentials()})
@@ -103,7 +109,7 @@ def test_an_icechunk_repository_in_a_bucket_is_written_with_keys_and_read_by_any
     with xr.open_zarr(repository.readonly_session("main").store, consolidated=False, chunks=None) as theirs:
         xr.testing.assert_equal(theirs.load(), direct)
     # the repository tells where the files are
-    xr.testing.assert_equal(opened(repository.readonly_session("main").store, None), direct)
+    xr.testing.assert_equal(opened(repository.readonly_session("main").store, None, allow=DATA), direct)
 
 
 def test_nothing_that_is_written_holds_keys(s3, archive):
@@ -122,4 +128,4 @@ def test_who_has_no_keys_is_refused(s3, archive):
     commit_references(virtual, url, storage_options=s3.with_keys)
     with pytest.raises((FormatError, SourceError), match="another"):
         opened(url, s3.anonymous, format="icechunk")
-    xr.testing.assert_equal(opened(url, s3.with_keys), archive[1])
+    xr.testing.assert_equal(opened(url, s3.with_keys, allow=DATA), archive[1])

@@ -115,7 +115,8 @@ def test_a_search_of_pgstac_is_ingested_to_s3_opened_anonymously_and_updated(api
     pages = [[one["id"] for one in page["features"]] for page in found.pages_as_dicts()]
     assert pages == [["sst-08", "sst-07", "sst-05", "sst-04"], ["sst-02", "sst-01"]]  # newest first, filtered, by four
 
-    report = ivz.ingest(Client.open(url).search(**asked), f"s3://{PUBLIC}/catalog", name="sst", storage_options=s3.with_keys)
+    keys = {"storage_options": s3.with_keys, "allow": f"s3://{PUBLIC}/data/"}  # the API and the catalog name files elsewhere
+    report = ivz.ingest(Client.open(url).search(**asked), f"s3://{PUBLIC}/catalog", name="sst", **keys)
     assert (report.sources, report.references) == (6, 6 * 3)
     good = [path for day, path in enumerate(archive, 1) if day % 3]
     expected = direct(good[:6])
@@ -125,17 +126,17 @@ def test_a_search_of_pgstac_is_ingested_to_s3_opened_anonymously_and_updated(api
     xr.testing.assert_equal(anonymous.compute(), expected)
     store = f"s3://{PUBLIC}/catalog/sst.vzarr"
     for options in (s3.anonymous, s3.with_keys):
-        opened = xr.open_dataset(store, engine="virtualzarr", backend_kwargs={"storage_options": options})
+        opened = xr.open_dataset(store, engine="virtualzarr", allow=keys["allow"], storage_options=options)
         xr.testing.assert_equal(opened.load(), expected)
 
     load(items[-2:])
     again = search(open_client(url), **asked)
-    report = ivz.update(again, f"s3://{PUBLIC}/catalog", storage_options=s3.with_keys)
+    report = ivz.update(again, f"s3://{PUBLIC}/catalog", **keys)
     assert (report.action, report.before, report.after, report.unchanged, report.differences) == ("append", 6, 8, 6, ())
     assert [one.item_id for one in report.appended] == ["sst-10", "sst-11"]
     updated = intake.open_catalog(f"{s3.endpoint}/{PUBLIC}/catalog/collection.json", driver="virtualzarr_stac").sst.to_dask()
     xr.testing.assert_equal(updated.compute(), direct(good))
-    assert ivz.update(search(open_client(url), **asked), report.directory, storage_options=s3.with_keys).action == "nothing"
+    assert ivz.update(search(open_client(url), **asked), report.directory, **keys).action == "nothing"
 
 
 @pytest.mark.s3
@@ -201,7 +202,7 @@ def test_a_changed_object_is_noticed_by_its_etag(s3, archive, tmp_path):
     content[-1] ^= 1  # of the same size
     (tmp_path / "a.nc").write_bytes(content)
     s3.upload(PUBLIC, "changing/a.nc", tmp_path / "a.nc")
-    report = ivz.update(first, directory, storage_options=s3.with_keys, dry_run=True)
+    report = ivz.update(first, directory, storage_options=s3.with_keys, allow=f"s3://{PUBLIC}/changing/", dry_run=True)
     assert [(one.source.item_id, one.state) for one in report.differences] == [("sst-01", "changed")]
     assert report.differences[0].reason.startswith("ETag was")
 

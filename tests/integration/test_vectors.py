@@ -108,7 +108,7 @@ def all_messages(error: BaseException | None) -> str:
 @pytest.mark.parametrize("place", ["http", "directory"])
 def test_every_array_reads_through_zarr(vectors, place, rectilinear):
     with zarr.config.set({"array.rectilinear_chunks": rectilinear}):
-        store = VirtualZarrStore(vectors.url if place == "http" else vectors.root / "store")
+        store = VirtualZarrStore(vectors.url if place == "http" else vectors.root / "store", allow=vectors.other.url)
         group = zarr.open_group(store, mode="r")
         compared = 0
         for path, want in vectors.readable().items():
@@ -122,7 +122,7 @@ def test_every_array_reads_through_zarr(vectors, place, rectilinear):
 def test_the_view_without_rectilinear_grids_is_regular_and_with_them_exact(vectors):
     for rectilinear in (False, True):
         with zarr.config.set({"array.rectilinear_chunks": rectilinear}):
-            store = VirtualZarrStore(vectors.url)
+            store = VirtualZarrStore(vectors.url, allow=vectors.other.url)
         document = json.loads(store.documents["uneven/zarr.json"])
         assert document["chunk_grid"]["name"] == ("rectilinear" if rectilinear else "regular")
 
@@ -131,7 +131,7 @@ def test_the_view_without_rectilinear_grids_is_regular_and_with_them_exact(vecto
 def test_every_array_reads_through_xarray(vectors, group):
     arrays = {path: want for path, want in vectors.readable().items() if path.rpartition("/")[0] == group}
     assert arrays
-    dataset = open_virtual_dataset(vectors.url, group=group or None, loadable_variables=[])
+    dataset = open_virtual_dataset(vectors.url, group=group or None, loadable_variables=[], allow=vectors.other.url)
     for path, want in arrays.items():
         variable = dataset[path.rpartition("/")[2]]
         assert found(variable.values) == expected(want), path
@@ -139,7 +139,7 @@ def test_every_array_reads_through_xarray(vectors, group):
 
 def test_parts_equal_the_same_parts_of_the_whole(vectors):
     for path in ("regular", "refs", "masked", "grids/cropped_refs", "uneven", "view_elsewhere", "sharded/refs"):
-        array = zarr.open_array(VirtualZarrStore(vectors.url), path=path, mode="r")
+        array = zarr.open_array(VirtualZarrStore(vectors.url, allow=vectors.other.url), path=path, mode="r")
         whole = np.array([float(value) for value in vectors.arrays[path]["values"]]).reshape(array.shape)
         np.testing.assert_array_equal(array[8:33:4, 3, 1:6], whole[8:33:4, 3, 1:6], err_msg=path)
         np.testing.assert_array_equal(array[array.shape[0] - 1, ::2], whole[-1, ::2], err_msg=path)
@@ -150,7 +150,7 @@ def test_every_array_that_must_fail_does_and_says_why(vectors, place):
     failing = vectors.failing()
     if place == "directory":  # a file has no ETag
         failing = {path: text for path, text in failing.items() if "stale_etag" not in path}
-    store = VirtualZarrStore(vectors.url if place == "http" else vectors.root / "store")
+    store = VirtualZarrStore(vectors.url if place == "http" else vectors.root / "store", allow=vectors.other.url)
     for path, text in failing.items():
         with pytest.raises(VirtualZarrError) as caught:
             zarr.open_array(store, path=path, mode="r")[...]
@@ -159,17 +159,19 @@ def test_every_array_that_must_fail_does_and_says_why(vectors, place):
 
 
 def test_members_and_sources_on_the_other_host_are_asked_there(vectors):
-    array = zarr.open_array(VirtualZarrStore(vectors.url), path="places/bare", mode="r")
+    array = zarr.open_array(VirtualZarrStore(vectors.url, allow=vectors.other.url), path="places/bare", mode="r")
     vectors.other.reset()
     assert in_json(array[...]) == vectors.arrays["places/bare"]["values"]
     assert vectors.other.requests > 3
-    array = zarr.open_array(VirtualZarrStore(vectors.url), path="uneven", mode="r")
+    array = zarr.open_array(VirtualZarrStore(vectors.url, allow=vectors.other.url), path="uneven", mode="r")
     vectors.other.reset()
     array[:31]
     assert vectors.other.requests == 0, "a member that is not touched is not opened"
 
 
 def test_arrays_read_the_same_after_a_journey_by_pickle(vectors):
-    dataset = pickle.loads(pickle.dumps(open_virtual_dataset(vectors.url, group="sharded", loadable_variables=[])))
+    dataset = pickle.loads(
+        pickle.dumps(open_virtual_dataset(vectors.url, group="sharded", loadable_variables=[], allow=vectors.other.url))
+    )
     for name in dataset.variables:
         assert found(dataset[name].values) == expected(vectors.arrays[f"sharded/{name}"]), name
