@@ -20,7 +20,7 @@ ROOT = Path(intake_virtualzarr.__file__).parent
 ROOMS = ("storage", "codecs", "arrays", "hierarchy", "formats", "store", "datasets", "stac", "catalog", "drivers", "cli")
 """From the bottom to the top."""
 
-GROUND = ("_version", "_typing", "_limits", "errors", "_parsing", "progress")
+GROUND = ("_version", "_typing", "errors", "progress")
 """Modules beside the rooms, which every room may import; they import one another only in this order."""
 
 DOORS = {

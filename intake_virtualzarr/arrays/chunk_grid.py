@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import MAX_AXIS_CHUNKS
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.errors import ChunkGridError
+from intake_virtualzarr.storage.limits import MAX_AXIS_CHUNKS
 
 __all__ = ["AxisGrid", "ChunkGrid", "Edges", "concatenate_axes"]
 

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import xarray as xr
 
-from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.catalog.intake_yaml import existing_text, merged_catalog
@@ -31,6 +30,7 @@ from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.stac.storage_schemes import known_storage
 from intake_virtualzarr.storage.atomic_write import write_if_changed
 from intake_virtualzarr.storage.key_value import LocalKeys, keys_of
+from intake_virtualzarr.storage.parsing import parse_object
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import is_local, local_path

@@ -12,10 +12,10 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import DECODED_SLACK, MAX_DECODED, MAX_TEXT_CHUNK
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec
 from intake_virtualzarr.errors import CodecError
+from intake_virtualzarr.storage.limits import DECODED_SLACK, MAX_DECODED, MAX_TEXT_CHUNK
 
 __all__ = ["bunzip2", "checked_size", "gunzip", "inflate", "most_bytes", "unlz4", "unlzma", "unzstd"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
@@ -14,6 +13,7 @@ from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
+from intake_virtualzarr.storage.parsing import parse_json
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.url_secrets import strip_url

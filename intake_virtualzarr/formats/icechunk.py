@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._limits import MAX_NESTING
-from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.errors import FormatError, GroupNotFoundError, UnsupportedError
@@ -19,7 +17,9 @@ from intake_virtualzarr.formats.kerchunk_table import counted_shape, inline_sour
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.limits import MAX_NESTING
 from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.parsing import parse_object
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["documents_of", "scanned_repository"]

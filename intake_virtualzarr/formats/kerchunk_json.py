@@ -13,8 +13,6 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from intake_virtualzarr._limits import MAX_GENERATED
-from intake_virtualzarr._parsing import DAMAGE, parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.manifest import Manifest
 from intake_virtualzarr.errors import FormatError, UnsupportedError
@@ -24,6 +22,8 @@ from intake_virtualzarr.formats.kerchunk_templates import render
 from intake_virtualzarr.formats.zarr_references import DOCUMENTS, array_paths, scanned_references, spread_documents
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.storage.limits import MAX_GENERATED
+from intake_virtualzarr.storage.parsing import DAMAGE, parse_json
 from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source, SourceTable
 

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import MAX_TILES
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
@@ -27,6 +25,8 @@ from intake_virtualzarr.formats.kerchunk_urls import source_url
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.storage.key_value import Keys
+from intake_virtualzarr.storage.limits import MAX_TILES
+from intake_virtualzarr.storage.parsing import parse_json
 from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import MAX_TILES
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.kerchunk_urls import source_url
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
+from intake_virtualzarr.storage.limits import MAX_TILES
 from intake_virtualzarr.storage.source import Source, SourceTable
 
 __all__ = ["counted_shape", "inline_source", "table_of"]

@@ -10,9 +10,9 @@ import operator
 import re
 from typing import Any
 
-from intake_virtualzarr._limits import MAX_TEMPLATE_TEXT
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.storage.limits import MAX_TEMPLATE_TEXT
 
 __all__ = ["render"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import MAX_AXES, MAX_EXTENT, MAX_GRID
 from intake_virtualzarr._typing import Attrs, DType, Shape
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.storage.limits import MAX_AXES, MAX_EXTENT, MAX_GRID
 
 __all__ = ["ArrayMetadata", "ChunkKeys", "checked_shape", "positional"]
 

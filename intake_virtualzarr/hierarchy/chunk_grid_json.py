@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._limits import MAX_AXES, MAX_AXIS_CHUNKS, MAX_EXTENT, MAX_GRID
-from intake_virtualzarr._parsing import as_list, as_whole
 from intake_virtualzarr._typing import JsonObject, Shape
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, Edges
 from intake_virtualzarr.errors import ChunkGridError, HierarchyError
+from intake_virtualzarr.storage.limits import MAX_AXES, MAX_AXIS_CHUNKS, MAX_EXTENT, MAX_GRID
+from intake_virtualzarr.storage.parsing import as_list, as_whole
 
 __all__ = ["grid_from_json", "grid_to_json", "shape_from_json", "stored_shapes_to_json"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._limits import MAX_FIELDS, MAX_NESTING
-from intake_virtualzarr._parsing import DAMAGE
 from intake_virtualzarr._typing import DType, JsonObject
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
+from intake_virtualzarr.storage.limits import MAX_FIELDS, MAX_NESTING
+from intake_virtualzarr.storage.parsing import DAMAGE
 
 __all__ = [
     "data_type_from_json",

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numcodecs import VLenUTF8, Zstd
 
-from intake_virtualzarr._parsing import DAMAGE
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
 from intake_virtualzarr.hierarchy.attributes import attributes_to_json
 from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
+from intake_virtualzarr.storage.parsing import DAMAGE
 
 __all__ = ["VERSION", "dump", "group_document", "is_virtual", "naming", "ordinary_array", "ordinary_chunks", "transformer_of"]
 

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numcodecs import Blosc
 
-from intake_virtualzarr._limits import MAX_PAGE
-from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import AnyArray, JsonObject, Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
@@ -24,7 +22,9 @@ from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.plain_array import key_parts
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, Shards
 from intake_virtualzarr.storage.key_value import ReadKeys
+from intake_virtualzarr.storage.limits import MAX_PAGE
 from intake_virtualzarr.storage.lru import LRU
+from intake_virtualzarr.storage.parsing import parse_object
 from intake_virtualzarr.storage.thread_pool import decode_pool, thread_count
 
 __all__ = ["PAGE_REFERENCES", "PagedManifest", "page_checks", "page_number", "page_shape", "refs_document", "write_pages"]

@@ -12,8 +12,6 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from intake_virtualzarr._limits import MAX_NESTING, MAX_NODES, MAX_TILES
-from intake_virtualzarr._parsing import as_list, as_object, as_whole, parse_object
 from intake_virtualzarr._typing import Attrs, DType, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.manifest import ChunkManifest, Manifest
@@ -36,6 +34,8 @@ from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
 from intake_virtualzarr.storage.key_value import Keys, keys_of
+from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES, MAX_TILES
+from intake_virtualzarr.storage.parsing import as_list, as_object, as_whole, parse_object
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source, SourceTable
 from intake_virtualzarr.storage.url_secrets import strip_url

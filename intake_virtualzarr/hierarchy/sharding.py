@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_virtualzarr._limits import MAX_PAGE
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
@@ -20,6 +19,7 @@ from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.source_table import held
 from intake_virtualzarr.storage.key_value import Keys, ReadKeys
+from intake_virtualzarr.storage.limits import MAX_PAGE
 from intake_virtualzarr.storage.lru import LRU
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import quoted

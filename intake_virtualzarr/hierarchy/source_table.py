@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urljoin
 
-from intake_virtualzarr._parsing import parse_object
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.checks import Check
@@ -18,6 +17,7 @@ from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
 from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.parsing import parse_object
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.url_secrets import strip_signed
 from intake_virtualzarr.storage.urls import relative_url

@@ -9,8 +9,6 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from intake_virtualzarr._limits import MAX_MEMBERS, MAX_NESTING
-from intake_virtualzarr._parsing import as_list, as_whole
 from intake_virtualzarr._typing import Attrs, DType, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
@@ -25,6 +23,8 @@ from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.documents import is_virtual, naming
 from intake_virtualzarr.hierarchy.source_table import resolve
 from intake_virtualzarr.storage.key_value import Keys
+from intake_virtualzarr.storage.limits import MAX_MEMBERS, MAX_NESTING
+from intake_virtualzarr.storage.parsing import as_list, as_whole
 from intake_virtualzarr.storage.urls import quoted
 
 __all__ = ["MemberSegments", "packing_from_json"]

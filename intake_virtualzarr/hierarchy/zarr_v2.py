@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from intake_virtualzarr._parsing import DAMAGE
 from intake_virtualzarr._typing import Attrs, DType
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.codecs.numcodecs_v2 import pipeline_of_v2
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata, ChunkKeys, checked_shape, positional
+from intake_virtualzarr.storage.parsing import DAMAGE
 
 __all__ = ["DIMENSIONS", "metadata_of_v2"]
 

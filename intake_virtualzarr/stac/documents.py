@@ -12,10 +12,10 @@ from urllib.request import url2pathname
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac.signing import strip_signature
+from intake_virtualzarr.storage.parsing import parse_json
 
 __all__ = ["is_lines", "is_stac_href", "read_document", "read_lines"]
 

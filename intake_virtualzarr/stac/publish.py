@@ -8,7 +8,6 @@ from pathlib import Path
 import pystac
 import xarray as xr
 
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import SourceError, StacError
 from intake_virtualzarr.stac import extensions
@@ -19,6 +18,7 @@ from intake_virtualzarr.stac.shape import checked_document
 from intake_virtualzarr.stac.source_list import relative_to, write_source_items
 from intake_virtualzarr.stac.thumbnail import make_thumbnail
 from intake_virtualzarr.storage.atomic_write import file_fields, to_json, write_if_changed
+from intake_virtualzarr.storage.parsing import parse_json
 
 __all__ = ["add_child", "publish_collection", "publish_item"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from intake_virtualzarr._parsing import as_list, as_object, as_text
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.storage.parsing import as_list, as_object, as_text
 
 __all__ = ["checked_collections", "checked_document", "checked_features"]
 

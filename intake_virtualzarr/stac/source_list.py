@@ -11,7 +11,6 @@ from pathlib import Path
 import pystac
 import shapely.geometry
 
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import StacError
 from intake_virtualzarr.stac import extensions
@@ -23,6 +22,7 @@ from intake_virtualzarr.stac.shape import checked_document, checked_features
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.atomic_write import file_fields, write_if_changed
+from intake_virtualzarr.storage.parsing import parse_json
 from intake_virtualzarr.storage.urls import is_local, is_url, local_path
 
 __all__ = [

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
-from intake_virtualzarr._limits import MAX_DOCUMENT
 from intake_virtualzarr.errors import SourceError
+from intake_virtualzarr.storage.limits import MAX_DOCUMENT
 
 __all__ = ["Answer", "ask", "retry_after"]
 

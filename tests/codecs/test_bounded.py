@@ -14,11 +14,11 @@ import numcodecs
 import numpy as np
 import pytest
 
-from intake_virtualzarr._limits import MAX_DECODED
 from intake_virtualzarr.codecs import bytes_to_bytes
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import CodecError
+from intake_virtualzarr.storage.limits import MAX_DECODED
 
 DECLARED = 2 * 1024 * 1024
 """Bytes that the shape of the chunk says."""

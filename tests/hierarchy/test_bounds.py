@@ -12,12 +12,12 @@ import pytest
 import xarray as xr
 
 from intake_virtualzarr import open_virtual_dataset
-from intake_virtualzarr._limits import MAX_JSON_DEPTH, MAX_NESTING
-from intake_virtualzarr._parsing import parse_json
 from intake_virtualzarr.errors import FormatError, HierarchyError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.kerchunk_templates import render
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
+from intake_virtualzarr.storage.limits import MAX_JSON_DEPTH, MAX_NESTING
+from intake_virtualzarr.storage.parsing import parse_json
 
 
 def rectilinear(*shapes: Any) -> dict[str, Any]:

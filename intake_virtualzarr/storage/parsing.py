@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from intake_virtualzarr._limits import MAX_DOCUMENT, MAX_JSON_DEPTH
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import FormatError, VirtualZarrError
+from intake_virtualzarr.storage.limits import MAX_DOCUMENT, MAX_JSON_DEPTH
 
 __all__ = ["DAMAGE", "as_list", "as_object", "as_text", "as_whole", "parse_json", "parse_object"]
 
