@@ -45,7 +45,7 @@ def opened(url, options, **more):
 @pytest.mark.parametrize("kind", ["json", "parquet"])
 def test_kerchunk_references_in_a_bucket_are_read_by_anybody(s3, archive, tmp_path, kind):
     href, direct = archive
-    refs = ivz.open_virtual_dataset(href, storage_options=s3.anonymous).vzarr.to_kerchunk()
+    refs = ivz.open_virtual_dataset(href, storage_options=s3.anonymous).vzarr.to_kerchunk(zarr_format=3)
     assert refs["refs"]["sst/c/0/0/0"][0].removeprefix("s3://").split("/", 1) == [PUBLIC, "data/sst 1.nc"]
     if kind == "json":
         (tmp_path / "refs.json").write_text(json.dumps(refs))
