@@ -276,6 +276,7 @@ def main() -> int:
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.environ["INTAKE_VIRTUALZARR_ALLOW"] = folder.as_uri() + "/"  # stores in a bucket that name local files
         server = None
         if options.s3:
             from support.servers.s3 import s3_server
