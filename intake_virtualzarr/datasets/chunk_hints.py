@@ -19,6 +19,11 @@ CHEAP_BYTES = 64 * 1024
 BLOCK_BYTES = 128 * 1024 * 1024
 """Blocks are not made larger than this [bytes] for the sake of agreement."""
 
+SMALL_BLOCK = 4 * 1024 * 1024
+"""Blocks below this are joined where there are many [bytes]."""
+MANY_BLOCKS = 2000
+"""Blocks of one variable that a task each is fine for."""
+
 type Edges = int | tuple[int, ...]
 """Chunk edges along one axis: one number where they are regular."""
 
@@ -43,7 +48,45 @@ def preferred_chunks(arrays: Mapping[str, tuple[Sequence[Hashable], VirtualZarrA
                 users.setdefault(dim, []).append((name, axis))
     for members in users.values():
         _agree(members, hints, yielding, arrays)
+    _grow(hints, users, arrays)
     return {name: dict(zip(dims, hints[name], strict=True)) for name, (dims, _) in arrays.items()}
+
+
+def _grow(
+    hints: dict[str, list[Edges]],
+    users: Mapping[Hashable, Sequence[tuple[str, int]]],
+    arrays: Mapping[str, tuple[Sequence[Hashable], VirtualZarrArray]],
+) -> None:
+    """Join edges where a variable has so many small chunks that a task for each would cost more than its values.
+
+    All variables along a dimension get the same longer edges; those along which variables differ stay.
+    """
+    settled: set[Hashable] = set()
+    for name in sorted(arrays, key=lambda one: -arrays[one][1].nbytes):
+        dims, array = arrays[name]
+        for axis in reversed(range(len(dims))):
+            blocks = math.prod(_count(edges, extent) for edges, extent in zip(hints[name], array.shape, strict=True))
+            size = array.dtype.itemsize * math.prod(map(_longest, hints[name]))
+            if blocks <= MANY_BLOCKS or size >= SMALL_BLOCK:
+                break
+            members = users.get(dims[axis], ())
+            if dims[axis] in settled or len({hints[n][a] for n, a in members}) != 1:
+                continue
+            longer = _longer(hints[name][axis], array.shape[axis], math.ceil(SMALL_BLOCK / size))
+            for other, at in members:
+                hints[other][at] = longer
+        settled.update(dims)
+
+
+def _count(edges: Edges, extent: int) -> int:
+    return math.ceil(extent / edges) if isinstance(edges, int) else len(edges)
+
+
+def _longer(edges: Edges, extent: int, times: int) -> Edges:
+    """Neighbouring edges joined, so many at a time."""
+    if isinstance(edges, int):
+        return max(min(edges * times, extent), 1)
+    return tuple(sum(edges[at : at + times]) for at in range(0, len(edges), times))
 
 
 def _agree(

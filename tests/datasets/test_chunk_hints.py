@@ -60,3 +60,13 @@ def test_a_collection_publishes_the_chunk_shape_that_is_stored(tmp_path):
     ivz.ingest(paths, tmp_path / "cat", name="s")
     document = json.loads((tmp_path / "cat" / "collection.json").read_text())
     assert document["cube:variables"]["f4"]["chunks"] == [1, 20, 50]
+
+
+def test_very_many_small_chunks_are_joined_alike_for_all_variables(tmp_path):
+    shape = (3000, 2, 4)
+    ds = xr.Dataset({name: (("t", "y", "x"), np.zeros(shape, kind)) for name, kind in (("a", "f4"), ("b", "i2"))})
+    ds.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding={n: {"chunksizes": (1, 2, 2), "zlib": True} for n in "ab"})
+    with xr.open_dataset(tmp_path / "a.nc", engine="virtualzarr", chunks={}) as found:
+        assert found.a.chunks == found.b.chunks
+        assert found.a.data.npartitions <= 2000
+        assert set(found.chunks) == {"t", "y", "x"}
