@@ -22,7 +22,7 @@ BLOCK_BYTES = 128 * 1024 * 1024
 SMALL_BLOCK = 4 * 1024 * 1024
 """Blocks below this are joined where there are many [bytes]."""
 MANY_BLOCKS = 2000
-"""Blocks of one variable that a task each is fine for."""
+"""Blocks of all variables together that a task each is fine for."""
 
 type Edges = int | tuple[int, ...]
 """Chunk edges along one axis: one number where they are regular."""
@@ -62,12 +62,13 @@ def _grow(
     All variables along a dimension get the same longer edges; those along which variables differ stay.
     """
     settled: set[Hashable] = set()
+    many = max(MANY_BLOCKS // max(len(arrays), 1), 16)
     for name in sorted(arrays, key=lambda one: -arrays[one][1].nbytes):
         dims, array = arrays[name]
         for axis in reversed(range(len(dims))):
             blocks = math.prod(_count(edges, extent) for edges, extent in zip(hints[name], array.shape, strict=True))
             size = array.dtype.itemsize * math.prod(map(_longest, hints[name]))
-            if blocks <= MANY_BLOCKS or size >= SMALL_BLOCK:
+            if blocks <= many or size >= SMALL_BLOCK:
                 break
             members = users.get(dims[axis], ())
             if dims[axis] in settled or len({hints[n][a] for n, a in members}) != 1:

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.errors import UnsupportedError
+from intake_virtualzarr.errors import JoinError, UnsupportedError
 
 SHARED = Path(os.environ.get("IVZ_SHARED", Path(__file__).parents[3] / "shared"))
 SERIES = sorted(d for d in (SHARED / "corpus" / "series").glob("*/*") if d.is_dir())
@@ -46,7 +46,14 @@ def plain(paths: list[str], how: dict) -> xr.Dataset:
 def test_a_joined_series_equals_plain_xarray_by_every_door(directory, way, tmp_path):
     paths = sorted(str(p) for p in directory.iterdir())
     expected = plain(paths, WAYS[way])
-    virtual = ivz.open_virtual_mfdataset(paths, **WAYS[way])
+    try:
+        virtual = ivz.open_virtual_mfdataset(paths, **WAYS[way])
+    except JoinError as exc:
+        assert "would keep only one of them" in str(exc)
+        # plain xarray has lost files: what it gives is as long along every dimension as one file
+        parts = [xr.open_dataset(path, engine="netcdf4").sizes for path in paths]
+        assert any(all(one.get(dim) == n for dim, n in expected.sizes.items()) for one in parts)
+        return
     xr.testing.assert_equal(virtual.vzarr.decode().load(), expected)
     store = tmp_path / "s.vzarr"
     try:
