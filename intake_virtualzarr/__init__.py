@@ -14,8 +14,9 @@ from intake_virtualzarr.datasets.xarray_hook import register_with_xarray
 if TYPE_CHECKING:
     from intake_virtualzarr.arrays.array import VirtualZarrArray
     from intake_virtualzarr.arrays.manifest import ChunkManifest
-    from intake_virtualzarr.catalog.ingest import ingest, virtualize
+    from intake_virtualzarr.catalog.ingest import ingest
     from intake_virtualzarr.catalog.update import update
+    from intake_virtualzarr.catalog.virtualize import virtualize
     from intake_virtualzarr.datasets.open import open_virtual_dataset, open_virtual_datatree
     from intake_virtualzarr.datasets.open_mfdataset import open_virtual_mfdataset
     from intake_virtualzarr.errors import (
@@ -123,7 +124,7 @@ _PLACES = {
     "open_virtual_store": "store.store",
     "scan": "formats.scan",
     "update": "catalog.update",
-    "virtualize": "catalog.ingest",
+    "virtualize": "catalog.virtualize",
 }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.catalog.cube import Cube, build_cube
 from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
-from intake_virtualzarr.catalog.virtualize import Cube, build_cube, virtualize
 from intake_virtualzarr.datasets.join_options import (
     FILE_POLICIES,
     Combine,
@@ -36,7 +36,7 @@ from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
-__all__ = ["IngestReport", "ingest", "virtualize", "write_and_publish"]
+__all__ = ["IngestReport", "ingest", "write_and_publish"]
 
 
 @dataclass(frozen=True)

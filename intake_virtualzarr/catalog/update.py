@@ -12,11 +12,11 @@ import xarray as xr
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
 from intake_virtualzarr.catalog.compact import COMPACT_AFTER, compact, most_segments
+from intake_virtualzarr.catalog.cube import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.catalog.ingest import write_and_publish
 from intake_virtualzarr.catalog.patch import patched
 from intake_virtualzarr.catalog.publish import Contents, Target, fingerprint, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
-from intake_virtualzarr.catalog.virtualize import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.datasets.append_checks import falls
 from intake_virtualzarr.datasets.check_sources import SourceState, source_states
 from intake_virtualzarr.datasets.join_options import (

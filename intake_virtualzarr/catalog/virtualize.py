@@ -1,24 +1,16 @@
-"""From a search to one virtual dataset: find sources, scan, give time axes, join."""
+"""From a search to one virtual dataset: the public function."""
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.arrays.tree import VirtualTree
-from intake_virtualzarr.codecs.cf_packing import is_time_units
-from intake_virtualzarr.datasets.cf_axes import is_time
-from intake_virtualzarr.datasets.combine import join_datasets
-from intake_virtualzarr.datasets.duplicates import without_duplicates
+from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr.catalog.cube import build_cube
 from intake_virtualzarr.datasets.join_options import (
-    CUBE,
     FILE_POLICIES,
     Combine,
     CombineAttrs,
@@ -28,48 +20,16 @@ from intake_virtualzarr.datasets.join_options import (
     JoinOptions,
     Together,
 )
-from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
-from intake_virtualzarr.errors import IngestError, JoinError
-from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.stac.assets import AssetLike
-from intake_virtualzarr.stac.find_sources import selected_sources
 from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.order import Duplicates
 from intake_virtualzarr.stac.select_options import SelectOptions
-from intake_virtualzarr.stac.signing import Modifier, signing_access
-from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.stac.signing import Modifier
 from intake_virtualzarr.storage.policy import Allow
-from intake_virtualzarr.storage.readers import Access, ReaderPool
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.readers import Access
 
-__all__ = ["Cube", "OpenedSource", "build_cube", "by_item", "join_sources", "open_sources", "virtualize"]
-
-
-@dataclass(frozen=True, eq=False)
-class OpenedSource:
-    """One scanned file."""
-
-    source: SourceItem
-    """What its item says."""
-    file: Source
-    """The file, as it was when scanned."""
-    dataset: xr.Dataset
-    """Virtual, with a time axis."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cube:
-    """A joined dataset, and what it was joined from."""
-
-    dataset: xr.Dataset
-    """Virtual dataset."""
-    items: tuple[SourceItem, ...]
-    """Sources that are in it, in order."""
-    sources: tuple[Source, ...]
-    """The files, as they were when scanned."""
-    skipped: dict[str, str]
-    """Sources that are not in it, and why."""
+__all__ = ["virtualize"]
 
 
 def virtualize(
@@ -241,216 +201,3 @@ def virtualize(
         duplicates=FILE_POLICIES.get(duplicates, "raise"),
     )
     return build_cube(items, select, opening, joining, time_dim).dataset
-
-
-def build_cube(items: ItemsLike, select: SelectOptions, opening: OpenOptions, joining: JoinOptions, time_dim: str) -> Cube:
-    """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
-    sources = selected_sources(items, select)
-    opened, skipped = open_sources(sources, opening, time_dim, select.modifier)
-    return replace(join_sources(opened, joining, time_dim), skipped=skipped)
-
-
-def open_sources(
-    sources: Sequence[SourceItem], opening: OpenOptions, time_dim: str, modifier: Modifier | None = None
-) -> tuple[list[OpenedSource], dict[str, str]]:
-    """Scan sources, and give those without a time axis one.
-
-    Returns
-    -------
-    opened : list of OpenedSource
-        In the order of the sources, those of one item together.
-    skipped : dict of str to str
-        Sources that could not be scanned, and why.
-    """
-    opening = replace(opening, access=signing_access(opening.access, sources, modifier))
-    scans = scan_files([one.href for one in sources], opening)
-    if opening.on_error == "raise":
-        skipped_scans([one.label for one in sources], scans, "raise")
-    readers = ReaderPool(opening.access)
-    trees = {i: tree_of_scan(scan, readers) for i, scan in enumerate(scans) if not isinstance(scan, Exception)}
-    groups = [one.group if opening.group is None else opening.group for one in sources]
-    lacking = {i: error for i, tree in trees.items() if (error := without_group(tree, groups[i], opening.on_error)) is not None}
-    found = [lacking.get(i, scan) for i, scan in enumerate(scans)]
-    skipped = skipped_scans([one.label for one in sources], found, opening.on_error)
-    opened = []
-    for i, (source, scanned) in enumerate(zip(sources, found, strict=True)):
-        if isinstance(scanned, Exception):
-            continue
-        tree, own = trees[i], replace(opening, group=groups[i])
-        _check_filled(tree, own.group, source.label)
-        opened.append(OpenedSource(source, scanned.source, opened_dataset(tree, own)))
-    return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
-
-
-def _check_filled(tree: VirtualTree, group: str | None, label: str) -> None:
-    """Raise if a group holds nothing while others do: nobody wants to publish an empty store."""
-    if tree.group(group).variables:
-        return
-    filled = [path for path, node in tree.groups.items() if node.variables]
-    if filled:
-        raise IngestError(
-            f"{label}: group {group or '/'!r} holds no variables; {', '.join(map(repr, filled[:8]))} "
-            f"{'does' if len(filled) == 1 else 'do'}; choose with group={filled[0]!r}"
-        )
-
-
-def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, time_dim: str = "time") -> Cube:
-    """Join scanned files, those of one item first.
-
-    Raises
-    ------
-    JoinError
-        If files of one item hold the same variable for the same times, or lie on different grids; if files hold the same
-        coordinates and ``duplicates`` does not say which to take.
-    """
-    members = [one for files in by_item(opened) for one in _members(files, time_dim, joining)]
-    how = _ordering([dataset for dataset, _ in members], joining, time_dim)
-    if how.combine == "by_coords":
-        members = [members[i] for i in without_duplicates([dataset for dataset, _ in members], how.duplicates)]
-    datasets = [dataset for dataset, _ in members]
-    joined = join_datasets(datasets, replace(how, duplicates="raise"))
-    check_coordinates(joined)
-    grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
-    joined.encoding["concat_dims"] = grown
-    kept = [one for _, files in members for one in files]
-    return Cube(joined, tuple(one.source for one in kept), tuple(one.file for one in kept), {})
-
-
-def by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
-    """Files of one item together, in the order of the items."""
-    groups: dict[Any, list[OpenedSource]] = {}
-    for number, one in enumerate(opened):
-        named = one.source.item_id is not None
-        key = (one.source.collection, one.source.item_id) if named else number
-        groups.setdefault(key, []).append(one)
-    return list(groups.values())
-
-
-def _with_times(files: Sequence[OpenedSource], dim: str) -> list[OpenedSource]:
-    """Files with time axes. Beside a file that has one, those of the same item that have none hold for all its times."""
-    timed = [_has_time(one.dataset, dim) for one in files]
-    return [
-        replace(one, dataset=with_time(one.dataset, one.source, dim)) if own or not any(timed) else one
-        for one, own in zip(files, timed, strict=True)
-    ]
-
-
-type Member = tuple[xr.Dataset, Sequence[OpenedSource]]
-"""A dataset, and the files that it was made of."""
-
-
-def _members(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[Member]:
-    datasets = _joined_assets(files, dim, how)
-    return [(ds, [one]) for ds, one in zip(datasets, files, strict=True)] if len(datasets) == len(files) else [(datasets[0], files)]
-
-
-def _joined_assets(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[xr.Dataset]:
-    """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
-    if len(files) == 1:
-        return [files[0].dataset]
-    for at, one in enumerate(files):
-        for other in files[:at]:
-            shared = _shared_along(one.dataset, other.dataset, dim)
-            if shared and not _same_everywhere([one.dataset, other.dataset], dim):
-                return [file.dataset for file in files]
-            if shared:
-                raise JoinError(
-                    f"item {one.source.item_id!r}: assets {other.source.asset_key!r} and {one.source.asset_key!r} both hold "
-                    f"{shared[0]!r} for the same {dim!r}; take one of them with asset=…, or leave variables out with "
-                    "drop_variables or preprocess"
-                )
-    try:
-        return [xr.merge([file.dataset for file in files], compat=how.compat, join="exact", combine_attrs=how.combine_attrs)]
-    except ValueError as exc:
-        keys = ", ".join(repr(file.source.asset_key) for file in files)
-        raise JoinError(
-            f"item {files[0].source.item_id!r}: assets {keys} cannot be put side by side: {exc}; "
-            "ingest those of one grid together, and the others under another name"
-        ) from exc
-
-
-def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
-    """Data variables of both that lie along a dimension."""
-    return [str(name) for name in one.data_vars if name in other.data_vars and dim in one[name].dims]
-
-
-def _ordering(datasets: Sequence[xr.Dataset], joining: JoinOptions, time_dim: str) -> JoinOptions:
-    """How datasets are put in order: by coordinates where they have some along what differs or is joined, or as they come."""
-    combine: Combine | None = "by_coords" if len(datasets) == 1 else joining.combine
-    if combine is None:
-        first = datasets[0]
-        along = any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes)
-        combine = "by_coords" if along or (joining.concat_dim or time_dim) in first.indexes else "nested"
-    dim = (joining.concat_dim or time_dim) if combine == "nested" else None
-    return replace(joining, combine=combine, concat_dim=dim)
-
-
-def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:
-    first = datasets[0].indexes[dim]
-    return all(dim in ds.indexes and ds.indexes[dim].equals(first) for ds in datasets[1:])
-
-
-def with_time(dataset: xr.Dataset, source: SourceItem, dim: str) -> xr.Dataset:
-    """A dataset with a time axis; one that has none gets it from its item. A coordinate in the file wins."""
-    if source.time is None or _has_time(dataset, dim):
-        return _promoted(dataset, dim)
-    moment = np.datetime64(source.time.astimezone(dt.UTC).replace(tzinfo=None), "ns")
-    return _expanded(dataset.drop_vars(dim, errors="ignore"), dim, moment, {})
-
-
-def _has_time(dataset: xr.Dataset, dim: str) -> bool:
-    return dim in dataset.dims or any(_tells_time(variable) for variable in dataset.variables.values())
-
-
-def _promoted(dataset: xr.Dataset, dim: str) -> xr.Dataset:
-    """A scalar time in the file becomes the axis."""
-    scalar = dataset.variables.get(dim)
-    if scalar is None or scalar.ndim != 0 or dim in dataset.dims or not _tells_time(scalar):
-        return dataset
-    encoding = {k: v for k, v in scalar.encoding.items() if k in ("units", "calendar", "dtype", "source")}
-    return _expanded(dataset.drop_vars(dim), dim, np.asarray(scalar)[()], dict(scalar.attrs), encoding)
-
-
-def _expanded(dataset: xr.Dataset, dim: str, moment: Any, attrs: JsonObject, encoding: JsonObject | None = None) -> xr.Dataset:
-    static = {
-        name
-        for variable in dataset.variables.values()
-        for key in ("bounds", "grid_mapping", "cell_measures", "ancillary_grid")
-        for name in str(variable.attrs.get(key, "")).split()
-    }
-    names = [n for n, v in dataset.data_vars.items() if v.ndim and n not in static]
-    if not names:
-        names = [n for n in dataset.data_vars if n not in static]
-    time = xr.Variable((dim,), np.array([moment]), attrs or {"standard_name": "time"}, encoding)
-    out = dataset.copy(deep=False)
-    for name in names:
-        variable = out.variables[name]
-        out[name] = variable.set_dims([dim, *variable.dims], (1, *variable.shape))  # type: ignore[no-untyped-call]
-    out = out.assign_coords({dim: time})
-    out.encoding = dict(dataset.encoding)
-    return out
-
-
-def _tells_time(variable: xr.Variable) -> bool:
-    return is_time(variable) or is_time_units(variable.attrs.get("units"))
-
-
-def check_coordinates(dataset: xr.Dataset) -> None:
-    """Raise if a joined dimension coordinate repeats a value or runs to and fro.
-
-    Raises
-    ------
-    IngestError
-        Names the coordinate and the first value that is out of place.
-    """
-    for name, index in dataset.indexes.items():
-        if index.size < 2 or name not in dataset.dims:
-            continue
-        if not index.is_unique:
-            twice = index[index.duplicated()][0]
-            raise IngestError(
-                f"coordinate {name!r} holds {twice} more than once after the join; "
-                "overlapping files? (duplicates='latest' keeps the latest version of an item)"
-            )
-        if not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
-            raise IngestError(f"coordinate {name!r} is neither increasing nor decreasing after the join; sort the files")

@@ -1,0 +1,226 @@
+"""From sources to one virtual dataset: find, scan, give time axes, join."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import xarray as xr
+
+from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.catalog.time_axis import has_time, with_time
+from intake_virtualzarr.datasets.combine import join_datasets
+from intake_virtualzarr.datasets.duplicates import without_duplicates
+from intake_virtualzarr.datasets.join_options import (
+    CUBE,
+    Combine,
+    JoinOptions,
+)
+from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
+from intake_virtualzarr.datasets.open_options import OpenOptions
+from intake_virtualzarr.errors import IngestError, JoinError
+from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.stac.find_sources import selected_sources
+from intake_virtualzarr.stac.items import ItemsLike
+from intake_virtualzarr.stac.select_options import SelectOptions
+from intake_virtualzarr.stac.signing import Modifier, signing_access
+from intake_virtualzarr.stac.source_item import SourceItem
+from intake_virtualzarr.storage.readers import ReaderPool
+from intake_virtualzarr.storage.source import Source
+
+__all__ = ["Cube", "OpenedSource", "build_cube", "by_item", "join_sources", "open_sources"]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedSource:
+    """One scanned file."""
+
+    source: SourceItem
+    """What its item says."""
+    file: Source
+    """The file, as it was when scanned."""
+    dataset: xr.Dataset
+    """Virtual, with a time axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """A joined dataset, and what it was joined from."""
+
+    dataset: xr.Dataset
+    """Virtual dataset."""
+    items: tuple[SourceItem, ...]
+    """Sources that are in it, in order."""
+    sources: tuple[Source, ...]
+    """The files, as they were when scanned."""
+    skipped: dict[str, str]
+    """Sources that are not in it, and why."""
+
+
+def build_cube(items: ItemsLike, select: SelectOptions, opening: OpenOptions, joining: JoinOptions, time_dim: str) -> Cube:
+    """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
+    sources = selected_sources(items, select)
+    opened, skipped = open_sources(sources, opening, time_dim, select.modifier)
+    return replace(join_sources(opened, joining, time_dim), skipped=skipped)
+
+
+def open_sources(
+    sources: Sequence[SourceItem], opening: OpenOptions, time_dim: str, modifier: Modifier | None = None
+) -> tuple[list[OpenedSource], dict[str, str]]:
+    """Scan sources, and give those without a time axis one.
+
+    Returns
+    -------
+    opened : list of OpenedSource
+        In the order of the sources, those of one item together.
+    skipped : dict of str to str
+        Sources that could not be scanned, and why.
+    """
+    opening = replace(opening, access=signing_access(opening.access, sources, modifier))
+    scans = scan_files([one.href for one in sources], opening)
+    if opening.on_error == "raise":
+        skipped_scans([one.label for one in sources], scans, "raise")
+    readers = ReaderPool(opening.access)
+    trees = {i: tree_of_scan(scan, readers) for i, scan in enumerate(scans) if not isinstance(scan, Exception)}
+    groups = [one.group if opening.group is None else opening.group for one in sources]
+    lacking = {i: error for i, tree in trees.items() if (error := without_group(tree, groups[i], opening.on_error)) is not None}
+    found = [lacking.get(i, scan) for i, scan in enumerate(scans)]
+    skipped = skipped_scans([one.label for one in sources], found, opening.on_error)
+    opened = []
+    for i, (source, scanned) in enumerate(zip(sources, found, strict=True)):
+        if isinstance(scanned, Exception):
+            continue
+        tree, own = trees[i], replace(opening, group=groups[i])
+        _check_filled(tree, own.group, source.label)
+        opened.append(OpenedSource(source, scanned.source, opened_dataset(tree, own)))
+    return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
+
+
+def _check_filled(tree: VirtualTree, group: str | None, label: str) -> None:
+    """Raise if a group holds nothing while others do: nobody wants to publish an empty store."""
+    if tree.group(group).variables:
+        return
+    filled = [path for path, node in tree.groups.items() if node.variables]
+    if filled:
+        raise IngestError(
+            f"{label}: group {group or '/'!r} holds no variables; {', '.join(map(repr, filled[:8]))} "
+            f"{'does' if len(filled) == 1 else 'do'}; choose with group={filled[0]!r}"
+        )
+
+
+def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, time_dim: str = "time") -> Cube:
+    """Join scanned files, those of one item first.
+
+    Raises
+    ------
+    JoinError
+        If files of one item hold the same variable for the same times, or lie on different grids; if files hold the same
+        coordinates and ``duplicates`` does not say which to take.
+    """
+    members = [one for files in by_item(opened) for one in _members(files, time_dim, joining)]
+    how = _ordering([dataset for dataset, _ in members], joining, time_dim)
+    if how.combine == "by_coords":
+        members = [members[i] for i in without_duplicates([dataset for dataset, _ in members], how.duplicates)]
+    datasets = [dataset for dataset, _ in members]
+    joined = join_datasets(datasets, replace(how, duplicates="raise"))
+    check_coordinates(joined)
+    grown = [str(d) for d, n in joined.sizes.items() if len(datasets) > 1 and all(ds.sizes.get(d, 0) < n for ds in datasets)]
+    joined.encoding["concat_dims"] = grown
+    kept = [one for _, files in members for one in files]
+    return Cube(joined, tuple(one.source for one in kept), tuple(one.file for one in kept), {})
+
+
+def by_item(opened: Sequence[OpenedSource]) -> list[list[OpenedSource]]:
+    """Files of one item together, in the order of the items."""
+    groups: dict[Any, list[OpenedSource]] = {}
+    for number, one in enumerate(opened):
+        named = one.source.item_id is not None
+        key = (one.source.collection, one.source.item_id) if named else number
+        groups.setdefault(key, []).append(one)
+    return list(groups.values())
+
+
+def _with_times(files: Sequence[OpenedSource], dim: str) -> list[OpenedSource]:
+    """Files with time axes. Beside a file that has one, those of the same item that have none hold for all its times."""
+    timed = [has_time(one.dataset, dim) for one in files]
+    return [
+        replace(one, dataset=with_time(one.dataset, one.source, dim)) if own or not any(timed) else one
+        for one, own in zip(files, timed, strict=True)
+    ]
+
+
+type Member = tuple[xr.Dataset, Sequence[OpenedSource]]
+"""A dataset, and the files that it was made of."""
+
+
+def _members(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[Member]:
+    datasets = _joined_assets(files, dim, how)
+    return [(ds, [one]) for ds, one in zip(datasets, files, strict=True)] if len(datasets) == len(files) else [(datasets[0], files)]
+
+
+def _joined_assets(files: Sequence[OpenedSource], dim: str, how: JoinOptions) -> list[xr.Dataset]:
+    """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
+    if len(files) == 1:
+        return [files[0].dataset]
+    for at, one in enumerate(files):
+        for other in files[:at]:
+            shared = _shared_along(one.dataset, other.dataset, dim)
+            if shared and not _same_everywhere([one.dataset, other.dataset], dim):
+                return [file.dataset for file in files]
+            if shared:
+                raise JoinError(
+                    f"item {one.source.item_id!r}: assets {other.source.asset_key!r} and {one.source.asset_key!r} both hold "
+                    f"{shared[0]!r} for the same {dim!r}; take one of them with asset=…, or leave variables out with "
+                    "drop_variables or preprocess"
+                )
+    try:
+        return [xr.merge([file.dataset for file in files], compat=how.compat, join="exact", combine_attrs=how.combine_attrs)]
+    except ValueError as exc:
+        keys = ", ".join(repr(file.source.asset_key) for file in files)
+        raise JoinError(
+            f"item {files[0].source.item_id!r}: assets {keys} cannot be put side by side: {exc}; "
+            "ingest those of one grid together, and the others under another name"
+        ) from exc
+
+
+def _shared_along(one: xr.Dataset, other: xr.Dataset, dim: str) -> list[str]:
+    """Data variables of both that lie along a dimension."""
+    return [str(name) for name in one.data_vars if name in other.data_vars and dim in one[name].dims]
+
+
+def _ordering(datasets: Sequence[xr.Dataset], joining: JoinOptions, time_dim: str) -> JoinOptions:
+    """How datasets are put in order: by coordinates where they have some along what differs or is joined, or as they come."""
+    combine: Combine | None = "by_coords" if len(datasets) == 1 else joining.combine
+    if combine is None:
+        first = datasets[0]
+        along = any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes)
+        combine = "by_coords" if along or (joining.concat_dim or time_dim) in first.indexes else "nested"
+    dim = (joining.concat_dim or time_dim) if combine == "nested" else None
+    return replace(joining, combine=combine, concat_dim=dim)
+
+
+def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:
+    first = datasets[0].indexes[dim]
+    return all(dim in ds.indexes and ds.indexes[dim].equals(first) for ds in datasets[1:])
+
+
+def check_coordinates(dataset: xr.Dataset) -> None:
+    """Raise if a joined dimension coordinate repeats a value or runs to and fro.
+
+    Raises
+    ------
+    IngestError
+        Names the coordinate and the first value that is out of place.
+    """
+    for name, index in dataset.indexes.items():
+        if index.size < 2 or name not in dataset.dims:
+            continue
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            raise IngestError(
+                f"coordinate {name!r} holds {twice} more than once after the join; "
+                "overlapping files? (duplicates='latest' keeps the latest version of an item)"
+            )
+        if not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
+            raise IngestError(f"coordinate {name!r} is neither increasing nor decreasing after the join; sort the files")
