@@ -17,7 +17,7 @@ from intake_virtualzarr.cli.wording import flags_of, in_flags
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.storage.url_secrets import redact
 
-__all__ = ["main"]
+__all__ = ["command_parsers", "main"]
 
 COMMANDS = ("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "clean", "export", "serve", "demo")
 """In the order of the help text; each is a module of this package."""
@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     for name in COMMANDS:
         import_module(f"intake_virtualzarr.cli.{name}").add_parser(subparsers)
     return parser
+
+
+def command_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the command line, and those of its commands by name, in the order of the help text."""
+    parser = _parser()
+    return parser, {name: _command_parser(parser, name) for name in COMMANDS}
 
 
 def _command_parser(parser: argparse.ArgumentParser, command: str) -> argparse.ArgumentParser:

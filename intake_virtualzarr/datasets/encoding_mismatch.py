@@ -82,7 +82,12 @@ def _names(datasets: Iterable[xr.Dataset]) -> list[Any]:
 
 
 def _shown(variable: xr.Variable, attribute: str) -> str:
-    return str(variable.dtype) if attribute == "data type" else repr(variable.attrs.get(attribute))
+    if attribute == "data type":
+        return str(variable.dtype)
+    value = variable.attrs.get(attribute)
+    if value is None:
+        return "absent"
+    return repr(value.tolist() if isinstance(value, np.generic | np.ndarray) else value)
 
 
 def _clash(variables: Sequence[xr.Variable]) -> tuple[int, int, str] | None:
