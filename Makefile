@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench examples clean
+.PHONY: help setup demo test lint types bench examples docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +15,7 @@ help:
 	@echo "make demo    the whole way once on synthetic files, every value checked (under a minute)"
 	@echo "make test    all tests"
 	@echo "make lint    ruff (rules and format) and mypy"
+	@echo "make docs    the site of the documentation, in build/site"
 	@echo "make bench   benchmarks, side by side with the peers"
 	@echo "make clean   remove what these made"
 
@@ -57,6 +58,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs examples/*.py js/README.md stac_ext
 	$(BIN)/mypy
 
 types: $(STAMP)
@@ -64,6 +66,14 @@ types: $(STAMP)
 
 examples: $(STAMP)
 	for example in examples/*.py; do echo "== $$example"; $(BIN)/python "$$example"; done
+
+docs: $(STAMP)
+	@if command -v uv > /dev/null; then \
+		uv pip install --quiet --python $(BIN)/python --editable '.[docs]'; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'; \
+	fi
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet --strict
 
 bench: $(STAMP)
 	@if command -v uv > /dev/null; then \

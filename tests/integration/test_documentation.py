@@ -15,9 +15,13 @@ import intake_virtualzarr
 import stac_ext
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *sorted((REPOSITORY / "docs/how-to").glob("*.md"))]
 EXAMPLES = sorted((REPOSITORY / "examples").glob("*.py"))
 BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [
+    page
+    for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*/*.md")))
+    if page.parent.name != "design" and BLOCK.search(page.read_text(encoding="utf-8"))
+]
 WRITTEN = sorted(
     path
     for pattern in ("*.md", "*/*.md", "docs/**/*.md", "examples/*/*.md", "js/test/**/*.md")
@@ -114,3 +118,9 @@ def test_links_between_pages_lead_somewhere(page):
 def test_tests_that_a_page_names_are_there(page):
     for name in TEST_FILE.findall(page.read_text(encoding="utf-8")):
         assert any((folder / name).exists() for folder in (REPOSITORY, page.parent)), f"{page.name} names {name}"
+
+
+def test_the_page_of_errors_names_each():
+    page = (REPOSITORY / "docs/reference/errors.md").read_text(encoding="utf-8")
+    for name in intake_virtualzarr.errors.__all__:
+        assert name == "warn_renamed" or f"`{name}`" in page, f"{name} is not explained"
