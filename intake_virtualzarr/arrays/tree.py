@@ -22,6 +22,8 @@ class VirtualVariable:
     """Values, virtual or (what is kept whole in a store) in memory."""
     attrs: Attrs
     """Attributes."""
+    values: AnyArray | None = None
+    """Values of a small variable, undecoded, where they were read while the file was scanned."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,12 +78,12 @@ def open_sources(
         Sources that could not be scanned, and why.
     """
     opening = replace(opening, access=signing_access(opening.access, sources, modifier))
-    scans = scan_files([one.href for one in sources], opening)
+    groups = [one.group if opening.group is None else opening.group for one in sources]
+    scans = scan_files([one.href for one in sources], opening, groups)
     if opening.on_error == "raise":
         skipped_scans([one.label for one in sources], scans, "raise")
     readers = ReaderPool(opening.access)
     trees = {i: tree_of_scan(scan, readers) for i, scan in enumerate(scans) if not isinstance(scan, Exception)}
-    groups = [one.group if opening.group is None else opening.group for one in sources]
     lacking = {i: error for i, tree in trees.items() if (error := without_group(tree, groups[i], opening.on_error)) is not None}
     found = [lacking.get(i, scan) for i, scan in enumerate(scans)]
     skipped = skipped_scans([one.label for one in sources], found, opening.on_error)

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-__all__ = ["equal_character_dims", "labels_in_characters", "pad_character_dimension"]
+from intake_virtualzarr.formats.labels import holds_characters
 
-
-def labels_in_characters(variables: Mapping[str, xr.Variable]) -> set[str]:
-    """Names of the variables that label a dimension with words held as characters (``station(station, strlen)``).
-
-    The rule for the dimension of characters is xarray's: it has no variable, and nothing but characters have it.
-    """
-    names = {n for n, v in variables.items() if v.ndim == 2 and v.dims[0] == n and v.dtype == "S1" and v.dims[1] not in variables}
-    return {name for name in names if _holds_characters(variables.values(), variables[name].dims[1])}
-
-
-def _holds_characters(variables: Any, dim: Hashable) -> bool:
-    """Whether all variables that have a dimension have it last, and are text."""
-    return all(v.dtype.kind == "S" and v.dims.index(dim) == v.ndim - 1 for v in variables if dim in v.dims)
+__all__ = ["equal_character_dims", "pad_character_dimension"]
 
 
 def equal_character_dims(datasets: Sequence[xr.Dataset]) -> list[xr.Dataset]:
@@ -48,7 +36,7 @@ def equal_character_dims(datasets: Sequence[xr.Dataset]) -> list[xr.Dataset]:
 
 
 def _only_characters(dataset: xr.Dataset, dim: Hashable) -> bool:
-    return dim not in dataset.variables and _holds_characters(dataset.variables.values(), dim)
+    return dim not in dataset.variables and holds_characters(dataset.variables.values(), dim)
 
 
 def _lengthened(dataset: xr.Dataset, dim: Hashable, length: int) -> xr.Dataset:

@@ -29,18 +29,20 @@ FARTHEST = 92 * 10**17
 TIME_UNIT = xr.coders.CFDatetimeCoder().time_unit
 
 
-def read_labels(name: str, variable: xr.Variable) -> xr.Variable:
-    """The variable with its values in memory."""
+def read_labels(name: str, variable: xr.Variable, known: AnyArray | None = None) -> xr.Variable:
+    """The variable with its values in memory; ``known`` are those that the scan of the file has read."""
     data = variable._data
     if not isinstance(data, VirtualZarrArray):
         return variable
-    values = data.read([Window(0, extent) for extent in data.shape], name)
+    values = known if known is not None else data.read([Window(0, extent) for extent in data.shape], name)
     return xr.Variable(variable.dims, values, variable.attrs, variable.encoding, fastpath=True)
 
 
-def decoded_labels(name: str, variable: xr.Variable, *, decode_times: bool, characters: bool = False) -> xr.Variable:
+def decoded_labels(
+    name: str, variable: xr.Variable, *, decode_times: bool, characters: bool = False, known: AnyArray | None = None
+) -> xr.Variable:
     """The variable with its values in memory, decoded; with ``characters`` the last dimension becomes words."""
-    raw = read_labels(name, variable)
+    raw = read_labels(name, variable, known)
     quick = _decoded_at_once(raw, decode_times=decode_times)
     if quick is not None:
         return quick

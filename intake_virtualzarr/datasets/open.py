@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -13,6 +14,7 @@ from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.open_files import group_dataset
 from intake_virtualzarr.datasets.open_options import OnUnsupported, OpenOptions, name_set, names_or_none
+from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
@@ -85,7 +87,7 @@ def open_virtual_dataset(
         on_unsupported=on_unsupported,
         access=Access.of(storage_options, allow=allow, keep_query=keep_query),
     )
-    tree = _tree(path, opening)
+    tree = _tree(path, opening, opening.labels())
     return group_dataset(tree, tree.group(opening.group), opening)
 
 
@@ -148,9 +150,15 @@ def open_virtual_datatree(
         on_unsupported=on_unsupported,
         access=Access.of(storage_options, allow=allow, keep_query=keep_query),
     )
-    tree = _tree(path, opening)
+    tree = _tree(path, opening, replace(opening.labels(), groups=None))
     return xr.DataTree.from_dict({node.path: group_dataset(tree, node, opening) for node in tree.groups.values()})
 
 
-def _tree(path: Any, opening: OpenOptions) -> VirtualTree:
-    return open_tree(path, storage_options=opening.access, format=opening.format, on_unsupported=opening.on_unsupported)
+def _tree(path: Any, opening: OpenOptions, labels: LabelChoice) -> VirtualTree:
+    return open_tree(
+        path,
+        storage_options=opening.access,
+        format=opening.format,
+        on_unsupported=opening.on_unsupported,
+        labels=labels,
+    )

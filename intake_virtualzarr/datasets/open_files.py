@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -55,8 +55,8 @@ def scanned_or_opened(paths: Sequence[str], options: OpenOptions) -> list[Any]:
     return results
 
 
-def scan_files(paths: Sequence[str], options: OpenOptions) -> list[Any]:
-    """Scans of files, or their errors, in order."""
+def scan_files(paths: Sequence[str], options: OpenOptions, groups: Collection[str | None] | None = None) -> list[Any]:
+    """Scans of files, or their errors, in order; ``groups`` are those that are opened, where files differ in it."""
     return scan_paths(
         paths,
         format=options.format,
@@ -64,6 +64,7 @@ def scan_files(paths: Sequence[str], options: OpenOptions) -> list[Any]:
         client=options.client,
         progress=options.progress,
         checkpoint=options.checkpoint,
+        labels=options.labels(groups),
     )
 
 

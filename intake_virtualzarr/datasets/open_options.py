@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import xarray as xr
 
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["OnError", "OnUnsupported", "OpenOptions", "name_set", "names_or_none"]
@@ -47,6 +48,10 @@ class OpenOptions:
     """Directory in which scans of finished batches of files are kept; ``None``: none are."""
     access: Access = field(default_factory=Access)
     """Options for opening, by URL prefix."""
+
+    def labels(self, groups: Collection[str | None] | None = None) -> LabelChoice:
+        """The labels that are read while files are scanned; ``groups`` are those of several files, if they differ."""
+        return LabelChoice.of(self.loadable_variables, self.drop_variables, [self.group] if groups is None else groups)
 
     def __post_init__(self) -> None:
         if self.on_error not in get_args(OnError):

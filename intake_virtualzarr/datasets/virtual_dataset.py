@@ -14,13 +14,10 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.fill_value import is_fill
 from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_encoded_time, is_time_units, time_units
-from intake_virtualzarr.datasets.character_dims import labels_in_characters
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_time_units, time_units
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, preferred_chunks, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
-
-TIMES_LIMIT = 1024 * 1024
-"""Times of several dimensions are loaded with the coordinates up to this size [bytes]."""
+from intake_virtualzarr.formats.labels import label_names, labels_in_characters
 
 __all__ = [
     "backend_variables",
@@ -99,12 +96,15 @@ def virtual_dataset(
     _mark_times(variables)
     coordinates = _named_coordinates(variables, attrs)
     texts = labels_in_characters(variables)
-    load = _loadable(variables, coordinates) if loadable_variables is None else set(loadable_variables)
+    load = label_names(variables, coordinates) if loadable_variables is None else set(loadable_variables)
     # an index of raw numbers, or of no values at all, would align the wrong labels
     load |= texts | {name for name, variable in variables.items() if variable.dims == (name,)}
     for name in variables:
         if name in load:
-            variables[name] = decoded_labels(name, variables[name], decode_times=decode_times, characters=name in texts)
+            known = group.variables[name].values
+            variables[name] = decoded_labels(
+                name, variables[name], decode_times=decode_times, characters=name in texts, known=known
+            )
     encoding: JsonObject = {"source": tree.url}
     if group.unlimited:
         encoding["unlimited_dims"] = set(group.unlimited)
@@ -170,18 +170,6 @@ def _named_coordinates(variables: Mapping[str, xr.Variable], attrs: JsonObject) 
     if isinstance(attrs.get("coordinates"), str):
         names.update(attrs.pop("coordinates").split())
     return names.intersection(variables)
-
-
-def _loadable(variables: Mapping[str, xr.Variable], coordinates: set[str]) -> set[str]:
-    names = set()
-    for name, variable in variables.items():
-        labels = variable.ndim == 1 and (variable.dims == (name,) or name in coordinates)
-        # bounds of times and the like: dates must be joined as dates (a gap between files has no number that means "none")
-        times = is_encoded_time(variable.attrs)
-        small = variable.dtype.kind in "iuf" and variable.nbytes <= TIMES_LIMIT
-        if variable.ndim == 0 or labels or (times and small):
-            names.add(name)
-    return names
 
 
 def without_packing(attrs: Attrs) -> JsonObject:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
-from intake_virtualzarr._typing import Attrs, DType, Shape
+from intake_virtualzarr._typing import AnyArray, Attrs, DType, Shape
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
@@ -68,6 +68,8 @@ class ScannedFile:
     """Variables by path, in the order of the file."""
     left_out: Mapping[str, str]
     """What cannot be stored by reference: path and reason."""
+    labels: Mapping[str, AnyArray] = field(default_factory=dict)
+    """Values of small variables, by path, undecoded, where they were read beside the metadata."""
 
     @property
     def references(self) -> int:

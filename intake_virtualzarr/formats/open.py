@@ -7,6 +7,7 @@ from typing import Any
 
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.storage.places import is_network
@@ -21,6 +22,7 @@ def open_tree(
     storage_options: Any = None,
     format: str | None = None,
     on_unsupported: str = "skip",
+    labels: LabelChoice | None = None,
 ) -> VirtualTree:
     """Open an archive file, a hierarchy of ours, kerchunk references or an Icechunk store.
 
@@ -34,11 +36,13 @@ def open_tree(
         Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: detected automatically.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
+    labels : LabelChoice, optional
+        Small variables of a file whose values are read with the scan; default: none.
     """
     if on_unsupported not in ("skip", "raise"):
         raise VirtualZarrError(f"on_unsupported is {on_unsupported!r}, expected 'skip' or 'raise'")
     access = Access.of(storage_options)
-    tree = _tree(path, access, format)
+    tree = _tree(path, access, format, labels)
     if on_unsupported == "raise":
         from intake_virtualzarr.arrays.left_out import raise_left_out
 
@@ -46,7 +50,7 @@ def open_tree(
     return tree
 
 
-def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
+def _tree(path: Any, access: Access, format: str | None, labels: LabelChoice | None) -> VirtualTree:
     from intake_virtualzarr.formats.find_references import find_references, is_named_as_references
     from intake_virtualzarr.hierarchy.reader import find_hierarchy, read_tree, tree_of
 
@@ -61,7 +65,7 @@ def _tree(path: Any, access: Access, format: str | None) -> VirtualTree:
     if not isinstance(path, str | os.PathLike):
         raise VirtualZarrError(f"{type(path).__name__} is not a path, URL or zarr store")
     # files opened alike share their readers: a pool for each would keep as many descriptors open as there are datasets
-    found = scan(path, format=format, storage_options=access)
+    found = scan(path, format=format, storage_options=access, labels=labels)
     asked = access.asked_by(found.source.url)
     own = ReaderPool(asked) if is_network(found.source.url) or asked.rules or asked.modifier is not None else None
     return tree_of_scan(found, own)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
 
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.labels import LabelChoice, with_labels
 from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
-from intake_virtualzarr.formats.parser_loop import input_of, parse_file, without_waiting
+from intake_virtualzarr.formats.parser_loop import ParserInput, input_of, parse_file, without_waiting
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, SourceReader
@@ -31,6 +33,7 @@ def scan(
     storage_options: Access | Attrs | None = None,
     allow: Allow = None,
     keep_query: Iterable[str] = (),
+    labels: LabelChoice | None = None,
 ) -> ScannedFile:
     """Find out where the values of an archive file lie, without reading them.
 
@@ -46,6 +49,8 @@ def scan(
         URL prefixes that a file from a network may name, beside its own place.
     keep_query : iterable of str, optional
         Names of query parameters that belong to the name of a file; all others are kept in memory only.
+    labels : LabelChoice, optional
+        Small variables whose values are read now; default: none.
 
     Returns
     -------
@@ -63,10 +68,15 @@ def scan(
     access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     reader = open_reader(os.fspath(path), access)
     try:
-        parsed = parse_file(input_of(reader), format)
+        parsed = scanned_input(input_of(reader), format, labels)
         return only_allowed(run(parsed) if isinstance(reader, AsyncReader) else without_waiting(parsed), access)
     finally:
         reader.close()
+
+
+async def scanned_input(file: ParserInput, format: str | None, labels: LabelChoice | None) -> ScannedFile:
+    """Scan what the loop reads, and read the values of labels with it. Errors as those of `scan`."""
+    return await with_labels(await parse_file(file, format), labels, file)
 
 
 def scan_many(
@@ -75,8 +85,9 @@ def scan_many(
     format: str | None = None,
     storage_options: Access | Attrs | None = None,
     progress: Callable[[int], None] | None = None,
+    labels: LabelChoice | None = None,
 ) -> list[ScannedFile | VirtualZarrError]:
-    """Scan many files at once.
+    """Scan many files at once; ``labels`` says which values are read with them.
 
     Returns
     -------
@@ -88,23 +99,29 @@ def scan_many(
     results: Results = {}
     remote = {i: reader for i, reader in enumerate(readers) if isinstance(reader, AsyncReader)}
     near = {i: reader for i, reader in enumerate(readers) if i not in remote}
+
+    def parse(reader: SourceReader) -> Coroutine[Any, Any, ScannedFile]:
+        return scanned_input(input_of(reader), format, labels)
+
     if near:
-        _scan_near(near, format, results, progress)
+        _scan_near(near, parse, results, progress)
     if remote:
-        run(_scan_remote(remote, format, results, progress))
+        run(_scan_remote(remote, parse, results, progress))
     return [allowed_or_error(results[i], access) for i in range(len(readers))]
 
 
 type Results = dict[int, ScannedFile | VirtualZarrError]
 """What came of each file, by position."""
+type Parsing = Callable[[SourceReader], Coroutine[Any, Any, ScannedFile]]
+"""How one file is scanned."""
 
 
 def _scan_near(
-    readers: Mapping[int, SourceReader], name: str | None, results: Results, progress: Callable[[int], None] | None
+    readers: Mapping[int, SourceReader], parse: Parsing, results: Results, progress: Callable[[int], None] | None
 ) -> None:
     def one(index: int) -> int:
         try:
-            results[index] = without_waiting(parse_file(input_of(readers[index]), name))
+            results[index] = without_waiting(parse(readers[index]))
         except VirtualZarrError as exc:
             results[index] = exc
         finally:
@@ -126,14 +143,14 @@ def _scan_near(
 
 
 async def _scan_remote(
-    readers: Mapping[int, AsyncReader], name: str | None, results: Results, progress: Callable[[int], None] | None
+    readers: Mapping[int, AsyncReader], parse: Parsing, results: Results, progress: Callable[[int], None] | None
 ) -> None:
     gate = asyncio.Semaphore(FILES_AT_ONCE)
 
     async def one(index: int) -> None:
         async with gate:
             try:
-                results[index] = await parse_file(input_of(readers[index]), name)
+                results[index] = await parse(readers[index])
             except VirtualZarrError as exc:
                 results[index] = exc
             if progress:

@@ -16,6 +16,7 @@ from typing import Any
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.scan import scan_many
 from intake_virtualzarr.progress import progress_bar
@@ -25,6 +26,9 @@ from intake_virtualzarr.storage.source import SourceTable
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
 __all__ = ["scan_paths"]
+
+type Arguments = tuple[str | None, Access, LabelChoice | None]
+"""Format, options and labels of `scan_batch`."""
 
 BATCH = 250
 """Files of one task: some 200 ms of work; with much less the scheduler takes a share of the time that is seen."""
@@ -42,6 +46,7 @@ def scan_paths(
     client: Any = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    labels: LabelChoice | None = None,
 ) -> list[ScannedFile | VirtualZarrError]:
     """Scan files; results in the order of ``paths``, an error in place of a file that cannot be scanned.
 
@@ -60,14 +65,16 @@ def scan_paths(
     checkpoint : path, optional
         Directory in which finished batches are kept. A batch of the same files, unchanged as far as can be seen without
         opening them, is not scanned again.
+    labels : LabelChoice, optional
+        Small variables whose values are read with the scan; default: none.
     """
     access = access or Access()
     with progress_bar("scanning", len(paths), progress) as advance:
         if client is None and checkpoint is None:
-            return scan_many(paths, format=format, storage_options=access, progress=advance)
+            return scan_many(paths, format=format, storage_options=access, progress=advance, labels=labels)
         batches = _batches(paths, client)
         results: list[list[Any]] = [[] for _ in batches]
-        for number, found in _run(batches, (format, access), client, checkpoint):
+        for number, found in _run(batches, (format, access, labels), client, checkpoint):
             results[number] = found if isinstance(found, list) else [_lost(path, found) for path in batches[number]]
             advance(len(batches[number]))
         return [result for batch in results for result in batch]
@@ -76,7 +83,7 @@ def scan_paths(
 # ---------------------------------------------------------------------- what a worker runs
 
 
-def scan_batch(paths: Sequence[str], format: str | None, access: Access) -> list[Any]:
+def scan_batch(paths: Sequence[str], format: str | None, access: Access, labels: LabelChoice | None) -> list[Any]:
     """Scan a batch; equal attributes become one object, so that they are sent once."""
     known: dict[bytes, Any] = {}
 
@@ -95,7 +102,7 @@ def scan_batch(paths: Sequence[str], format: str | None, access: Access) -> list
             },
         )
 
-    return [interned(scan) for scan in scan_many(paths, format=format, storage_options=access)]
+    return [interned(scan) for scan in scan_many(paths, format=format, storage_options=access, labels=labels)]
 
 
 def _lost(path: str, error: Any) -> VirtualZarrError:
@@ -113,25 +120,23 @@ def _batches(paths: Sequence[str], client: Any) -> list[list[str]]:
 
 
 def _run(
-    batches: Sequence[list[str]], arguments: tuple[str | None, Access], client: Any, checkpoint: str | os.PathLike[str] | None
+    batches: Sequence[list[str]], arguments: Arguments, client: Any, checkpoint: str | os.PathLike[str] | None
 ) -> Iterator[tuple[int, Any]]:
     """Scans of batches as they come, by number; an exception in place of those of a batch whose task failed."""
     todo = []
     for number, batch in enumerate(batches):
-        kept = None if checkpoint is None else _kept(_place(checkpoint, batch, arguments[0]))
+        kept = None if checkpoint is None else _kept(_place(checkpoint, batch, arguments))
         if kept is None:
             todo.append(number)
         else:  # what it names may have been allowed then, and not be now
             yield number, [allowed_or_error(scan, arguments[1]) for scan in kept]
     for number, found in _computed(batches, todo, arguments, client):
         if checkpoint is not None and _complete(found):
-            _keep(_place(checkpoint, batches[number], arguments[0]), found)
+            _keep(_place(checkpoint, batches[number], arguments), found)
         yield number, found
 
 
-def _computed(
-    batches: Sequence[list[str]], todo: Sequence[int], arguments: tuple[str | None, Access], client: Any
-) -> Iterator[tuple[int, Any]]:
+def _computed(batches: Sequence[list[str]], todo: Sequence[int], arguments: Arguments, client: Any) -> Iterator[tuple[int, Any]]:
     if client is None:
         for number in todo:
             yield number, scan_batch(batches[number], *arguments)
@@ -147,10 +152,12 @@ def _distributed() -> Any:
     return distributed
 
 
-def _place(checkpoint: str | os.PathLike[str], batch: list[str], format: str | None) -> Path:
+def _place(checkpoint: str | os.PathLike[str], batch: list[str], arguments: Arguments) -> Path:
     """The file of a batch: its name tells what was scanned, how, and the state of local files."""
     seen = [_state(absolute_url(path)) for path in batch]
-    text = repr((__version__, batch, seen, format))
+    format, _, labels = arguments
+    chosen = labels and [None if names is None else sorted(names) for names in (labels.names, labels.dropped, labels.groups)]
+    text = repr((__version__, batch, seen, format, chosen))
     return Path(checkpoint) / f"{hashlib.sha256(text.encode()).hexdigest()}.pickle"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree, VirtualVariable
@@ -19,17 +20,17 @@ def tree_of_scan(scanned: ScannedFile, readers: ReaderPool | None = None) -> Vir
     members: dict[str, dict[str, VirtualVariable]] = {path: {} for path in scanned.groups}
     for path, array in scanned.arrays.items():
         parent, _, name = path.rpartition("/")
-        members[parent or "/"][name] = _variable(array, readers)
+        members[parent or "/"][name] = _variable(array, readers, scanned.labels.get(path))
     groups = {path: VirtualGroup(path, group.attrs, members[path], group.unlimited) for path, group in scanned.groups.items()}
     return VirtualTree(scanned.source.url, groups, scanned.left_out)
 
 
-def _variable(array: ScannedArray, readers: ReaderPool | None) -> VirtualVariable:
+def _variable(array: ScannedArray, readers: ReaderPool | None, values: AnyArray | None) -> VirtualVariable:
     # one segment of the array's own extent can neither overlap another nor stand out
     one = len(array.segments) == 1 and array.segments[0].shape == array.shape and not any(array.segments[0].offset)
     segments = array.segments if readers is None else tuple(_with_readers(one, readers) for one in array.segments)
     data = VirtualZarrArray(array.shape, array.dtype, array.fill_value, segments, readers=readers, check=not one)
-    return VirtualVariable(tuple(array.dims), data, array.attrs)
+    return VirtualVariable(tuple(array.dims), data, array.attrs, values)
 
 
 def _with_readers(segment: Segment, readers: ReaderPool) -> Segment:

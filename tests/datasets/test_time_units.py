@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.datasets import virtual_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, UnsupportedError
+from intake_virtualzarr.formats import labels
 
 
 def swath(path: Path, line: int, units: str) -> Path:
@@ -25,7 +25,7 @@ def swath(path: Path, line: int, units: str) -> Path:
 @pytest.fixture
 def virtual_times(monkeypatch) -> None:
     """Times of any size stay virtual, as large ones do."""
-    monkeypatch.setattr(virtual_dataset, "TIMES_LIMIT", 0)
+    monkeypatch.setattr(labels, "TIMES_LIMIT", 0)
 
 
 def test_times_that_stay_virtual_and_count_from_other_dates_are_not_joined_as_numbers(tmp_path, virtual_times):

@@ -137,10 +137,10 @@ def test_a_batch_whose_task_dies_counts_as_failed_files(paths, small_batches, cl
     monkeypatch.setattr(scan_batches, "RETRIES", 0)
     real = scan_batches.scan_batch
 
-    def dies(files, format, access):
+    def dies(files, *arguments):
         if paths[4] in files:
             raise MemoryError("worker gone")
-        return real(files, format, access)
+        return real(files, *arguments)
 
     monkeypatch.setattr(scan_batches, "scan_batch", dies)
     scans = scan_paths(paths[:12], client=client, progress=False)
