@@ -67,9 +67,6 @@ ENTRY_POINTS = {
     ("xarray.chunkmanagers", "virtualzarr"),
     ("pystac.extensions", "vzarr"),
     ("console_scripts", "intake-virtualzarr"),
-    ("intake_virtualzarr.formats", "hdf5"),
-    ("intake_virtualzarr.formats", "kerchunk"),
-    ("intake_virtualzarr.formats", "netcdf3"),
 }
 
 ACCESSOR = {"decode", "n_references", "nbytes", "references", "to_icechunk", "to_kerchunk", "to_zarr"}

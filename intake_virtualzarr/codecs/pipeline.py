@@ -15,7 +15,8 @@ import intake_virtualzarr.codecs.hdf5_blosc2
 import intake_virtualzarr.codecs.hdf5_elements
 import intake_virtualzarr.codecs.hdf5_filters
 import intake_virtualzarr.codecs.hdf5_nbit_scaleoffset
-import intake_virtualzarr.codecs.hdf5_szip_zfp  # noqa: F401 - registers its decoders
+import intake_virtualzarr.codecs.hdf5_szip_zfp
+import intake_virtualzarr.codecs.linear  # noqa: F401 - registers its decoders
 from intake_virtualzarr._typing import AnyArray, DType, JsonObject, Shape
 from intake_virtualzarr.codecs import bytes_to_bytes
 from intake_virtualzarr.codecs.registry import (
@@ -141,6 +142,7 @@ def compile_pipeline(codecs: Pipeline, dtype: DType) -> Decoder:
     if undo is not None:
         return ArrayStep(dtype, tuple(orders), undo, codecs[index + 1 :])
     if not is_layout(codecs[index].name):
+        bytes_decoder(codecs[index].name, codecs[index].configuration)  # says so if nothing has that name
         raise CodecError(f"codec {codecs[index].name!r} stands where an array-to-bytes codec such as 'bytes' must")
     to_values = layout_decoder(codecs[index].name, codecs[index].configuration)
     assert to_values is not None

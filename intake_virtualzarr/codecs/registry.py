@@ -1,24 +1,35 @@
-"""Decoders by codec name. A decoder is made once per pipeline and called once per chunk."""
+"""Decoders by codec name. A decoder is made once per pipeline and called once per chunk.
+
+Modules register decoders when they are imported. Those of HDF5 are imported with the pipeline; others when an array first names
+one of their codecs: our own by the table `LATER`, those of other packages by the entry point group `GROUP`, in which an entry has
+the name of a codec and points to the module that registers it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
 
 import numpy as np
 import numpy.typing as npt
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType, Shape
-from intake_virtualzarr.errors import CodecError
+from intake_virtualzarr.errors import CodecError, MissingExtraError
 
 __all__ = [
     "ArrayDecoder",
     "Buffer",
     "BytesDecoder",
     "ChunkSpec",
+    "GROUP",
+    "LATER",
     "LayoutDecoder",
     "array_decoder",
     "bytes_decoder",
+    "is_known",
     "is_layout",
     "layout_decoder",
     "register_array",
@@ -45,6 +56,11 @@ type LayoutDecoder = Callable[[Buffer, ChunkSpec], AnyArray]
 type ArrayDecoder = tuple[Callable[[AnyArray], AnyArray], DType]
 """The function that undoes an array-to-array codec, and the data type of the encoded values, native byte order."""
 type ArrayFactory = Callable[[Attrs, DType], ArrayDecoder]
+
+GROUP = "intake_virtualzarr.codecs"
+"""Entry point group of modules that register decoders."""
+LATER: dict[str, str] = {}
+"""Modules of this package that are imported when a codec is first named, by the beginning of its name."""
 
 _BYTES: dict[str, Callable[[Attrs], BytesDecoder]] = {}
 _LAYOUT: dict[str, Callable[[Attrs], LayoutDecoder]] = {}
@@ -85,8 +101,39 @@ def register_array(name: str) -> Callable[[ArrayFactory], ArrayFactory]:
     return add
 
 
+def is_known(name: str) -> bool:
+    """Whether a decoder has that name, once the module that registers it is imported."""
+    return name in _BYTES or name in _LAYOUT or name in _ARRAY
+
+
+@cache
+def _imported(name: str) -> None:
+    """Import what registers a codec, if anything does.
+
+    Raises
+    ------
+    MissingExtraError
+        If the module needs a package that is not installed.
+    CodecError
+        If the module of another package registers no such codec.
+    """
+    if is_known(name):
+        return
+    for beginning, module in LATER.items():
+        if name.startswith(beginning):
+            import_module(module)
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            entry.load()
+        except ImportError as exc:
+            raise MissingExtraError(f"codec {name!r}: its plug-in {entry.value!r} cannot be imported: {exc}") from exc
+        if not is_known(name):
+            raise CodecError(f"codec {name!r}: its plug-in {entry.value!r} registers no decoder of that name")
+
+
 def array_decoder(name: str, configuration: Attrs, dtype: DType) -> ArrayDecoder | None:
     """Make the decoder of an array-to-array codec; None if no such codec has that name."""
+    _imported(name)
     factory = _ARRAY.get(name)
     return None if factory is None else factory(configuration, dtype)
 
@@ -99,10 +146,14 @@ def bytes_decoder(name: str, configuration: Attrs) -> BytesDecoder:
     CodecError
         If no decoder has that name, or its configuration lacks something.
     """
+    _imported(name)
     factory = _BYTES.get(name)
     if factory is None:
         known = ", ".join(sorted(_BYTES))
-        raise CodecError(f"codec {name!r} is unknown here; known are {known}")
+        raise CodecError(
+            f"codec {name!r} is unknown here; known are {known}. Others come with packages that have an entry point {name!r} "
+            f"in the group {GROUP!r}"
+        )
     try:
         return factory(configuration)
     except (LookupError, TypeError, ValueError) as exc:
@@ -113,10 +164,12 @@ def bytes_decoder(name: str, configuration: Attrs) -> BytesDecoder:
 
 def layout_decoder(name: str, configuration: Attrs) -> LayoutDecoder | None:
     """Make the decoder of an array-to-bytes codec; None if no such codec has that name."""
+    _imported(name)
     factory = _LAYOUT.get(name)
     return None if factory is None else factory(configuration)
 
 
 def is_layout(name: str) -> bool:
     """Whether the name is that of an array-to-bytes codec."""
+    _imported(name)
     return name in _LAYOUT

@@ -1,3 +1,3 @@
-"""Archive formats: each a plug-in of the entry point group ``intake_virtualzarr.formats``."""
+"""Archive formats: each a plug-in, our own and those of the entry point group ``intake_virtualzarr.formats``."""
 
 __all__: list[str] = []

@@ -12,7 +12,7 @@ from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["ArchiveFile", "Format", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup"]
+__all__ = ["ArchiveFile", "Format", "OtherRange", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup", "Wanted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +77,15 @@ class ScannedFile:
         return sum(array.references for array in self.arrays.values())
 
 
-type Parse = Generator[Sequence[ByteRange], Sequence[Buffer], ScannedFile]
+type OtherRange = tuple[str, ByteRange]
+"""A range of another file, by its URL: a sidecar, raw values that lie outside."""
+type Wanted = Sequence[ByteRange | OtherRange]
+"""What a parser asks for at once; all of it is fetched in one round, so ask for much."""
+type Parse = Generator[Wanted, Sequence[Buffer], ScannedFile]
 """A sans-IO parser: yields the ranges it needs next, is sent their bytes in the same order, returns the scan.
 
-A range that leaves the file is answered with the bytes that exist (possibly none).
+A range that leaves the file is answered with the bytes that exist (possibly none). Where another file cannot be read, or may not be
+named by this one (``allow=``), that error is raised at the ``yield``: a parser that can do without the file catches `SourceError`.
 """
 
 
@@ -94,6 +99,9 @@ class Format(Protocol):
 
     name: str
     """Short name, e.g. ``"hdf5"``."""
+    # and, if it wishes so:
+    # first_request: int    first request of a remote file [bytes]; 64 KiB if not given
+    # endings: tuple[str, ...]    ends of names by which that size is chosen before the format is known, e.g. (".tif",)
 
     def sniff(self, head: Buffer) -> bool:
         """Whether the first bytes of a file (at least 8 KiB, or all of it) are of this format."""

@@ -17,7 +17,7 @@ from intake_virtualzarr.arrays.segments import Window
 from intake_virtualzarr.codecs.cf_packing import is_encoded_time, is_time_units
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
-from intake_virtualzarr.formats.parser_loop import ParserInput
+from intake_virtualzarr.formats.parser_input import ParserInput
 from intake_virtualzarr.storage.held_reader import HeldRanges
 from intake_virtualzarr.storage.reader import ByteRange
 

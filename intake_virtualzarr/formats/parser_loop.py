@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-from bisect import bisect_right
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
-from intake_virtualzarr.errors import FormatError, SourceError, UnsupportedError, VirtualZarrError
-from intake_virtualzarr.formats.base import ArchiveFile, Format, ScannedFile
-from intake_virtualzarr.formats.registry import format_named, format_of
-from intake_virtualzarr.storage.file_object import SourceFile
-from intake_virtualzarr.storage.local_reader import LocalReader
-from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
+from intake_virtualzarr.errors import FormatError, UnsupportedError
+from intake_virtualzarr.formats.base import Format, ScannedFile, Wanted
+from intake_virtualzarr.formats.other_files import OtherFailed, OtherFiles
+from intake_virtualzarr.formats.parser_input import ParserInput, RemoteFile
+from intake_virtualzarr.formats.registry import first_request, format_named, format_of
+from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["HEAD", "ParserInput", "RemoteFile", "input_of", "parse_file", "without_waiting"]
+__all__ = ["parse_file"]
 
-HEAD = 64 * 1024
-"""First request of a remote scan [bytes]."""
-LOCAL_HEAD = 8 * 1024
-"""Bytes of a local file that tell its format."""
 ROUNDS = 10_000
-"""A parser that asks more often than this is broken or led in circles."""
+"""A parser that asks more often than this, and once more for every `PER_ROUND` bytes of the file, is broken or led in circles."""
+PER_ROUND = 256
+"""Chains of messages or directories have no shorter links on average: a file of a hundred thousand messages takes more rounds
+[bytes]."""
+MOST_ROUNDS = 2_000_000
+"""No file takes more."""
 
 
-class ParserInput(Protocol):
-    """One file, as the loop reads it."""
-
-    label: str
-    """Path or URL, for messages."""
-
-    async def head(self) -> tuple[Source, Buffer]:
-        """State and first bytes of the file."""
-
-    async def read(self, wanted: Sequence[ByteRange]) -> Sequence[Buffer]:
-        """The bytes of ranges, as far as these lie in the file."""
-
-    async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        """What another library makes of the file."""
-
-
-async def parse_file(file: ParserInput, name: str | None) -> ScannedFile:
+async def parse_file(file: ParserInput, name: str | None, access: Access | None = None) -> ScannedFile:
     """Scan a file by the parser of its format, and where that declines by another library.
+
+    Parameters
+    ----------
+    file : ParserInput
+        The file.
+    name : str, optional
+        Name of the format; default: detected by its first bytes.
+    access : Access, optional
+        How other files are opened that this one names, and which it may name.
 
     Raises
     ------
@@ -53,168 +45,48 @@ async def parse_file(file: ParserInput, name: str | None) -> ScannedFile:
     UnsupportedError
         If neither can read it.
     """
-    source, head = await file.head()
+    source, head = await file.head(first_request(file.label, name))
     plugin = format_named(name) if name else format_of(file.label, head)
     if not len(head):
         raise FormatError(f"{file.label}: is empty")
+    others = OtherFiles(source.url, access or Access(), isinstance(file, RemoteFile))
     try:
-        return await _rounds(plugin, source, file)
+        return await _rounds(plugin, source, file, others)
     except (UnsupportedError, FormatError) as exc:
         return await file.fallback(plugin, exc)
+    finally:
+        others.close()
 
 
-async def _rounds(plugin: Format, source: Source, file: ParserInput) -> ScannedFile:
+async def _rounds(plugin: Format, source: Source, file: ParserInput, others: OtherFiles) -> ScannedFile:
     parse = plugin.parse(source)
+    limit = min(ROUNDS + (source.size or 0) // PER_ROUND, MOST_ROUNDS)
     try:
         wanted = next(parse)
-        for _ in range(ROUNDS):
-            wanted = parse.send(await file.read(wanted))
+        for _ in range(limit):
+            try:
+                answers = await _answers(file, others, wanted)
+            except OtherFailed as exc:
+                wanted = parse.throw(exc.reason)
+            else:
+                wanted = parse.send(answers)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     finally:
         parse.close()
-    raise FormatError(f"{source.url}: gave no result after {ROUNDS} rounds of reading")
+    raise FormatError(f"{source.url}: gave no result after {limit} rounds of reading")
 
 
-def without_waiting[T](scan: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits: what is near is parsed in the calling thread."""
-    try:
-        scan.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    scan.close()
-    raise RuntimeError("a scan of a near file waited")
-
-
-def input_of(reader: SourceReader) -> ParserInput:
-    """How the loop reads from a reader."""
-    if isinstance(reader, AsyncReader):
-        return RemoteFile(reader)
-    return LocalFile(reader) if isinstance(reader, LocalReader) else OtherFile(reader)
-
-
-# ---------------------------------------------------------------------- where bytes come from
-
-
-class LocalFile:
-    """A local file, parsed from its own descriptor: no blocks are kept."""
-
-    def __init__(self, reader: LocalReader) -> None:
-        self.label = reader.path
-        self._reader = reader
-
-    async def head(self) -> tuple[Source, Buffer]:
-        source, head = self._reader.head(LOCAL_HEAD)
-        self._source, self._size = source, source.size or 0
-        return source, head
-
-    async def read(self, wanted: Sequence[ByteRange]) -> Sequence[Buffer]:
-        return [self._reader.clipped(start, length, self._size) for start, length in wanted]
-
-    async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        with open(self._reader.path, "rb") as file:
-            return _fallback(plugin, self._source, file, reason)
-
-
-class OtherFile:
-    """A file behind fsspec: what was fetched is kept."""
-
-    def __init__(self, reader: SourceReader) -> None:
-        self.label = reader.url
-        self._reader = reader
-
-    async def head(self) -> tuple[Source, Buffer]:
-        source, head = self._reader.head(HEAD)
-        self._source, self._blocks = source, Blocks(source.size or len(head), head)
-        return source, head
-
-    async def read(self, wanted: Sequence[ByteRange]) -> Sequence[Buffer]:
-        missing = self._blocks.clipped(wanted)
-        if missing:
-            self._blocks.add(missing, self._reader.read(missing, self._source))
-        return self._blocks.answers(wanted, self._reader.url)
-
-    async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        return _fallback(plugin, self._source, SourceFile(self._reader, self._source), reason)
-
-
-class RemoteFile:
-    """A file in an object store or behind http, read in the event loop: what was fetched is kept."""
-
-    def __init__(self, reader: AsyncReader) -> None:
-        self.label = reader.url
-        self._reader = reader
-
-    async def head(self) -> tuple[Source, Buffer]:
-        source, head = await self._reader.head_async(HEAD)
-        self._source, self._blocks = source, Blocks(source.size or len(head), head)
-        return source, head
-
-    async def read(self, wanted: Sequence[ByteRange]) -> Sequence[Buffer]:
-        missing = self._blocks.clipped(wanted)
-        if missing:
-            self._blocks.add(*await self._reader.read_merged_async(missing, self._source))
-        return self._blocks.answers(wanted, self._reader.url)
-
-    async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        return await asyncio.to_thread(_fallback, plugin, self._source, SourceFile(self._reader, self._source), reason)
-
-
-class Blocks:
-    """Bytes fetched so far, by position."""
-
-    def __init__(self, size: int, head: Buffer) -> None:
-        self._size = size
-        self._starts = [0]
-        self._data = [memoryview(head)]
-
-    def get(self, start: int, length: int) -> memoryview | None:
-        """The bytes of a range as far as it lies in the file, or None if they are not here."""
-        length = max(0, min(length, self._size - start))
-        if length == 0 or start < 0:
-            return memoryview(b"")
-        at = bisect_right(self._starts, start) - 1
-        # a short block may hide a longer one that starts earlier; few blocks overlap, so look a little further back
-        for i in range(at, max(-1, at - 4), -1):
-            inside = start - self._starts[i]
-            if inside + length <= len(self._data[i]):
-                return self._data[i][inside : inside + length]
-        return None
-
-    def clipped(self, wanted: Sequence[ByteRange]) -> list[ByteRange]:
-        """The ranges that are not here yet, cut at the end of the file."""
-        return [(s, min(n, self._size - s)) for s, n in wanted if self.get(s, n) is None]
-
-    def add(self, ranges: Sequence[ByteRange], blocks: Sequence[Buffer]) -> None:
-        """Keep what was fetched."""
-        for (start, _), block in zip(ranges, blocks, strict=True):
-            at = bisect_right(self._starts, start)
-            self._starts.insert(at, start)
-            self._data.insert(at, memoryview(block))
-
-    def answers(self, wanted: Sequence[ByteRange], url: str) -> list[Buffer]:
-        """The bytes of ranges.
-
-        Raises
-        ------
-        SourceError
-            If some were asked for and did not come.
-        """
-        answers: list[Buffer] = []
-        for start, length in wanted:
-            block = self.get(start, length)
-            if block is None:
-                raise SourceError(f"{url}: bytes {start} to {start + length} did not come")
-            answers.append(block)
-        return answers
-
-
-def _fallback(plugin: Format, source: Source, file: ArchiveFile, reason: VirtualZarrError) -> ScannedFile:
-    """Ask another library. Where that fails too, the first reason counts if it was damage."""
-    try:
-        found = plugin.fallback(source, file, str(reason))
-    except VirtualZarrError as exc:
-        raise (reason if isinstance(reason, FormatError) else exc) from exc
-    if found is None:
-        raise reason
-    return found
+async def _answers(file: ParserInput, others: OtherFiles, wanted: Wanted) -> Sequence[Buffer]:
+    """The bytes of ranges, of this file and of others, in their order."""
+    by_file: dict[str, list[ByteRange]] = {}
+    own: list[ByteRange] = []
+    places: list[tuple[list[ByteRange], int]] = []
+    for one in wanted:
+        place, wish = (by_file.setdefault(one[0], []), one[1]) if isinstance(one[0], str) else (own, one)
+        places.append((place, len(place)))
+        place.append(wish)
+    found = {id(own): await file.read(own)}
+    for url, ranges in by_file.items():
+        found[id(ranges)] = await others.read(url, ranges)
+    return [found[id(place)][index] for place, index in places]

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from importlib.metadata import entry_points
 
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import Format
 from intake_virtualzarr.storage.reader import Buffer
 
-__all__ = ["GROUP", "format_named", "format_of", "formats"]
+__all__ = ["GROUP", "HEAD", "OWN", "first_request", "format_named", "format_of", "formats"]
 
 GROUP = "intake_virtualzarr.formats"
-"""Entry point group of format plug-ins."""
+"""Entry point group of format plug-ins of other packages."""
+OWN = {
+    "hdf5": "intake_virtualzarr.formats.hdf5",
+    "kerchunk": "intake_virtualzarr.formats.kerchunk_json",
+    "netcdf3": "intake_virtualzarr.formats.netcdf3",
+}
+"""The plug-ins of this package: modules with a ``FORMAT``."""
+HEAD = 64 * 1024
+"""First request of a remote file, where its format does not say better [bytes]."""
 
 
 @cache
 def formats() -> dict[str, Format]:
-    """The installed plug-ins by name."""
-    found: dict[str, Format] = {}
+    """The plug-ins by name: our own, and those of other packages."""
+    found: dict[str, Format] = {name: import_module(module).FORMAT for name, module in OWN.items()}
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        if entry.name in OWN:
+            continue
         plugin = entry.load()
         if not isinstance(plugin, Format):
             raise FormatError(f"entry point {entry.name!r} of {GROUP} is {plugin!r}, which is not a format plug-in")
         found[entry.name] = plugin
-    return found
+    return dict(sorted(found.items()))
+
+
+def first_request(url: str, name: str | None) -> int:
+    """Size of the first request of a remote file: what its format, or the end of its name, suggests [bytes]."""
+    if name:
+        return int(getattr(format_named(name), "first_request", HEAD))
+    path = url.partition("?")[0].partition("#")[0].lower()
+    for plugin in formats().values():
+        if path.endswith(tuple(getattr(plugin, "endings", ()))):
+            return int(getattr(plugin, "first_request", HEAD))
+    return HEAD
 
 
 def format_named(name: str) -> Format:
@@ -55,7 +77,7 @@ def _looks(head: Buffer) -> str:
         return "is empty"
     if first.startswith(b"CDF"):
         return "is netCDF-3 (classic)"
-    if first.startswith((b"II*\0", b"MM\0*")):
+    if first.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return "is TIFF"
     if first.startswith(b"GRIB"):
         return "is GRIB"

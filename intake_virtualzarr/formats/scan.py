@@ -13,7 +13,8 @@ from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice, with_labels
 from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
-from intake_virtualzarr.formats.parser_loop import ParserInput, input_of, parse_file, without_waiting
+from intake_virtualzarr.formats.parser_input import ParserInput, input_of, without_waiting
+from intake_virtualzarr.formats.parser_loop import parse_file
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, SourceReader
@@ -68,15 +69,15 @@ def scan(
     access = Access.of(storage_options, allow=allow, keep_query=keep_query)
     reader = open_reader(os.fspath(path), access)
     try:
-        parsed = scanned_input(input_of(reader), format, labels)
+        parsed = scanned_input(input_of(reader), format, access, labels)
         return only_allowed(run(parsed) if isinstance(reader, AsyncReader) else without_waiting(parsed), access)
     finally:
         reader.close()
 
 
-async def scanned_input(file: ParserInput, format: str | None, labels: LabelChoice | None) -> ScannedFile:
+async def scanned_input(file: ParserInput, format: str | None, access: Access, labels: LabelChoice | None) -> ScannedFile:
     """Scan what the loop reads, and read the values of labels with it. Errors as those of `scan`."""
-    return await with_labels(await parse_file(file, format), labels, file)
+    return await with_labels(await parse_file(file, format, access), labels, file)
 
 
 def scan_many(
@@ -101,7 +102,7 @@ def scan_many(
     near = {i: reader for i, reader in enumerate(readers) if i not in remote}
 
     def parse(reader: SourceReader) -> Coroutine[Any, Any, ScannedFile]:
-        return scanned_input(input_of(reader), format, labels)
+        return scanned_input(input_of(reader), format, access, labels)
 
     if near:
         _scan_near(near, parse, results, progress)

@@ -8,6 +8,7 @@ import base64
 from collections.abc import Sequence
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
+from intake_virtualzarr.codecs.linear import LINEAR, as_linear
 from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.hierarchy.documents import VERSION, is_virtual, ordinary_array, ordinary_chunks
 from intake_virtualzarr.hierarchy.manifest_writer import DocumentWriter, reference
@@ -19,6 +20,8 @@ INLINE_BYTES = 16 * 1024
 OBJECT_BYTES = 1024 * 1024
 """Smaller chunks share an object up to this size [bytes]."""
 CHECKSUM = {"name": "crc32c"}
+LINEAR_LEAST = 2048
+"""Shorter coordinates are written as they are: any reader of Zarr's codecs reads them, and they take little [elements]."""
 
 
 def holds_values(document: Attrs) -> bool:
@@ -30,12 +33,21 @@ def holds_values(document: Attrs) -> bool:
 
 
 def values_document(values: AnyArray, dims: Sequence[str], attrs: Attrs, path: str, sink: DocumentWriter) -> JsonObject:
-    """Write the chunks of an array that are too large for its document; returns the document."""
+    """Write the chunks of an array that are too large for its document; returns the document.
+
+    A long coordinate whose values are evenly spaced becomes two numbers.
+    """
     document = ordinary_array(values, dims, attrs)
     document["chunk_key_encoding"] = {"name": "virtual"}
-    document["codecs"] = [*document["codecs"], CHECKSUM]
     configuration: JsonObject = {"version": VERSION, "holds_values": True, "sources": {"list": []}, "chunks": {}}
     document["storage_transformers"] = [{"name": "chunk-manifest", "configuration": configuration}]
+    linear = as_linear(values) if values.size >= LINEAR_LEAST else None
+    if linear is not None:
+        document["chunk_grid"]["configuration"]["chunk_shape"] = [values.size]
+        document["codecs"] = [LINEAR.to_json(), CHECKSUM]
+        configuration["chunks"]["0"] = _inline(_with_checksum(linear))
+        return document
+    document["codecs"] = [*document["codecs"], CHECKSUM]
     _add_chunks(configuration, values, document["chunk_grid"]["configuration"]["chunk_shape"], 0, path, sink)
     return document
 
@@ -55,7 +67,8 @@ def longer_values(document: Attrs, joined: AnyArray, first: int, path: str, sink
         Path of the array.
     sink : DocumentWriter
     """
-    if not is_virtual(document):  # chunks of format 0.1 lie where they can be written over
+    # chunks of format 0.1 lie where they can be written over, and two numbers say nothing of what follows
+    if not is_virtual(document) or document["codecs"][0] == LINEAR.to_json():
         kept = {name: document[name] for name in ("dimension_names", "attributes", "fill_value") if name in document}
         return {**values_document(joined, (), {}, path, sink), **kept}
     transformer = document["storage_transformers"][0]
@@ -84,7 +97,7 @@ def _add_chunks(
     objects = _Objects(configuration["sources"]["list"], path, sink)
     waiting: list[tuple[str, bytes]] = []
     for key, raw in ordinary_chunks(values, chunk_shape, first):
-        data = raw + Check.of(raw).crc32c.to_bytes(4, "little")
+        data = _with_checksum(raw)
         waiting.append((".".join(key.split("/")[1:]) or "0", data))
         room -= len(data)
         if room < 0:  # it does not fit: all of it goes beside the document
@@ -92,8 +105,16 @@ def _add_chunks(
                 chunks[name] = objects.add(chunk)
             waiting.clear()
     for name, chunk in waiting:
-        chunks[name] = {"inline": base64.standard_b64encode(chunk).decode()}
+        chunks[name] = _inline(chunk)
     objects.close()
+
+
+def _with_checksum(raw: bytes) -> bytes:
+    return raw + Check.of(raw).crc32c.to_bytes(4, "little")
+
+
+def _inline(chunk: bytes) -> JsonObject:
+    return {"inline": base64.standard_b64encode(chunk).decode()}
 
 
 class _Objects:

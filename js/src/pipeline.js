@@ -1,4 +1,5 @@
 import { registry } from "zarrita";
+import { hasOwn, own } from "./codecs/layouts.js";
 import { DecodeError, isAbort, UnsupportedError } from "./errors.js";
 import { sizeOf, stridesOf } from "./shapes.js";
 
@@ -17,7 +18,7 @@ import { sizeOf, stridesOf } from "./shapes.js";
  */
 export function checkCodecs(codecs, name) {
   for (const codec of codecs) {
-    if (codec.name !== "sharding_indexed" && !registry.has(codec.name)) {
+    if (codec.name !== "sharding_indexed" && !registry.has(codec.name) && !own.has(codec.name)) {
       throw new UnsupportedError(
         `${name}: codec '${codec.name}' has no decoder here; register one with zarrita, or read it in Python`,
       );
@@ -33,18 +34,29 @@ export function checkCodecs(codecs, name) {
  * @returns {Decoder}
  */
 export function makeDecoder(codecs, type) {
+  if (hasOwn(codecs)) return async (...chunk) => (await import("./codecs/own.js")).makeOwnDecoder(codecs, type)(...chunk);
   const toBytes = codecs.findIndex(({ name }) => name === "bytes");
   const before = codecs.slice(0, Math.max(toBytes, 0));
   const after = codecs.slice(toBytes + 1).reverse();
   const big = codecs[toBytes]?.configuration?.endian === "big";
   return async (bytes, shape, what) => {
     for (const codec of after) bytes = await runCodec(codec, bytes, type, shape, what);
-    const expected = sizeOf(shape) * type.itemsize;
-    if (bytes.length !== expected) {
-      throw new DecodeError(`${what}: decoded to ${bytes.length} bytes, expected ${expected} (shape ${shape.join("×")}, ${type.name})`);
-    }
-    return reorder({ data: asUnits(bytes, type, big), offset: 0, strides: [] }, before, type, shape, what);
+    return reorder({ data: asUnits(checkedSize(bytes, type, shape, what), type, big), offset: 0, strides: [] }, before, type, shape, what);
   };
+}
+
+/**
+ * The bytes, if they are as many as the values of the shape have.
+ *
+ * @param {Uint8Array} bytes
+ * @param {DataType} type
+ * @param {number[]} shape
+ * @param {string} what
+ */
+export function checkedSize(bytes, { itemsize, name }, shape, what) {
+  const expected = sizeOf(shape) * itemsize;
+  if (bytes.length === expected) return bytes;
+  throw new DecodeError(`${what}: decoded to ${bytes.length} bytes, expected ${expected} (shape ${shape.join("×")}, ${name})`);
 }
 
 /**
@@ -55,7 +67,7 @@ export function makeDecoder(codecs, type) {
  * @param {string} what
  * @returns {Promise<Uint8Array>}
  */
-async function runCodec({ name, configuration }, bytes, type, shape, what) {
+export async function runCodec({ name, configuration }, bytes, type, shape, what) {
   const entry = await registry.get(name)?.();
   if (!entry) throw new UnsupportedError(`${what}: codec '${name}' has no decoder here`);
   try {
@@ -72,7 +84,7 @@ async function runCodec({ name, configuration }, bytes, type, shape, what) {
  * @param {boolean} big
  * @returns {Units}
  */
-function asUnits(bytes, { Unit, itemsize }, big) {
+export function asUnits(bytes, { Unit, itemsize }, big) {
   if (big && itemsize > 1) {
     bytes = bytes.slice();
     for (let at = 0; at < bytes.length; at += itemsize) bytes.subarray(at, at + itemsize).reverse();
@@ -90,7 +102,7 @@ function asUnits(bytes, { Unit, itemsize }, big) {
  * @param {string} what
  * @returns {Block}
  */
-function reorder(block, codecs, type, shape, what) {
+export function reorder(block, codecs, type, shape, what) {
   let order = shape.map((_, axis) => axis);
   for (const { name, configuration } of codecs) {
     if (name !== "transpose") throw new UnsupportedError(`${what}: codec '${name}' before 'bytes' has no decoder here`);

@@ -1,3 +1,4 @@
+import { hasOwn } from "./codecs/layouts.js";
 import { plainMember } from "./metadata.js";
 import { checkCodecs } from "./pipeline.js";
 
@@ -26,7 +27,7 @@ function decideMode(array) {
   const { metadata, config } = array;
   const regular = array.axes.every((axis) => axis.regularEdge() !== undefined);
   // zarrita reads no shards whose index stands first.
-  if (array.indexFirst) return "decoded";
+  if (array.indexFirst || hasOwn(metadata.codecs)) return "decoded";
   if (!config) return metadata.chunk_grid.name === "regular" ? "untouched" : regular ? "passthrough" : "decoded";
   if (!regular) return "decoded";
   if (!config.members) return config.codec_alternatives?.length ? "decoded" : "passthrough";

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { build as bundle } from "esbuild";
 import { build, OUTPUT } from "../preview/build.js";
 
-const LIMIT = 26 * 1000;
+const LIMIT = 27 * 1000;
 
 /** What is loaded when a store needs it, by the module that begins it; the README has the same table. */
 const LATER = {
@@ -17,9 +17,11 @@ const LATER = {
   "src/codecs/hdf5.js": "shuffle, fletcher32, lzf, crc32c",
   "src/fill.js": "fill values given as bits",
   "src/checks.js": "length and checksum of objects",
+  "src/codecs/own.js": "codecs that give values (registerLayout, registerFilter)",
+  "src/codecs/linear.js": "evenly spaced coordinates",
 };
 
-test("what a page loads to open a store, without zarrita and minified, is below 26 kB; the rest comes when it is met", async (t) => {
+test("what a page loads to open a store, without zarrita and minified, is below 27 kB; the rest comes when it is met", async (t) => {
   const { metafile } = await bundle({
     entryPoints: [fileURLToPath(new URL("../src/index.js", import.meta.url))],
     bundle: true, minify: true, format: "esm", splitting: true, outdir: "out", write: false, metafile: true, external: ["zarrita"],

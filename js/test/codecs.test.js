@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { registry } from "zarrita";
-import "../src/index.js";
+import { registerFilter, registerLayout } from "../src/index.js";
+import { hasOwn } from "../src/codecs/layouts.js";
+import { dataType } from "../src/dtype.js";
+import { checkCodecs, makeDecoder } from "../src/pipeline.js";
 import "../src/codecs/light/index.js";
 import { unlzf } from "../src/codecs/lzf.js";
 import { unshuffle } from "../src/codecs/shuffle.js";
@@ -58,4 +61,39 @@ test("lzf refuses a stream that ends within a run", () => {
 
 test("crc32c gives the check value of the polynomial", () => {
   assert.equal(crc32c(new TextEncoder().encode("123456789")), 0xe3069283);
+});
+
+describe("codecs that give values", () => {
+  const bytesOf = (Numbers, ...numbers) => new Uint8Array(Numbers.from(numbers).buffer);
+  const codecs = [{ name: "vzarr.linear" }];
+
+  test("evenly spaced floats and integers", async () => {
+    const cases = [
+      ["float64", bytesOf(Float64Array, 0.05, 0.1), (k) => 0.05 + 0.1 * k],
+      ["float32", bytesOf(Float64Array, -179.95, 0.1), (k) => Math.fround(-179.95 + 0.1 * k)],
+      ["int16", bytesOf(BigInt64Array, 5n, -2n), (k) => 5 - 2 * k],
+      ["int64", bytesOf(BigInt64Array, 2n ** 60n, 3n), (k) => 2n ** 60n + 3n * BigInt(k)],
+    ];
+    for (const [name, bytes, expected] of cases) {
+      const type = dataType(name, "x");
+      const { data } = await makeDecoder(codecs, type)(bytes, [50], "x");
+      const values = new type.Values(data.buffer, data.byteOffset, 50);
+      assert.deepEqual([...values], Array.from({ length: 50 }, (_, k) => expected(k)), name);
+    }
+    await assert.rejects(makeDecoder(codecs, dataType("float64", "x"))(new Uint8Array(15), [50], "x"), /expected 16/);
+  });
+
+  test("a layout and a filter that a page registers are used, in their places", async () => {
+    registerLayout("test.twice", () => (bytes) => Uint8Array.from([...bytes, ...bytes]));
+    registerFilter("test.sums", () => (bytes) => bytes.map(((sum) => (byte) => (sum += byte))(0)));
+    const pipeline = [{ name: "transpose", configuration: { order: [1, 0] } }, { name: "test.sums" }, { name: "test.twice" }];
+    assert.ok(hasOwn(pipeline));
+    const { data, strides } = await makeDecoder(pipeline, dataType("uint8", "x"))(Uint8Array.of(1, 2, 3), [3, 2], "x");
+    assert.deepEqual([...data], [1, 3, 6, 7, 9, 12]);
+    assert.deepEqual(strides, [1, 3]);
+  });
+
+  test("what nobody registered is refused by name", () => {
+    assert.throws(() => checkCodecs([{ name: "imagecodecs_jpeg" }], "band_data"), /band_data: codec 'imagecodecs_jpeg' has no decoder here/);
+  });
 });

@@ -21,7 +21,9 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
-from intake_virtualzarr.formats.parser_loop import HEAD, RemoteFile, parse_file
+from intake_virtualzarr.formats.parser_input import RemoteFile
+from intake_virtualzarr.formats.parser_loop import parse_file
+from intake_virtualzarr.formats.registry import HEAD
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.storage.coalesce import merge_ranges
 from intake_virtualzarr.storage.event_loop import run
