@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
+from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_encoded_time
 from intake_virtualzarr.datasets.encode import decodes_to
+from intake_virtualzarr.datasets.finer_times import counts_exactly, encoded_by, finer_encoding, holds_times
 from intake_virtualzarr.errors import HierarchyError
 
 __all__ = ["check_monotonic_append", "continues", "falls", "encoded_alike"]
@@ -20,19 +24,33 @@ ENCODINGS = ("units", "calendar", "dtype", "_FillValue", "missing_value", "scale
 """Encodings in which what is added must agree with what is there."""
 
 
-def encoded_alike(dataset: xr.Dataset, there: xr.Dataset) -> xr.Dataset:
-    """The dataset with the encodings of what is there, so that times count from the same date."""
+def encoded_alike(dataset: xr.Dataset, there: xr.Dataset, rewritten: Collection[str] = ()) -> xr.Dataset:
+    """The dataset with the encodings of what is there, so that times count from the same date.
+
+    Parameters
+    ----------
+    dataset, there : xarray.Dataset
+        What is added, and what the store holds.
+    rewritten : collection of str
+        Variables that the store can write anew: times that its unit does not hold get a finer one.
+
+    Raises
+    ------
+    HierarchyError
+        If values have no number in an encoding of the store.
+    """
     out = dataset.copy(deep=False)
     for name, variable in dataset.variables.items():
         if isinstance(variable._data, VirtualZarrArray) or name not in there.variables:
             continue
-        known = there.variables[name].encoding
+        known = _encoding_of(there.variables[name])
         if any(key in variable.attrs for key in PACKING_ATTRIBUTES):  # raw values that were loaded, with their packing beside them
             variable = xr.conventions.decode_cf_variable(name, variable)
         changed = variable.copy(deep=False)
         changed.encoding = {k: v for k, v in variable.encoding.items() if k not in ENCODINGS}
         changed.encoding |= {k: known[k] for k in ENCODINGS if k in known}
-        _check_times(str(name), changed)
+        if holds_times(changed) and "units" in known and not counts_exactly(str(name), changed):
+            changed = encoded_by(changed, _finer(str(name), there.variables[name], changed, rewritten))
         if changed.dtype.kind in "iufc" and any(key in known for key in PACKING_ATTRIBUTES):
             changed = _packed_alike(str(name), changed)
         out = out.assign_coords({name: changed}) if name in out.coords else out.assign({name: changed})
@@ -62,22 +80,35 @@ def _packed_alike(name: str, variable: xr.Variable) -> xr.Variable:
     return xr.Variable(packed.dims, np.asarray(packed), packed.attrs)
 
 
-def _check_times(name: str, variable: xr.Variable) -> None:
-    """Raise if times have no whole number in the store's unit."""
-    dtype = variable.encoding.get("dtype")
-    units = variable.encoding.get("units")
-    if variable.dtype.kind not in "MO" or units is None or dtype is None or np.dtype(dtype).kind not in "iu":
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        encoded = xr.conventions.encode_cf_variable(variable, name=name)
-        whole = xr.Variable(encoded.dims, np.asarray(encoded).astype(dtype), encoded.attrs)
-        back = xr.conventions.decode_cf_variable(name, whole)
-    if not np.array_equal(np.asarray(back), np.asarray(variable)):
+def _encoding_of(variable: xr.Variable) -> Mapping[Any, Any]:
+    """The encoding of what is there; times by reference have it in their attributes."""
+    if isinstance(variable._data, VirtualZarrArray) and is_encoded_time(variable.attrs):
+        return {**variable.encoding, **{key: variable.attrs[key] for key in ENCODINGS if key in variable.attrs}}
+    return variable.encoding
+
+
+def _finer(name: str, there: xr.Variable, new: xr.Variable, rewritten: Collection[str]) -> JsonObject:
+    """An encoding for times that have no number in that of the store.
+
+    Raises
+    ------
+    HierarchyError
+        If there is none, or the numbers of the store are those of the files.
+    """
+    finer = finer_encoding(name, there, new) if name in rewritten and holds_times(there) else None
+    if finer is None:
+        held = "" if name in rewritten else "; its numbers are those of the files, or do not grow, so they keep their unit"
         raise HierarchyError(
-            f"{name}: the store counts whole {units!r}, in which {np.asarray(variable).ravel()[0]} has no number; "
-            "join all files anew and write with mode='w'"
+            f"{name}: the store counts {new.encoding.get('units')!r} as {new.encoding.get('dtype')}, in which "
+            f"{_without_number(name, new)} has no exact number{held}; join all files anew and write with mode='w'"
         )
+    return finer
+
+
+def _without_number(name: str, times: xr.Variable) -> object:
+    """The first of times that has no number in their encoding."""
+    flat = xr.Variable("one", np.asarray(times).ravel(), times.attrs, times.encoding)
+    return next((flat.values[n] for n in range(flat.size) if not counts_exactly(name, flat[n : n + 1])), flat.values[0])
 
 
 def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None:
@@ -92,9 +123,10 @@ def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None
     if a.size == 0 or b.size == 0:
         return
     if "M" in (a.dtype.kind, b.dtype.kind) and a.dtype.kind != b.dtype.kind:
+        units = old.attrs.get("units") or new.attrs.get("units")
         raise HierarchyError(
-            f"append along {dim!r}: the store holds times ({a.dtype}), what is appended is {b.dtype}; decode its times first "
-            "(xarray.decode_cf)"
+            f"append along {dim!r}: the store holds {a.dtype}, what is appended is {b.dtype}, and only one of them is decoded times "
+            f"(the other has the units {units!r}); decode it (xarray.decode_cf), or write units that can be decoded with mode='w'"
         )
     if continues(a, b):
         return

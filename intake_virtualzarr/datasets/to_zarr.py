@@ -12,9 +12,10 @@ from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.append_checks import check_monotonic_append, encoded_alike
 from intake_virtualzarr.datasets.encode import node_group
+from intake_virtualzarr.datasets.finer_times import recoded, with_times
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
-from intake_virtualzarr.errors import HierarchyError
-from intake_virtualzarr.hierarchy.append import add_variables, append_arrays
+from intake_virtualzarr.errors import HierarchyError, VirtualZarrError
+from intake_virtualzarr.hierarchy.append import add_variables, append_arrays, held_along
 from intake_virtualzarr.hierarchy.reader import tree_of
 from intake_virtualzarr.hierarchy.region import replace_region
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction, changing
@@ -159,9 +160,12 @@ def _append_groups(addition: HierarchyTransaction, groups: Mapping[str, xr.Datas
 def _append_group(addition: HierarchyTransaction, group: str, dataset: xr.Dataset, there: xr.Dataset, dim: str) -> None:
     if dim in there.variables and dim in dataset.variables:
         check_monotonic_append(there.variables[dim], dataset.variables[dim], dim)
-    node = node_group(encoded_alike(dataset, there))
+    held = held_along(addition, group, dim)
+    there, dataset = with_times(there, held), with_times(dataset, held)
+    alike = encoded_alike(dataset, there, held)
+    node = node_group(alike)
     static = NodeGroup({}, {n: a for n, a in node.arrays.items() if dim not in a.dims})
-    append_arrays(addition, group, node, dim)
+    append_arrays(addition, group, node, dim, recoded(there, alike, held))
     add_variables(addition, group, static)
 
 
@@ -202,8 +206,13 @@ def add_dataset(keys: Keys, group: str, dataset: xr.Dataset) -> WriteReport:
 
 
 def _opened(tree: VirtualTree, group: str) -> xr.Dataset:
-    """What is there: loaded coordinates decoded, the rest virtual."""
-    return virtual_dataset(tree, tree.group(group))
+    """What is there: loaded coordinates decoded, the rest virtual; numbers if times cannot be decoded (months)."""
+    try:
+        return virtual_dataset(tree, tree.group(group))
+    except ValueError as exc:
+        if isinstance(exc, VirtualZarrError):
+            raise
+        return virtual_dataset(tree, tree.group(group), decode_times=False)
 
 
 def write_datatree(

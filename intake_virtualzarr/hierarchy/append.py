@@ -6,7 +6,7 @@ switched last and in one step: an append that is killed leaves the old state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
-from intake_virtualzarr.codecs.cf_packing import Packing
+from intake_virtualzarr.codecs.cf_packing import Packing, time_units
 from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError
 from intake_virtualzarr.hierarchy.attributes import attributes_from_json, attributes_to_json
@@ -27,14 +27,44 @@ from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
 from intake_virtualzarr.hierarchy.write_plan import plan_array
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup, write_array
 
-__all__ = ["add_variables", "append_arrays", "check_same_encoding", "concatenation", "inlined", "new_member", "view_of"]
+__all__ = [
+    "add_variables",
+    "append_arrays",
+    "check_same_encoding",
+    "concatenation",
+    "held_along",
+    "inlined",
+    "new_member",
+    "view_of",
+]
 
 
 # ---------------------------------------------------------------------- append
 
 
-def append_arrays(addition: HierarchyTransaction, group: str, node: NodeGroup, dim: str) -> None:
+def held_along(addition: HierarchyTransaction, group: str, dim: str) -> tuple[str, ...]:
+    """Names of the arrays of a group that have a dimension and whose values the hierarchy holds itself."""
+    documents = {name: addition.hierarchy.documents[addition.path(group, name)] for name in addition.hierarchy.arrays_of(group)}
+    return tuple(name for name, one in documents.items() if dim in dims_of(one, name) and holds_values(one))
+
+
+def append_arrays(
+    addition: HierarchyTransaction, group: str, node: NodeGroup, dim: str, recoded: Mapping[str, NodeArray] | None = None
+) -> None:
     """Append the arrays of a group that have a dimension; check that the others are what is there.
+
+    Parameters
+    ----------
+    addition : HierarchyTransaction
+        The change.
+    group : str
+        Path of the group.
+    node : NodeGroup
+        What is appended.
+    dim : str
+        The dimension.
+    recoded : mapping, optional
+        Arrays whose values the hierarchy holds, in another encoding that holds what is appended, too.
 
     Raises
     ------
@@ -62,7 +92,7 @@ def append_arrays(addition: HierarchyTransaction, group: str, node: NodeGroup, d
         )
     _check_length(node, growing, dim)
     for name in growing:
-        _append_one(addition, addition.path(group, name), node.arrays[name], dim)
+        _append_one(addition, addition.path(group, name), node.arrays[name], dim, (recoded or {}).get(name))
 
 
 def _check_length(node: NodeGroup, names: Sequence[str], dim: str) -> None:
@@ -71,7 +101,7 @@ def _check_length(node: NodeGroup, names: Sequence[str], dim: str) -> None:
         raise HierarchyError(f"append along {dim!r}: variables have different lengths {lengths}")
 
 
-def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: str) -> None:
+def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: str, recoded: NodeArray | None) -> None:
     document = addition.hierarchy.documents[path]
     dims = dims_of(document, path)
     shape = tuple(int(n) for n in document["shape"])
@@ -83,7 +113,10 @@ def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: 
         raise HierarchyError(
             f"{path}: has shape {shape}, what is appended {new.data.shape}: only the length along {dim!r} may differ"
         )
-    if holds_values(document):
+    if recoded is not None:
+        joined = np.concatenate([np.asarray(recoded.data), np.asarray(new.data)], axis=axis)
+        addition.documents[path] = write_array(NodeArray(dims, joined, recoded.attrs), path, addition.sink, fuse=True)
+    elif holds_values(document):
         _append_values(addition, path, document, new, axis)
     else:
         _append_virtual(addition, path, document, new, axis)
@@ -107,27 +140,23 @@ def _append_values(addition: HierarchyTransaction, path: str, document: JsonObje
     addition.documents[path] = longer_values(document, joined, first, path, addition.sink)
 
 
-TIME_ATTRIBUTES = ("units", "calendar")
-
-
 def check_same_encoding(path: str, document: Attrs, new: NodeArray) -> None:
     """Raise if numbers mean something else there (the packing of a virtual array is compared, or undone, by itself)."""
     dtype = data_type_from_json(document["data_type"])
     attrs = attributes_from_json(document.get("attributes", {}), dtype)
     packing = () if not holds_values(document) else ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
-    for name in (*packing, *TIME_ATTRIBUTES):
-        a, b = attrs.get(name), new.attrs.get(name)
-        if name == "units" and not (isinstance(a, str) and " since " in a):
-            continue
-        if name == "units" and isinstance(a, str) and isinstance(b, str):
-            a, b = _without_midnight(a), _without_midnight(b)
-        if not _same(a, b):
-            raise EncodingMismatchError(f"{path}: {name} is {a!r} in the store and {b!r} in what is appended")
+    for name in packing:
+        _refuse_unlike(path, name, attrs.get(name), new.attrs.get(name))
+    counted, counts = time_units(attrs), time_units(new.attrs)
+    if counted is None or counted == counts:
+        return
+    for name in ("units", "calendar"):
+        _refuse_unlike(path, name, attrs.get(name), new.attrs.get(name))
 
 
-def _without_midnight(units: str) -> str:
-    """The same reference time in fewer words: xarray writes ``2024-01-01`` for ``2024-01-01 00:00:00``."""
-    return units.removesuffix("Z").rstrip().removesuffix(".000000").removesuffix("00:00:00").rstrip(" T")
+def _refuse_unlike(path: str, name: str, there: Any, new: Any) -> None:
+    if not _same(there, new):
+        raise EncodingMismatchError(f"{path}: {name} is {there!r} in the store and {new!r} in what is appended")
 
 
 def _same(a: Any, b: Any) -> bool:
