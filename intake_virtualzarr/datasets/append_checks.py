@@ -125,7 +125,7 @@ def check_monotonic_append(old: xr.Variable, new: xr.Variable, dim: str) -> None
     if "M" in (a.dtype.kind, b.dtype.kind) and a.dtype.kind != b.dtype.kind:
         units = old.attrs.get("units") or new.attrs.get("units")
         raise HierarchyError(
-            f"append along {dim!r}: the store holds {a.dtype}, what is appended is {b.dtype}, and only one of them is decoded times "
+            f"append along {dim!r}: the store holds {a.dtype}, what is appended is {b.dtype}; only one of them is decoded times "
             f"(the other has the units {units!r}); decode it (xarray.decode_cf), or write units that can be decoded with mode='w'"
         )
     if continues(a, b):

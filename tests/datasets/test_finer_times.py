@@ -178,7 +178,8 @@ def test_gaps_stay_gaps(tmp_path):
         return tmp_path / f"{name}.nc"
 
     store = tmp_path / "s.vzarr"
-    first, second = one("a", ["2000-01-02", "NaT"], "days since 2000-01-01"), one("b", ["2000-01-02T05:00"], "hours since 2000-01-01")
+    first = one("a", ["2000-01-02", "NaT"], "days since 2000-01-01")
+    second = one("b", ["2000-01-02T05:00"], "hours since 2000-01-01")
     ivz.open_virtual_dataset(first).vzarr.to_zarr(store)
     ivz.open_virtual_dataset(second).vzarr.to_zarr(store, append_dim="x")
     np.testing.assert_array_equal(
@@ -196,7 +197,7 @@ def test_months_have_no_length_and_are_refused(tmp_path):
             file.createVariable("v", "f4", "time")[:] = values
     paths = [tmp_path / "a.nc", tmp_path / "b.nc"]
     ivz.open_virtual_dataset(paths[0], decode_times=False).vzarr.to_zarr(tmp_path / "s.vzarr")
-    with pytest.raises(VirtualZarrError, match="store holds int32.*'months since 2000-01-01'"):
+    with pytest.raises(VirtualZarrError, match=r"store holds int32.*'months since 2000-01-01'"):
         ivz.open_virtual_dataset(paths[1]).vzarr.to_zarr(tmp_path / "s.vzarr", append_dim="time")
 
 
