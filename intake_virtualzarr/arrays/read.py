@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_selection import AxisRequest, assign, take
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.read_plan import ChunkList, Placement, plan_read
+from intake_virtualzarr.arrays.runs import place, runs
 from intake_virtualzarr.arrays.segments import Segment, Window
 from intake_virtualzarr.codecs.pipeline import Decoder, compile_pipeline
 from intake_virtualzarr.errors import CodecError, SourceError
@@ -33,11 +35,15 @@ __all__ = ["Box", "read_boxes", "read_segments"]
 
 BATCH_BYTES = 1024 * 1024
 """Encoded bytes of the chunks that one task reads from a near file and decodes: they stay in the cache of a core."""
+SMALL_BATCH_BYTES = 2 * 1024 * 1024
+"""As `BATCH_BYTES`, for chunks that are decoded together."""
+SMALL_CHUNK = 64 * 1024
+"""Encoded chunks up to this size are [bytes]."""
 REMOTE_BATCH_BYTES = 4 * 1024 * 1024
 """As `BATCH_BYTES`, for what is far."""
 LEAST_BYTES = 256 * 1024
 """Smaller tasks cost more to hand over than they save."""
-BATCH_CHUNKS = 256
+BATCH_CHUNKS = 1024
 REMOTE_BATCH_CHUNKS = 512
 REMOTE_IN_FLIGHT = 16
 """Tasks of remote chunks that are fetched or wait for a decoding thread: bounds the memory of a read."""
@@ -227,12 +233,13 @@ class _Read:
         total = sum(int(chunks.length.sum()) for chunks in lists)
         # small reads should still use all threads
         share = total // (2 * thread_count()) + 1
-        target, wide = (max(min(size, share), LEAST_BYTES) for size in (BATCH_BYTES, REMOTE_BATCH_BYTES))
+        target, small, wide = (max(min(n, share), LEAST_BYTES) for n in (BATCH_BYTES, SMALL_BATCH_BYTES, REMOTE_BATCH_BYTES))
         near: list[_Batch] = []
         far: list[_Batch] = []
         for chunks in lists:
             first_is_near = self._is_near(chunks.stored.sources[int(chunks.source[0])])
-            limits = (target, BATCH_CHUNKS) if first_is_near else (wide, REMOTE_BATCH_CHUNKS)
+            is_small = int(chunks.length.sum()) <= SMALL_CHUNK * len(chunks)
+            limits = (small if is_small else target, BATCH_CHUNKS) if first_is_near else (wide, REMOTE_BATCH_CHUNKS)
             for batch in _batches(chunks, *limits):
                 (near if self._is_near(batch.source) else far).append(batch)
         jobs = list(_jobs(near, target))
@@ -255,8 +262,8 @@ class _Read:
         return source.content is not None or self.readers.get(source).is_near
 
     def _work(self, job: Sequence[_Batch]) -> None:
-        for batch in job:
-            self._finish(batch, self._fetch(batch))
+        for batches in _by_array(job):
+            self._finish(batches, [block for batch in batches for block in self._fetch(batch)])
 
     def _fetch(self, batch: _Batch) -> Sequence[Buffer]:
         source = batch.source
@@ -277,8 +284,9 @@ class _Read:
         pool = decode_pool()
 
         def finish(job: Sequence[_Batch], found: Sequence[Sequence[Buffer]]) -> None:
-            for batch, blocks in zip(job, found, strict=True):
-                self._finish(batch, blocks)
+            rest = iter(found)
+            for batches in _by_array(job):
+                self._finish(batches, [block for _ in batches for block in next(rest)])
 
         async def one(job: Sequence[_Batch]) -> None:
             by_source: dict[str, list[_Batch]] = {}
@@ -309,12 +317,16 @@ class _Read:
 
     # ------------------------------------------------------------------ decoding
 
-    def _finish(self, batch: _Batch, blocks: Sequence[Buffer]) -> None:
-        chunks, stored = batch.chunks, batch.chunks.stored
+    def _finish(self, batches: Sequence[_Batch], blocks: Sequence[Buffer]) -> None:
+        """Decode and place the chunks of batches of one stored array."""
+        chunks, stored = batches[0].chunks, batches[0].chunks.stored
+        chosen = batches[0].chosen if len(batches) == 1 else np.concatenate([batch.chosen for batch in batches])
         shape = stored.grid.chunk_shape
         own = compile_pipeline(stored.codecs, stored.dtype)
-        indices, codecs = batch.chosen.tolist(), chunks.codec[batch.chosen].tolist()
-        for index, codec, block, placements in zip(indices, codecs, blocks, chunks.placements(batch.chosen), strict=True):
+        if self._finish_together(chunks, chosen, blocks, own, shape):
+            return
+        indices, codecs = chosen.tolist(), chunks.codec[chosen].tolist()
+        for index, codec, block, placements in zip(indices, codecs, blocks, chunks.placements(chosen), strict=True):
             try:
                 decode = own if codec == 0 else compile_pipeline(stored.alternatives[codec - 1], stored.dtype)
                 edges = shape if shape is not None else stored.grid.stored_shape(chunks.coords(index))
@@ -322,8 +334,39 @@ class _Read:
             except Exception as exc:
                 raise CodecError(
                     f"{self.name}: chunk {_text(chunks.coords(index))}: {int(chunks.length[index])} bytes "
-                    f"at {int(chunks.offset[index])} of {batch.source.url}: {exc}"
+                    f"at {int(chunks.offset[index])} of {stored.sources[int(chunks.source[index])].url}: {exc}"
                 ) from exc
+
+    def _finish_together(
+        self,
+        chunks: ChunkList,
+        chosen: npt.NDArray[np.intp],
+        blocks: Sequence[Buffer],
+        decode: Decoder,
+        shape: tuple[int, ...] | None,
+    ) -> bool:
+        """Decode and place small chunks together, if they allow it; what goes wrong is left to the long way, which names it."""
+        asked = chunks.places(chosen)
+        most = 1 if shape is None else decode.most_together(shape)
+        if shape is None or asked is None or most == 1 or len(blocks) == 1 or self.cache is not None:
+            return False
+        share, where = asked
+        if not share.is_unit or chunks.codec[chosen].any():
+            return False
+        order = np.argsort(where)
+        listed = order.tolist()
+        try:
+            for start in range(0, len(listed), most):
+                some = decode.together([blocks[index] for index in listed[start : start + most]], shape)
+                values = self._unpacked(some, share.segment)
+                for run in runs(share, where[order[start : start + most]]):
+                    place(values, run, chunks.out)
+        except Exception:
+            return False
+        return True
+
+    def _unpacked(self, stored: AnyArray, segment: Segment) -> AnyArray:
+        return segment.packing.decode(stored) if self.decoded and segment.packing is not None else stored
 
     def _decode(
         self,
@@ -384,6 +427,12 @@ def _jobs(batches: Sequence[_Batch], target: int) -> Iterator[list[_Batch]]:
         size += batch.nbytes
     if job:
         yield job
+
+
+def _by_array(job: Iterable[_Batch]) -> Iterator[list[_Batch]]:
+    """Batches that follow each other and belong to one stored array."""
+    for _, group in groupby(job, key=lambda batch: id(batch.chunks)):
+        yield list(group)
 
 
 def _text(coords: tuple[int, ...]) -> str:

@@ -36,7 +36,7 @@ class Placement:
 class SegmentSelection:
     """What one segment contributes to a request: a box of chunks, per axis of the stored array a list of picks."""
 
-    __slots__ = ("_insides", "_outer", "_outsides", "_wholes", "chunks", "is_basic", "segment", "shape")
+    __slots__ = ("_outer", "chunks", "insides", "is_basic", "is_unit", "outsides", "segment", "shape", "wholes")
 
     def __init__(self, segment: Segment, axes: Sequence[tuple[int | None, list[AxisPick]]]) -> None:
         stored = segment.stored
@@ -56,12 +56,14 @@ class SegmentSelection:
         self.segment = segment
         self.shape = tuple(len(picks) for picks in by_axis)
         self.chunks = [[p.chunk for p in picks] for picks in by_axis]
-        self._insides = [[p.inside for p in picks] for picks in by_axis]
-        self._outsides = [[p.outside for p in picks] for picks in by_axis]
-        self._wholes = [_whole(picks, stored.grid.axes[n]) for n, picks in enumerate(by_axis)]
+        self.insides = [[p.inside for p in picks] for picks in by_axis]
+        self.outsides = [[p.outside for p in picks] for picks in by_axis]
+        self.wholes = [_whole(picks, stored.grid.axes[n]) for n, picks in enumerate(by_axis)]
         slices = all(isinstance(s, slice) for picks in by_axis for p in picks[:1] for s in (p.inside, p.outside))
         self.is_basic = slices and not self._outer and segment.axes == tuple(range(stored.ndim))
         """Whether axes agree and all selectors are slices."""
+        self.is_unit = self.is_basic and bool(by_axis) and all(picks[0].inside.step is None for picks in by_axis)  # type: ignore[union-attr]
+        """Whether, moreover, elements that are asked for are neighbours."""
 
     def columns(self) -> tuple[Column, Column, Column, Column, Column]:
         """Number in the grid, source, offset, length and codec of each chunk, in C order of the box."""
@@ -94,7 +96,7 @@ class SegmentSelection:
             """What is picked on each axis, chunk by chunk."""
             return zip(*([own[i] for i in places] for own, places in zip(picks, at, strict=True)), strict=True)
 
-        for inside, outside, wholes in zip(column(self._insides), column(self._outsides), column(self._wholes), strict=True):
+        for inside, outside, wholes in zip(column(self.insides), column(self.outsides), column(self.wholes), strict=True):
             if not self.is_basic:
                 outside = tuple(
                     self._outer[axis] if stored_axis is None else outside[stored_axis]
@@ -178,6 +180,10 @@ class ChunkList:
         for index in chosen.tolist():
             users = self._users[:, self._where[index] : self._where[index + 1]]
             yield [placement for share, place in users.T.tolist() for placement in self.shares[share].placements(np.array([place]))]
+
+    def places(self, chosen: npt.NDArray[np.intp]) -> tuple[SegmentSelection, npt.NDArray[np.intp]] | None:
+        """What asks for the chosen chunks, and their places in its box; None if several segments do."""
+        return None if self._users is not None else (self.shares[0], self._where[chosen])
 
     def coords(self, index: int) -> Shape:
         """Chunk coordinates of one chunk."""

@@ -39,7 +39,16 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for report in reports:
         _print(report)
+    _note_slow_inflate()
     return 0
+
+
+def _note_slow_inflate() -> None:
+    """Say once that chunks are inflated slowly here, and how that is mended."""
+    from intake_virtualzarr.codecs.bytes_to_bytes import inflates_by
+
+    if inflates_by() == "zlib":
+        print_text("note: deflated chunks are read with zlib, up to four times slower than with libdeflate (pip install deflate)")
 
 
 def _report(name: str, url: str, format_: str | None, access: Any) -> JsonObject:

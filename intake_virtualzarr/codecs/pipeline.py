@@ -30,11 +30,13 @@ from intake_virtualzarr.codecs.registry import (
     is_layout,
     layout_decoder,
 )
-from intake_virtualzarr.codecs.spec import Pipeline
+from intake_virtualzarr.codecs.spec import CodecSpec, Pipeline
 from intake_virtualzarr.errors import CodecError
 
 __all__ = ["Decoder", "compile_pipeline"]
 
+TOGETHER_BYTES = 2 * 1024 * 1024
+"""Decoded bytes of the chunks that are decoded together."""
 SHUFFLES = frozenset({"hdf5.shuffle", "numcodecs.shuffle"})
 
 
@@ -44,7 +46,7 @@ class Decoder:
     Made by `compile_pipeline`. Calling it gives the values (possibly a read-only view) of a chunk of a given stored shape.
     """
 
-    __slots__ = ("_dtype", "_itemsize", "_orders", "_steps", "_to_values", "_woven")
+    __slots__ = ("_dtype", "_itemsize", "_orders", "_plain", "_steps", "_to_values", "_woven")
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Decoder:
         steps: tuple[BytesDecoder, ...],
         itemsize: int,
         woven: bool | None,
+        plain: bool | None,
     ) -> None:
         self._dtype = dtype
         self._orders = orders
@@ -62,6 +65,8 @@ class Decoder:
         self._itemsize = itemsize
         # big-endian or not, where a shuffle of whole numbers is undone last; None elsewhere
         self._woven = woven
+        # big-endian or not, where numbers lie in bytes as they are; None elsewhere
+        self._plain = plain
 
     def __call__(self, data: Buffer, shape: Shape) -> AnyArray:
         chunk = ChunkSpec(self._dtype, _transposed(shape, self._orders), prod(shape) * self._itemsize)
@@ -80,6 +85,36 @@ class Decoder:
             data = step(data, chunk)
         bytes_to_bytes.unshuffle_into(data, shape, inside, target, big=self._woven)
 
+    def most_together(self, shape: Shape) -> int:
+        """How many chunks `together` decodes best at once; 1 where each is better decoded by itself."""
+        size = prod(shape) * self._itemsize
+        if (self._woven is None and self._plain is None) or self._orders or not 0 < size <= bytes_to_bytes.WOVEN_BY_BLOSC:
+            return 1
+        return max(1, TOGETHER_BYTES // size)
+
+    def together(self, blocks: Sequence[Buffer], shape: Shape) -> AnyArray:
+        """Decode chunks of one shape, stacked along a new first axis.
+
+        All but inflating is done once for all of them: a chunk of some kB takes as long to hand from call to call as to decode.
+        The result is the thread's own memory, and holds until the thread decodes again.
+
+        Raises
+        ------
+        CodecError
+            If a chunk has another size than its shape says; it does not tell which.
+        """
+        chunk = ChunkSpec(self._dtype, shape, prod(shape) * self._itemsize)
+        for step in self._steps if self._woven is None else self._steps[:-1]:
+            blocks = bytes_to_bytes.all_through(step, blocks, chunk)
+        if self._woven is not None:
+            values = bytes_to_bytes.unshuffle_together(blocks, chunk.nbytes, self._dtype.itemsize)
+        else:
+            values = bytes_to_bytes.join(blocks, chunk.nbytes)
+        numbers = values.view(self._dtype).reshape(len(blocks), *shape)
+        if (self._woven or self._plain) is np.little_endian:
+            numbers.byteswap(inplace=True)
+        return numbers
+
 
 class ArrayStep(Decoder):
     """A decoder whose values another codec turned into values (scale and offset, differences) before they became bytes."""
@@ -90,6 +125,7 @@ class ArrayStep(Decoder):
         self._dtype = dtype
         self._orders = orders
         self._undo = undo[0]
+        self._woven = self._plain = None
         self._inner = compile_pipeline(rest, undo[1])
 
     def __call__(self, data: Buffer, shape: Shape) -> AnyArray:
@@ -148,7 +184,14 @@ def compile_pipeline(codecs: Pipeline, dtype: DType) -> Decoder:
     assert to_values is not None
     steps = tuple(bytes_decoder(c.name, c.configuration) for c in reversed(codecs[index + 1 :]))
     itemsize = _stored_itemsize(codecs[index].configuration, dtype)
-    return Decoder(dtype, tuple(orders), to_values, steps, itemsize, _woven(codecs, dtype))
+    return Decoder(dtype, tuple(orders), to_values, steps, itemsize, _woven(codecs, dtype), _plain(codecs[index], dtype))
+
+
+def _plain(layout: CodecSpec, dtype: DType) -> bool | None:
+    """Whether numbers are big-endian, if they lie in the bytes of a chunk as they are; else None."""
+    if layout.name != "bytes" or "itemsize" in layout.configuration or dtype.kind not in "iuf":
+        return None
+    return layout.configuration.get("endian") == "big"
 
 
 def _woven(codecs: Pipeline, dtype: DType) -> bool | None:

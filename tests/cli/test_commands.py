@@ -361,3 +361,13 @@ def test_a_reader_that_has_seen_enough_is_no_error(published_once):
     out = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert out.stdout.startswith("file://")
     assert "Traceback" not in out.stderr
+
+
+def test_describe_notes_once_that_chunks_are_inflated_slowly_here(run, tmp_path, monkeypatch):
+    from intake_virtualzarr.codecs import bytes_to_bytes
+
+    path = write_sst(tmp_path / "a.nc", 1)
+    assert "note:" not in run("describe", path)[1]
+    monkeypatch.setattr(bytes_to_bytes, "_fast", None)
+    assert run("describe", path)[1].count("pip install deflate") == 1
+    assert "note:" not in run("describe", path, "--json")[1]
