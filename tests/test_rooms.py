@@ -169,7 +169,7 @@ def sources() -> dict[str, str]:
 
 def test_the_top_folder_holds_the_rooms_and_little_else():
     found = {p.name for p in ROOT.iterdir() if p.name != "__pycache__"}
-    assert found == {*ROOMS, "__init__.py", "py.typed", *(f"{name}.py" for name in GROUND)}
+    assert found == {*ROOMS, "__init__.py", "__main__.py", "py.typed", *(f"{name}.py" for name in GROUND)}
 
 
 def test_imports_point_downwards(sources):

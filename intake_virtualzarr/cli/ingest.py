@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.cli.arguments import (
     Subparsers,
     add_json,
@@ -27,8 +28,18 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--to", required=True, metavar="DIR", help="directory or URL of the catalog that is written")
     parser.add_argument("--name", required=True, help="name of the entry, and id of the STAC object")
     parser.add_argument("--title", help="one line; default: the title in the files")
+    parser.add_argument("--description", help="what the data are; default: what the files and the items' collection say")
+    parser.add_argument("--keyword", action="append", metavar="WORD", help="keyword of the STAC object; repeatable")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        type=_provider,
+        metavar="NAME[,URL]",
+        help="who made or hosts the data; repeatable",
+    )
     parser.add_argument("--license", help="SPDX identifier of the data's license (default: the items' collection's, or other)")
     parser.add_argument("--publish", choices=("collection", "item"), default="collection", help="kind of STAC object")
+    parser.add_argument("--base-href", metavar="URL", help="URL at which the directory will be served; default: links are relative")
     parser.add_argument("--group", help="group in the files")
     parser.add_argument("--drop", action="append", metavar="NAME", help="variable to leave out; repeatable")
     parser.add_argument("--combine", choices=("by_coords", "nested"), help="how files are joined")
@@ -40,6 +51,14 @@ def add_parser(subparsers: Subparsers) -> None:
     add_storage_options(parser)
     add_json(parser)
     parser.set_defaults(run=run)
+
+
+def _provider(text: str) -> JsonObject:
+    """A provider as STAC words it."""
+    name, _, url = (part.strip() for part in text.partition(","))
+    if not name:
+        raise argparse.ArgumentTypeError(f"{text!r} names no provider; expected NAME or NAME,URL")
+    return {"name": name, **({"url": url} if url else {})}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,6 +75,10 @@ def run(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         dry_run=options.dry_run,
         title=options.title,
+        description=options.description,
+        keywords=options.keyword or (),
+        providers=options.provider or (),
+        base_href=options.base_href,
         license=options.license,
         group=options.group,
         drop_variables=options.drop,

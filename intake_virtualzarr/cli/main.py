@@ -1,6 +1,6 @@
 """The command line: ``intake-virtualzarr <command>``.
 
-Exit codes: 0 fine, 1 a problem was found, 2 wrong usage. Results go to stdout, everything else to stderr.
+Exit codes: 0 fine, 1 a problem was found, 2 wrong usage, 130 interrupted. Results go to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from intake_virtualzarr._version import __version__
+from intake_virtualzarr.cli.completion import complete
+from intake_virtualzarr.cli.examples import add_examples
 from intake_virtualzarr.cli.wording import flags_of, in_flags
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.storage.url_secrets import redact
 
 __all__ = ["command_parsers", "main"]
 
-COMMANDS = ("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "clean", "export", "serve", "demo")
+COMMANDS = (
+    *("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "clean", "export", "serve", "demo"),
+    "completion",
+)
 """In the order of the help text; each is a module of this package."""
 
 
@@ -37,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code.
     """
     parser = _parser()
+    complete(parser)
     options = parser.parse_args(arguments)
     flags = flags_of(_command_parser(parser, options.command))
     with warnings.catch_warnings():
@@ -68,13 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="intake-virtualzarr",
         description="Read archives of netCDF4/HDF5 files as Zarr, without copying them.",
-        epilog="Exit codes: 0 fine, 1 a problem was found, 2 wrong usage.",
+        epilog="Exit codes: 0 fine, 1 a problem was found, 2 wrong usage, 130 interrupted. Results go to stdout.",
     )
     parser.add_argument("--version", action="version", version=f"intake-virtualzarr {__version__}")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         import_module(f"intake_virtualzarr.cli.{name}").add_parser(subparsers)
+        add_examples(subparsers.choices[name], name)
     return parser
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import xarray as xr
 from conftest import write_sst
 
 from intake_virtualzarr import __version__
-from intake_virtualzarr.cli.main import main
+from intake_virtualzarr.cli.examples import EXAMPLES
+from intake_virtualzarr.cli.main import COMMANDS, command_parsers, main
 
 
 @pytest.fixture
@@ -49,11 +52,55 @@ def test_wrong_usage_is_exit_code_2(run, arguments):
     assert "usage:" in err
 
 
-def test_every_command_explains_itself(run):
-    for name in ("scan", "search", "ingest", "update", "append", "describe", "check", "export", "serve", "demo"):
-        code, out, _ = run(name, "--help")
-        assert code == 0
-        assert f"intake-virtualzarr {name}" in out
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example_that_parses(run, name):
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    lines = re.findall(rf"^  (intake-virtualzarr {name} .*)$", out, re.MULTILINE)
+    assert len(lines) == len(EXAMPLES[name])
+    parser, _ = command_parsers()
+    for line in lines:
+        command = line.split(" > ")[0]  # where a shell would put the output
+        assert parser.parse_args(shlex.split(command)[1:]).command == name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(run, shell):
+    pytest.importorskip("argcomplete")
+    code, out, _ = run("completion", shell)
+    assert code == 0
+    assert "intake-virtualzarr" in out
+
+
+def test_a_shell_that_asks_is_given_commands_and_options(tmp_path):
+    pytest.importorskip("argcomplete")
+
+    def completed(line):
+        told = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1", "IFS": "\n"}
+        answer = tmp_path / "answer"
+        told["_ARGCOMPLETE_STDOUT_FILENAME"] = str(answer)
+        subprocess.run([sys.executable, "-m", "intake_virtualzarr"], env={**os.environ, **told}, check=True, timeout=120)
+        return answer.read_text().replace("\x0b", "\n").split()
+
+    assert completed("intake-virtualzarr in") == ["ingest"]
+    assert "--concat-dim" in completed("intake-virtualzarr ingest --con")
+
+
+def test_the_module_is_the_program():
+    out = subprocess.run([sys.executable, "-m", "intake_virtualzarr", "--version"], capture_output=True, text=True, timeout=120)
+    assert out.stdout == f"intake-virtualzarr {__version__}\n"
+
+
+def test_ingest_takes_what_a_catalog_says_of_its_data(run, tmp_path):
+    path = write_sst(tmp_path / "a.nc", 1)
+    told = ("--description", "Made for a test", "--keyword", "sst", "--keyword", "test", "--provider", "We,https://example.org")
+    code, _, err = run("ingest", path, "--to", tmp_path / "catalog", "--name", "sst", *told, "--base-href", "https://example.org/c")
+    assert code == 0, err
+    collection = json.loads((tmp_path / "catalog/collection.json").read_text())
+    assert collection["description"].startswith("Made for a test")
+    assert {"sst", "test"} <= set(collection["keywords"])
+    assert {"name": "We", "url": "https://example.org"} in collection["providers"]
+    assert "https://example.org/c/" in json.dumps(collection)
 
 
 def test_the_installed_program_is_this_one():
