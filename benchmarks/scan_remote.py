@@ -13,7 +13,7 @@ from server import serving
 import intake_virtualzarr as ivz
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scan import scan_many
-from intake_virtualzarr.storage.obstore_reader import ObjectReader
+from intake_virtualzarr.storage.http_reader import HttpReader
 
 INDEX_DEPTH = 2
 """Levels of the chunk indexes of the interleaved files."""
@@ -79,15 +79,15 @@ def counted(url: str) -> tuple[ScannedFile, int]:
         return call
 
     names = ("head_async", "read_merged_async")
-    methods = {name: getattr(ObjectReader, name) for name in names}
+    methods = {name: getattr(HttpReader, name) for name in names}
     try:
         for name, method in methods.items():
-            setattr(ObjectReader, name, counting(method))
+            setattr(HttpReader, name, counting(method))
         found = ivz.scan(url)
         return found, rounds
     finally:
         for name, method in methods.items():
-            setattr(ObjectReader, name, method)
+            setattr(HttpReader, name, method)
 
 
 def many_files(quick: bool) -> list[Row]:

@@ -25,6 +25,7 @@ __all__ = [
     "UnsupportedError",
     "UnsupportedIndexError",
     "VirtualZarrError",
+    "own_error",
     "warn_renamed",
 ]
 
@@ -115,6 +116,14 @@ class JoinError(VirtualZarrError, ValueError):
 
 class MissingExtraError(VirtualZarrError, ImportError):
     """An optional package is needed."""
+
+
+def own_error(exc: BaseException) -> VirtualZarrError | None:
+    """The error of ours that another library turned into one of its own."""
+    seen: BaseException | None = exc
+    while seen is not None and not isinstance(seen, VirtualZarrError):
+        seen = seen.__cause__ or seen.__context__
+    return seen
 
 
 def warn_renamed(old: str, new: str, stacklevel: int = 3) -> None:

@@ -291,7 +291,7 @@ def update(
     reading = signing_access(opening.access, (*published.known, *found), modifier)
     states = _file_states(pairs, published.files, reading, progress) if check_files else {}
     unlike = [one for pair in pairs if (one := _difference(*pair, published.files, states)) is not None]
-    gone = missing_sources(published.items, pairs, found, listing_of(items), queries(items, select))
+    gone = missing_sources(published.items, pairs, found, listing_of(items, select.policy), queries(items, select))
     unlike += [Difference("missing", one, "is not found any more") for one in gone]
     scan = _Scan(opening, joining, dim or "time", modifier)
     opened, skipped = open_sources(new, opening, scan.time_dim, modifier) if new else ([], {})

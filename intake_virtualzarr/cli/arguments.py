@@ -131,7 +131,7 @@ def find_items(options: argparse.Namespace) -> Any:
     from intake_virtualzarr.stac.client import open_client, search
 
     asked = {name: value for name in ("datetime", "bbox") if (value := getattr(options, name)) is not None}
-    return search(open_client(options.sources[0]), collections=options.collection, **asked)
+    return search(open_client(options.sources[0], allow=getattr(options, "allow", None)), collections=options.collection, **asked)
 
 
 def print_json(value: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intake_virtualzarr.errors import NothingFoundError
+from intake_virtualzarr.storage.fsspec_files import open_file_system, translated
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url, is_url
 
@@ -53,10 +54,13 @@ def _glob(text: str, access: Access) -> list[str]:
     if not is_url(text) or text.startswith("file://"):
         pattern = text.removeprefix("file://")
         return [absolute_url(path) for path in sorted(glob.glob(os.path.expanduser(pattern), recursive=True))]
-    import fsspec
-
-    fs, _ = fsspec.core.url_to_fs(text, **access.options(text))
-    return sorted(str(fs.unstrip_protocol(path)) for path in fs.glob(text))
+    shown = access.stored(text)
+    fs, _ = open_file_system(shown, access, text)
+    try:
+        found = fs.glob(text)
+    except Exception as exc:  # a file system of anybody may raise anything
+        raise translated(shown, exc) from shown_cause(exc)
+    return sorted(str(fs.unstrip_protocol(path)) for path in found)
 
 
 def flat_paths(nested: Any) -> Iterable[Any]:

@@ -19,7 +19,7 @@ from intake_virtualzarr.drivers.virtual_assets import VirtualAsset, virtual_asse
 from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.storage.places import is_network
-from intake_virtualzarr.storage.policy import Allow, allow_list
+from intake_virtualzarr.storage.policy import Allow, Policy, allow_list
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -157,9 +157,10 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         headers = _headers(self._options, self.urlpath)
         parameters = self.search_parameters
         Access.of(self._options).check(absolute_url(self.urlpath))
-        found = None if parameters is None else _search(self.urlpath, parameters, headers)
+        allow = Access.of(self._options, allow=self._allow).policy.allow
+        found = None if parameters is None else _search(self.urlpath, parameters, headers, allow)
         if found is None:
-            document, io = _read(self.urlpath, headers)
+            document, io = _read(self.urlpath, headers, allow)
             self.name = self.name or str(document.get("id") or "stac")
             self.description = self.description or str(document.get("description") or "")
             self.metadata = {**_metadata(document), **self.metadata}
@@ -291,20 +292,22 @@ def _headers(options: Any, urlpath: str) -> dict[str, str]:
     return dict(Access.of(access_rules(options, urlpath)).options(urlpath).get("headers", {}))
 
 
-def _read(urlpath: str, headers: Mapping[str, str]) -> tuple[JsonObject, Any]:
+def _read(urlpath: str, headers: Mapping[str, str], allow: tuple[str, ...]) -> tuple[JsonObject, Any]:
     from intake_virtualzarr.stac.client import patient_io
     from intake_virtualzarr.stac.documents import read_document
     from intake_virtualzarr.stac.shape import checked_document
 
-    io = patient_io(headers=headers)
+    io = patient_io(headers=headers, policy=Policy(allow))
     return checked_document(read_document(urlpath, io), urlpath), io
 
 
-def _search(urlpath: str, parameters: Attrs, headers: Mapping[str, str]) -> Iterator[tuple[JsonObject, str]]:
+def _search(
+    urlpath: str, parameters: Attrs, headers: Mapping[str, str], allow: tuple[str, ...]
+) -> Iterator[tuple[JsonObject, str]]:
     from intake_virtualzarr.stac.client import open_client, search
     from intake_virtualzarr.stac.items import iter_items
 
-    for one in iter_items(search(open_client(urlpath, headers=headers), **parameters)):
+    for one in iter_items(search(open_client(urlpath, headers=headers, allow=allow), **parameters), policy=Policy(allow)):
         if one.document is not None:
             yield one.document, one.href or urlpath
 
@@ -320,11 +323,11 @@ def _children(document: Attrs, base: str, io: Any, asked: Access) -> Iterator[tu
     hrefs = {rel: [make_absolute_href(one["href"], own) for one in links if one.get("rel") == rel] for rel in CHILDREN}
     asked.check(*(absolute_url(one) for ones in hrefs.values() for one in ones))
     if hrefs["data"] and document.get("type") == "Catalog":  # the collections of an API
-        for page in iter_pages(io, hrefs["data"][0]):
+        for page in iter_pages(io, hrefs["data"][0], policy=asked.policy):
             yield from ((one, _self_href(one, hrefs["data"][0])) for one in checked_collections(page, hrefs["data"][0]))
         return
     if hrefs["items"]:
-        for page in iter_pages(io, hrefs["items"][0]):
+        for page in iter_pages(io, hrefs["items"][0], policy=asked.policy):
             yield from ((one, _self_href(one, hrefs["items"][0])) for one in checked_features(page, hrefs["items"][0]))
         return
     for href in (*hrefs["item"], *hrefs["child"]):

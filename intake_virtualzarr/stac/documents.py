@@ -13,7 +13,7 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 
 from intake_virtualzarr._typing import JsonObject
-from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.errors import StacError, own_error
 from intake_virtualzarr.stac.signing import strip_signature
 from intake_virtualzarr.storage.parsing import parse_json
 
@@ -97,6 +97,8 @@ def _read_text(href: str, shown: str, stac_io: StacApiIO) -> str:
     except UnicodeDecodeError as exc:
         raise StacError(f"{shown}: is not text in UTF-8: {exc}") from exc
     except APIError as exc:
+        if (ours := own_error(exc)) is not None:
+            raise ours from None
         status = getattr(exc, "status_code", None)
         raise StacError(f"{shown}: cannot be read: {f'http {status}' if status else exc}") from exc
     except OSError as exc:

@@ -10,11 +10,12 @@ import pystac
 from pystac_client import ItemSearch
 
 from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.errors import NotAllowedError, StacError
 from intake_virtualzarr.stac.client import patient_io
 from intake_virtualzarr.stac.documents import read_document
 from intake_virtualzarr.stac.source_item import SourceItem
-from intake_virtualzarr.storage.urls import is_local, is_url
+from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url
 
 __all__ = ["INHERITED", "inherited_fields", "linked_collection", "source_collection", "source_link"]
 
@@ -42,11 +43,14 @@ def source_collection(items: object, sources: Sequence[SourceItem]) -> JsonObjec
     """
     hrefs = {one.collection_href for one in sources}
     href = next(iter(hrefs)) if len(hrefs) == 1 else None
-    if href is None or not (_is_file(href) or _origin(href) in _origins(items)):
+    if href is None:
+        return None
+    from_network = any(one.asked_by is not None and is_network(absolute_url(one.asked_by)) for one in sources)
+    if not (_origin(href) in _origins(items) or (_is_file(href) and not from_network)):
         return None
     try:
         document = read_document(href, patient_io(retries=2, timeout=20))
-    except StacError:
+    except (StacError, NotAllowedError):
         return None
     return {**document, "href": href} if document.get("type") == "Collection" else None
 

@@ -68,14 +68,14 @@ def iter_items(
     StacError
         If something is of none of these kinds, or a document cannot be read.
     """
-    io = stac_io if stac_io is not None else patient_io()
     policy = policy or Policy()
+    io = stac_io if stac_io is not None else patient_io(policy=policy)
     if collection_assets and (own := _own_assets(source, io)) is not None:
         yield own
     elif isinstance(source, ItemSearch):
-        yield from _from_search(source)
+        yield from _from_search(source, policy)
     elif isinstance(source, pystac.Item | pystac.ItemCollection | pystac.Catalog):
-        yield from _from_pystac(source)
+        yield from _from_pystac(source, policy)
     elif isinstance(source, Mapping):
         yield from _from_document(dict(source), None, io, (), policy)
     elif isinstance(source, str | os.PathLike) and is_pattern(os.fspath(source)):
@@ -104,13 +104,13 @@ def _own_assets(source: ItemsLike, io: StacApiIO) -> ItemDocument | None:
         document = read_document(href, io)
         return ItemDocument(document, href, href) if document.get("type") == "Collection" else None
     if isinstance(source, Mapping) and source.get("type") == "Collection":
-        return ItemDocument(dict(source))
+        return ItemDocument(dict(source), asked_by=claimed_origin(source))
     return None
 
 
-def _from_search(found: ItemSearch) -> Iterator[ItemDocument]:
+def _from_search(found: ItemSearch, policy: Policy) -> Iterator[ItemDocument]:
     count, wanted = 0, found._max_items
-    for page in iter_pages(patient_copy(found._stac_io), found.url, found.method, found.get_parameters()):
+    for page in iter_pages(patient_copy(found._stac_io, policy), found.url, found.method, found.get_parameters(), policy=policy):
         _modify(found.modifier, page)
         for document in checked_features(page, found.url):
             if wanted is not None and count >= wanted:
@@ -124,13 +124,13 @@ def _modify(modifier: Modifier | None, page: JsonObject) -> None:
         modifier(page)
 
 
-def _from_pystac(source: pystac.Item | pystac.ItemCollection | pystac.Catalog) -> Iterator[ItemDocument]:
+def _from_pystac(source: pystac.Item | pystac.ItemCollection | pystac.Catalog, policy: Policy) -> Iterator[ItemDocument]:
     if isinstance(source, pystac.Item):
         yield _from_item(source)
     elif isinstance(source, pystac.ItemCollection):
         yield from map(_from_item, source)
     elif (whole := _search_of(source)) is not None:
-        yield from _from_search(whole)
+        yield from _from_search(whole, policy)
     else:
         found = False
         for item in source.get_items() if isinstance(source, CollectionClient) else source.get_items(recursive=True):
@@ -153,13 +153,32 @@ def _from_item(item: pystac.Item) -> ItemDocument:
 
 
 def _origin(source: pystac.STACObject) -> str | None:
-    """Where the catalog or API lies that an object was reached from.
-
-    What an object says of itself counts for nothing: one that was made here, or that is a dictionary, is the user's own word.
-    """
+    """Where the catalog or API lies that an object was reached from, or where it says that it lies."""
     root = source.get_root()
     href = None if root is None else root.get_self_href()
-    return href if href is not None and is_network(href) else None
+    if href is not None and is_network(href):
+        return href
+    return claimed_origin({"links": [link.to_dict(transform_href=False) for link in source.links]})
+
+
+def claimed_origin(document: Attrs) -> str | None:
+    """Where a document says that it lies, if that is on a network; None for one that was made here.
+
+    A search gives items that name their API (``self``, ``root``), as objects and as dictionaries. They are that server's word
+    and not the user's, like those that a search of ours reads.
+
+    Examples
+    --------
+    >>> claimed_origin({"links": [{"rel": "self", "href": "https://h/items/1"}]}), claimed_origin({"links": []})
+    ('https://h/items/1', None)
+    """
+    links = [link for link in document.get("links") or [] if isinstance(link, Mapping) and isinstance(link.get("href"), str)]
+    for rel in ("self", "root", "parent", "collection"):
+        for link in links:
+            href = str(link["href"])
+            if link.get("rel") == rel and "://" in href and is_network(href):
+                return href
+    return None
 
 
 def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...], policy: Policy) -> Iterator[ItemDocument]:
@@ -179,7 +198,7 @@ def _from_document(
     document = checked_document(document, href or "a dictionary")
     kind = document.get("type")
     if kind == "Feature":
-        yield ItemDocument(document, href, href)
+        yield ItemDocument(document, href, href or claimed_origin(document))
     elif kind == "FeatureCollection":
         yield from _from_feature_collection(document, href, io, policy)
     elif kind in ("Catalog", "Collection"):
@@ -196,7 +215,7 @@ def _from_feature_collection(document: JsonObject, href: str | None, io: StacApi
     if link is not None and href is not None and href.startswith("http"):
         following = make_absolute_href(link["href"], href)
         policy.asked_by(href).check(following)
-        for page in iter_pages(io, following):
+        for page in iter_pages(io, following, policy=policy):
             yield from (ItemDocument(feature, asked_by=href) for feature in checked_features(page, href or "a page of items"))
 
 
@@ -204,7 +223,7 @@ def _inside(feature: JsonObject, href: str | None) -> ItemDocument:
     """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
     feature = checked_document(feature, href or "a dictionary")
     has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
-    return ItemDocument(feature, None if has_self else href, href)
+    return ItemDocument(feature, None if has_self else href, href or claimed_origin(feature))
 
 
 def _from_catalog(
@@ -222,13 +241,13 @@ def _from_catalog(
     for one in hrefs["items"]:
         if base is not None:
             policy.asked_by(base).check(absolute_url(one))
-        for page in iter_pages(io, one):
+        for page in iter_pages(io, one, policy=policy):
             yield from (ItemDocument(feature, asked_by=one) for feature in checked_features(page, href or "a page of items"))
     if not hrefs["items"]:
         for one in [*hrefs["item"], *hrefs["child"]]:
             yield from _from_href(one, io, (*trail, *([base] if base else [])), policy)
     if document["type"] == "Collection" and document.get("assets") and not any(hrefs.values()):
-        yield ItemDocument(document, href, href)
+        yield ItemDocument(document, href, href or claimed_origin(document))
 
 
 def _resolve(href: str, base: str | None, document: JsonObject) -> str:

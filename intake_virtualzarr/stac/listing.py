@@ -11,6 +11,7 @@ from pystac_client import ItemSearch
 
 from intake_virtualzarr.stac.client import patient_io
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document
+from intake_virtualzarr.storage.policy import Policy
 
 __all__ = ["Listing", "listing_of"]
 
@@ -20,13 +21,15 @@ type Listing = Literal["whole", "span", "part"]
 CATALOGS = ("Catalog", "Collection")
 
 
-def listing_of(items: object) -> Listing:
+def listing_of(items: object, policy: Policy | None = None) -> Listing:
     """Tell whether an item that is not listed is gone.
 
     Parameters
     ----------
     items : ItemsLike
         As `iter_items` takes them.
+    policy : Policy, optional
+        Where redirects may lead.
 
     Returns
     -------
@@ -47,10 +50,10 @@ def listing_of(items: object) -> Listing:
         href = os.fspath(items)
         if not is_stac_href(href) or is_lines(href):
             return "part"
-        return _listing_of_document(read_document(href, patient_io()))
-    if isinstance(items, Sequence) and items and all(listing_of(one) == "whole" for one in items):
+        return _listing_of_document(read_document(href, patient_io(policy=policy)))
+    if isinstance(items, Sequence) and items and all(listing_of(one, policy) == "whole" for one in items):
         return "whole"
-    return listing_of(items[0]) if isinstance(items, Sequence) and len(items) == 1 else "part"
+    return listing_of(items[0], policy) if isinstance(items, Sequence) and len(items) == 1 else "part"
 
 
 def _listing_of_document(document: Mapping[str, object]) -> Listing:

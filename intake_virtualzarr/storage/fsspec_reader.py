@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from intake_virtualzarr.errors import MissingExtraError, SourceError
+from intake_virtualzarr.errors import SourceError
+from intake_virtualzarr.storage.fsspec_files import open_file_system, translated
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
-from intake_virtualzarr.storage.url_secrets import redact, shown_cause
+from intake_virtualzarr.storage.url_secrets import shown_cause
 
 __all__ = ["FsspecReader"]
 
@@ -28,16 +29,8 @@ class FsspecReader:
 
     def _target(self) -> tuple[Any, str]:
         if self._opened is None:
-            import fsspec  # imported here: reading a store must not need it
-
-            try:
-                signed = self._access.signed(self._url if self._access.modifier is None else self.url)
-                opened = signed if signed != self.url else self._url
-                self._opened = fsspec.core.url_to_fs(opened, **self._access.options(self.url))
-            except ImportError as exc:
-                raise MissingExtraError(f"{self.url}: {redact(exc)}") from shown_cause(exc)
-            except ValueError as exc:
-                raise SourceError(f"{self.url}: {redact(exc)}") from shown_cause(exc)
+            signed = self._access.signed(self._url if self._access.modifier is None else self.url)
+            self._opened = open_file_system(self.url, self._access, signed if signed != self.url else self._url)
         return self._opened
 
     @property
@@ -51,7 +44,7 @@ class FsspecReader:
         try:
             info = fs.info(path)
         except Exception as exc:
-            raise self._translated(exc) from shown_cause(exc)
+            raise translated(self.url, exc) from shown_cause(exc)
         changed = info.get("LastModified") or info.get("mtime") or info.get("created")
         if isinstance(changed, int | float):
             changed = datetime.fromtimestamp(changed, UTC)
@@ -71,7 +64,7 @@ class FsspecReader:
         try:
             blocks = fs.cat_ranges([path] * len(ranges), starts, stops, on_error="raise")
         except Exception as exc:
-            raise self._translated(exc) from shown_cause(exc)
+            raise translated(self.url, exc) from shown_cause(exc)
         for (start, length), block in zip(ranges, blocks, strict=True):
             if len(block) != length:
                 raise SourceError(f"{self.url}: {length} bytes from {start} were asked for, {len(block)} came: truncated?")
@@ -82,15 +75,6 @@ class FsspecReader:
         seen = self.describe()
         length = size if seen.size is None else min(size, seen.size)
         return seen, self.read([(0, length)])[0]
-
-    def _translated(self, exc: Exception) -> SourceError:
-        if isinstance(exc, SourceError):
-            return exc
-        if isinstance(exc, FileNotFoundError):
-            return SourceError(f"{self.url}: not found")
-        if isinstance(exc, PermissionError):
-            return SourceError(f"{self.url}: access denied; check the options given for its prefix")
-        return SourceError(f"{self.url}: {type(exc).__name__}: {redact(exc)}")
 
     def close(self) -> None:
         """Nothing to release."""

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.http_keys import HttpKeys
 from intake_virtualzarr.storage.local_switch import create_file, replace_file, switch_file, sync_files
-from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, Access
+from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, WEB_SCHEMES, Access
 from intake_virtualzarr.storage.url_secrets import shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, local_path
 
@@ -216,7 +217,7 @@ ABSENT = "not found (404)"
 
 
 class ObjectKeys:
-    """A prefix of an object store, or a directory of a web server (read only)."""
+    """A prefix of an object store."""
 
     def __init__(self, url: str, access: Access | None = None) -> None:
         from intake_virtualzarr.storage.obstore_reader import make_store
@@ -246,15 +247,13 @@ class ObjectKeys:
             return bytes(await answer.bytes_async())
 
         try:
-            return await reader.patience.request(reader.url, once, reader.told, 0 if stop is None else stop - (start or 0))
+            return await reader.patience.request(reader.url, once, 0 if stop is None else stop - (start or 0))
         except FileNotFoundError:
             return None
         except SourceError:
             raise
         except Exception as exc:
-            if not reader.can_ask_plainly(exc):
-                raise self._translated(key, exc) from shown_cause(exc)
-            return await reader.get_document(start, stop)
+            raise self._translated(key, exc) from shown_cause(exc)
 
     def _reader(self, key: str) -> ObjectReader:
         from intake_virtualzarr.storage.obstore_reader import ObjectReader
@@ -262,7 +261,7 @@ class ObjectKeys:
         return ObjectReader(f"{self.url}/{key}", self.access)
 
     def _translated(self, key: str, exc: Exception) -> SourceError:
-        return self._reader(key)._translated(exc)
+        return self._reader(key).translated(exc)
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         """The bytes of several objects, all requests at once."""
@@ -292,8 +291,6 @@ class ObjectKeys:
         """Write an object."""
         import obstore
 
-        if self.url.startswith("http"):
-            raise HierarchyError(f"{self.url}: a web server cannot be written to; write to a directory or an object store")
         try:
             obstore.put(self._store, self._path(key), value, attributes=_attributes(key))
         except Exception as exc:
@@ -629,7 +626,7 @@ def keys_of(target: Any, access: Access | None = None) -> Keys:
     NotAllowedError
         If a document asks for it that may not name it.
     """
-    if isinstance(target, LocalKeys | ObjectKeys | StoreKeys | DryRunStore):
+    if isinstance(target, LocalKeys | ObjectKeys | HttpKeys | StoreKeys | DryRunStore):
         return target
     if not isinstance(target, str | os.PathLike):
         from zarr.abc.store import Store
@@ -645,11 +642,23 @@ def keys_of(target: Any, access: Access | None = None) -> Keys:
         access.check(url)
     if is_local(url):
         return LocalKeys(local_path(url), access)
-    if url.split("://", 1)[0] in OBJECT_SCHEMES and "::" not in url:
+    if "::" not in url and url.partition("://")[0] in WEB_SCHEMES:
+        return HttpKeys(url, access)
+    if "::" not in url and url.partition("://")[0] in OBJECT_SCHEMES:
         return ObjectKeys(url, access)
-    from zarr.storage import FsspecStore
-
     access = access or Access()
-    found = StoreKeys(FsspecStore.from_url(access.signed(url), storage_options=access.options(url), read_only=False), access)
+    found = StoreKeys(_fsspec_store(url, access), access)
     found.url = strip_url(url).rstrip("/")
     return found
+
+
+def _fsspec_store(url: str, access: Access) -> Any:
+    from zarr.storage import FsspecStore
+
+    from intake_virtualzarr.storage.fsspec_files import fsspec_options, translated
+
+    shown = strip_url(url)
+    try:
+        return FsspecStore.from_url(access.signed(url), storage_options=fsspec_options(shown, access), read_only=False)
+    except Exception as exc:  # a file system of anybody may raise anything
+        raise translated(shown, exc) from shown_cause(exc)

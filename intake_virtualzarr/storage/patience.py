@@ -52,7 +52,6 @@ class Patience:
         self,
         url: str,
         attempt: Callable[[], Awaitable[T]],
-        told: Callable[[], Awaitable[float | None]] | None = None,
         nbytes: int = 0,
     ) -> T:
         """Make a request until it succeeds, fails for good, or patience ends.
@@ -62,9 +61,7 @@ class Patience:
         url : str
             For messages.
         attempt : callable
-            Makes the request once.
-        told : callable, optional
-            Asks a busy server how long to wait [s].
+            Makes the request once. An error of it may hold ``retry_after``, what a busy server asks to wait [s].
         nbytes : int
             Bytes that are expected: large answers may take longer.
 
@@ -91,8 +88,7 @@ class Patience:
                 if reason is None:
                     raise
                 pause = wait * random.uniform(0.5, 1.0)
-                if busy and told is not None and tries <= 1 + FEW:
-                    pause = max(pause, await told() or 0.0)
+                pause = max(pause, getattr(exc, "retry_after", None) or 0.0)
                 more = self.total - spent - pause - (limit if isinstance(exc, TimeoutError) else 0.0)
                 if more < 0 or (not busy and tries >= FEW):
                     spent = time.monotonic() - start

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from intake_virtualzarr.errors import NotAllowedError, VirtualZarrError
-from intake_virtualzarr.storage.places import fits, is_network, origin, place_of
+from intake_virtualzarr.storage.places import Place, fits, is_network, origin, place_of
 from intake_virtualzarr.storage.url_secrets import redact
 from intake_virtualzarr.storage.urls import absolute_url, is_url
 
-__all__ = ["ENVIRONMENT", "Allow", "Policy", "allow_list"]
+__all__ = ["ENVIRONMENT", "Allow", "Policy", "allow_list", "is_same_server"]
 
 ENVIRONMENT = "INTAKE_VIRTUALZARR_ALLOW"
 """Environment variable with prefixes that are allowed for everybody, separated by spaces."""
@@ -85,7 +85,7 @@ class Policy:
             return True
         if _is_own(self.document, url):
             return True
-        return any(fits(one, url) for one in (*self.allow, *os.environ.get(ENVIRONMENT, "").split()))
+        return self._is_allowed(url)
 
     def check(self, *urls: str) -> None:
         """Refuse what may not be opened.
@@ -101,6 +101,34 @@ class Policy:
         if refused:
             raise NotAllowedError(self._refusal(refused))
 
+    def check_redirect(self, url: str, target: str) -> None:
+        """Refuse a redirect that leaves its server, unless ``allow`` or the place of the document that asks covers the target.
+
+        What a user names himself is held to the same rule: he named one server, and it was the server that named the other.
+
+        Raises
+        ------
+        NotAllowedError
+            Names what was asked for, where it leads, and the ``allow`` that would permit it.
+        """
+        first, second = place_of(url), place_of(target)
+        asked = "" if self.document is None or self.document == url else f", which {redact(self.document)} names,"
+        leads = f"{redact(url)}:{asked} redirects to {redact(target)!r}"
+        if second is None or len(second) > 1 or second[0].scheme not in ("http", "https"):
+            raise NotAllowedError(f"{leads}; only redirects to http and https are ever followed")
+        if is_same_server(url, target) or (first is not None and _is_upgrade(first[-1], second[0])):
+            return
+        if self.document is not None and is_network(self.document) and _is_own(self.document, target):
+            return
+        if not self._is_allowed(target):
+            raise NotAllowedError(
+                f"{leads}, which is not allowed: a server may redirect to itself only. If you trust it, pass "
+                f"allow=[{_suggested(target)!r}]; headers and passwords that were given for the first are not sent there"
+            )
+
+    def _is_allowed(self, url: str) -> bool:
+        return any(fits(one, url) for one in (*self.allow, *os.environ.get(ENVIRONMENT, "").split()))
+
     def _refusal(self, refused: list[str]) -> str:
         assert self.document is not None
         shown = redact(self.document)
@@ -114,6 +142,25 @@ class Policy:
             f"{shown}: names {redact(refused[0])!r}{others}, which is not allowed: what came over a network may name "
             f"{redact(origin(self.document))!r} only. If you trust it, pass allow={prefixes!r}"
         )
+
+
+def _is_upgrade(one: Place, other: Place) -> bool:
+    """Whether it is the same host by https instead of http, each on its usual port."""
+    return one.host == other.host and (one.scheme, one.port, other.scheme, other.port) == ("http", 80, "https", 443)
+
+
+def is_same_server(one: str, other: str) -> bool:
+    """Whether two URLs have scheme, host and port in common.
+
+    Examples
+    --------
+    >>> is_same_server("https://h/a", "https://me@H:443/b"), is_same_server("https://h/a", "http://h/a")
+    (True, False)
+    """
+    first, second = place_of(one), place_of(other)
+    if first is None or second is None:
+        return False
+    return (first[-1].scheme, first[-1].host, first[-1].port) == (second[-1].scheme, second[-1].host, second[-1].port)
 
 
 @lru_cache(maxsize=256)

@@ -14,20 +14,22 @@ from intake_virtualzarr.storage.urls import absolute_url, is_local
 
 if TYPE_CHECKING:
     from intake_virtualzarr.storage.fsspec_reader import FsspecReader
+    from intake_virtualzarr.storage.http_reader import HttpReader
     from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
-__all__ = ["Access", "Buffer", "ByteRange", "OBJECT_SCHEMES", "ReaderPool", "open_reader"]
+__all__ = ["Access", "Buffer", "ByteRange", "OBJECT_SCHEMES", "WEB_SCHEMES", "ReaderPool", "open_reader"]
 
-type AnyReader = LocalReader | ObjectReader | FsspecReader
+type AnyReader = LocalReader | HttpReader | ObjectReader | FsspecReader
 
-OBJECT_SCHEMES = frozenset({"http", "https", "s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl"})
+WEB_SCHEMES = frozenset({"http", "https"})
+OBJECT_SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "adl"})
 
 
 def open_reader(url: str, access: Access | None = None) -> AnyReader:
     """The reader of a path or URL, which may hold a signature or password.
 
-    Local files are read by system calls, http(s), S3, Google Cloud Storage and Azure through obstore, everything else
-    (also chained URLs) through fsspec.
+    Local files are read by system calls, those on web servers by our own client, S3, Google Cloud Storage and Azure through
+    obstore, everything else (also chained URLs) through fsspec.
 
     Raises
     ------
@@ -41,8 +43,12 @@ def open_reader(url: str, access: Access | None = None) -> AnyReader:
         return LocalReader(url)
     access = access.remembering(url)
     parts = urlsplit(url)
-    plain = not parts.query or parts.scheme in ("http", "https")
-    if parts.scheme in OBJECT_SCHEMES and "::" not in url and plain and not parts.fragment:
+    is_plain = "::" not in url and not parts.fragment
+    if parts.scheme in WEB_SCHEMES and is_plain:
+        from intake_virtualzarr.storage.http_reader import HttpReader
+
+        return HttpReader(url, access)
+    if parts.scheme in OBJECT_SCHEMES and is_plain and not parts.query:
         from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
         return ObjectReader(url, access)

@@ -27,7 +27,7 @@ from intake_virtualzarr.formats.registry import HEAD
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.storage.coalesce import merge_ranges
 from intake_virtualzarr.storage.event_loop import run
-from intake_virtualzarr.storage.obstore_reader import ObjectReader
+from intake_virtualzarr.storage.http_reader import HttpReader
 from intake_virtualzarr.storage.source import Source, SourceTable
 
 VARIABLES, STEPS, CHUNK = 20, 1000, 20_000
@@ -222,12 +222,13 @@ def test_a_point_series_asks_for_its_chunks_at_once_and_for_no_more(tmp_path):
 
 
 def test_requests_under_way_are_capped(tmp_path, monkeypatch):
-    import intake_virtualzarr.storage.obstore_reader as objects
+    import intake_virtualzarr.storage.http_reader as web
+    import intake_virtualzarr.storage.network as network
 
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(40 * 200_000))
     most, under_way = 0, 0
-    real = objects.obstore.get_async
+    real = web.ask
 
     async def counted(*args, **kwargs):
         nonlocal most, under_way
@@ -238,11 +239,11 @@ def test_requests_under_way_are_capped(tmp_path, monkeypatch):
         finally:
             under_way -= 1
 
-    monkeypatch.setattr(objects.obstore, "get_async", counted)
-    monkeypatch.setattr(objects, "IN_FLIGHT", 3)
-    monkeypatch.setattr(objects, "_gates", type(objects._gates)())
+    monkeypatch.setattr(web, "ask", counted)
+    monkeypatch.setattr(network, "IN_FLIGHT", 3)
+    monkeypatch.setattr(network, "_gates", type(network._gates)())
     with serving(tmp_path) as server:
-        blocks = ObjectReader(f"{server.url}/a.bin").read([(i * 200_000, 10) for i in range(40)])
+        blocks = HttpReader(f"{server.url}/a.bin").read([(i * 200_000, 10) for i in range(40)])
         assert [len(b) for b in blocks] == [10] * 40
         assert sum(server.requests.values()) == 40
     assert most <= 3

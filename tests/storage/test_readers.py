@@ -18,8 +18,8 @@ from intake_virtualzarr.errors import SourceChangedError, SourceError, VirtualZa
 from intake_virtualzarr.storage.coalesce import merge_ranges, split_merged
 from intake_virtualzarr.storage.file_object import SourceFile
 from intake_virtualzarr.storage.fsspec_reader import FsspecReader
+from intake_virtualzarr.storage.http_reader import HttpReader
 from intake_virtualzarr.storage.local_reader import LocalReader
-from intake_virtualzarr.storage.obstore_reader import ObjectReader
 from intake_virtualzarr.storage.readers import Access, ReaderPool, open_reader
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import absolute_url
@@ -91,7 +91,7 @@ def test_the_head_is_the_state_and_the_first_bytes(url):
 
 
 def test_urls_choose_their_reader(url):
-    expected = LocalReader if url.startswith("file:") else ObjectReader if url.startswith("http:") else FsspecReader
+    expected = LocalReader if url.startswith("file:") else HttpReader if url.startswith("http:") else FsspecReader
     assert isinstance(open_reader(url), expected)
 
 
