@@ -10,6 +10,7 @@ from typing import Any
 from intake_virtualzarr.errors import NothingFoundError
 from intake_virtualzarr.storage.fsspec_files import open_file_system, translated
 from intake_virtualzarr.storage.readers import Access
+from intake_virtualzarr.storage.url_secrets import shown_cause
 from intake_virtualzarr.storage.urls import absolute_url, is_url
 
 __all__ = ["Paths", "expand_paths", "flat_paths", "is_pattern"]

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 from pystac_client.stac_api_io import StacApiIO
 from requests import Response, Session
 
+from intake_virtualzarr.errors import NotAllowedError
 from intake_virtualzarr.storage.policy import Policy, is_same_server
 
 __all__ = ["RedirectGuard", "guarded", "without_secrets"]
@@ -29,7 +30,11 @@ class RedirectGuard:
         if not response.is_redirect:
             return
         target = urljoin(response.url, response.headers["location"])
-        self.policy.check_redirect(response.url, target)
+        try:
+            self.policy.check_redirect(response.url, target)
+        except NotAllowedError:
+            response.close()  # nobody else has it
+            raise
         if not is_same_server(response.url, target):
             headers = response.request.headers  # those of the next request are copied from here
             for name in [name for name in headers if name.lower() not in KEPT_HEADERS]:
@@ -37,7 +42,7 @@ class RedirectGuard:
 
 
 def guarded(stac_io: StacApiIO, policy: Policy) -> StacApiIO:
-    """A reader like the one of a client that somebody else opened, which follows allowed redirects only; the client stays as it is."""
+    """A reader like the one of somebody else's client, which follows allowed redirects only; the client stays as it is."""
     found = copy(stac_io)
     found.session = copy(stac_io.session)
     known = [hook for hook in stac_io.session.hooks.get("response", ()) if not isinstance(hook, RedirectGuard)]

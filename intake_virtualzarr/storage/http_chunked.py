@@ -9,12 +9,12 @@ MAX_LINE = 8 * 1024
 
 
 class ChunkedBody:
-    """Puts a body together, whatever pieces it comes in.
+    r"""Puts a body together, whatever pieces it comes in.
 
     Examples
     --------
     >>> one = ChunkedBody()
-    >>> one.feed(b"3\\r\\nab"), one.feed(b"c\\r\\n0\\r\\n\\r\\n"), bytes(one.body)
+    >>> one.feed(b"3\r\nab"), one.feed(b"c\r\n0\r\n\r\n"), bytes(one.body)
     (False, True, b'abc')
     """
 

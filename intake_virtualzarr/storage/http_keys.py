@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Never
+from typing import Never
 from urllib.parse import quote
 
 from intake_virtualzarr.errors import HierarchyError, SourceError
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.key_entry import KeyEntry, Seen
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.url_secrets import strip_url
-
-if TYPE_CHECKING:
-    from intake_virtualzarr.storage.key_value import KeyEntry, Seen
 
 __all__ = ["HttpKeys"]
 
@@ -65,8 +63,6 @@ class HttpKeys:
 
     def look(self, key: str) -> Seen:
         """The bytes of a file."""
-        from intake_virtualzarr.storage.key_value import Seen
-
         return Seen(self.get(key))
 
     def _refuse(self) -> Never:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass
 
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import VirtualZarrError
@@ -48,7 +48,7 @@ class HttpOptions:
             return self.proxy
         names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
         found = next((os.environ[name] for name in names if os.environ.get(name)), None)
-        if found is None or proxy_bypass_environment(host):
+        if found is None or proxy_bypass(host):
             return None
         return found if "://" in found else f"http://{found}"
 
@@ -82,8 +82,7 @@ def http_options(options: Attrs) -> HttpOptions:
         headers["User-Agent"] = str(client["user_agent"])
     for given in (client.get("default_headers") or {}, options.get("headers") or {}):
         if not isinstance(given, Mapping):
-            raise VirtualZarrError(
-                f"headers are a {type(given).__name__}, expected texts by name, as {{'Authorization': 'Bearer …'}}"
-            )
+            what = type(given).__name__
+            raise VirtualZarrError(f"headers are a {what}, expected texts by name, as {{'Authorization': 'Bearer …'}}")
         headers |= {str(name): value.decode("latin-1") if isinstance(value, bytes) else str(value) for name, value in given.items()}
     return HttpOptions(headers, client.get("proxy_url"), bool(client.get("allow_invalid_certificates")), certificate)

@@ -8,7 +8,6 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +16,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import HierarchyError, SourceError
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.http_keys import HttpKeys
+from intake_virtualzarr.storage.key_entry import KeyEntry, Seen
 from intake_virtualzarr.storage.local_switch import create_file, replace_file, switch_file, sync_files
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, WEB_SCHEMES, Access
 from intake_virtualzarr.storage.url_secrets import shown_cause, strip_url
@@ -26,28 +26,6 @@ if TYPE_CHECKING:
     from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
 __all__ = ["DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "keys_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a key held when it was looked at."""
-
-    value: bytes | None
-    """Its bytes; None if there was no such key."""
-    tag: JsonObject | None = None
-    """What an object store calls this state of the object: its ETag, and its version where there are versions."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyEntry:
-    """A key in a listing."""
-
-    key: str
-    """The key, from the root."""
-    size: int
-    """Its length [bytes]."""
-    modified: datetime | None
-    """When it was written; None where the store does not say."""
 
 
 class ReadKeys(Protocol):

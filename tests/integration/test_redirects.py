@@ -196,6 +196,6 @@ def test_stac_documents_are_not_led_elsewhere(servers, tmp_path):
         ivz.virtualize(f"{servers.first.url}/j.json", concat_dim=None)
     assert not servers.other.asked
     for name in ("i", "k"):
-        assert ivz.virtualize(f"{servers.first.url}/{name}.json", concat_dim=None)["v"].shape == (4, 6)
+        assert ivz.virtualize(f"{servers.first.url}/{name}.json", concat_dim=None)["v"].shape == (1, 4, 6)
     with pytest.raises(StacError, match=r"l\.json"):
         ivz.virtualize(f"{servers.first.url}/l.json", concat_dim=None)
