@@ -51,10 +51,10 @@ def _zfp(configuration: Attrs) -> BytesDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> Buffer:
         if prod(described.shape) * described.itemsize != chunk.nbytes:
             raise CodecError(f"zfp header says {described.shape} of {described.itemsize} bytes, expected {chunk.nbytes} bytes")
-        if described.largest > MOST_PADDING * chunk.nbytes + 4096:
-            raise CodecError(f"zfp header asks for up to {described.largest} bytes for a chunk of {chunk.nbytes}: it is damaged")
-        # zfp reads on behind a stream that is cut short: give it as many zeros as it could ask for
-        body = bytes(data).ljust(described.largest, b"\0")
+        if described.least > 8 * len(data) + SLACK_BITS:
+            raise CodecError(f"zfp chunk has {len(data)} bytes, its header asks for {described.least // 8}: it is damaged")
+        # zfp reads on behind a stream that is cut short: give it as many zeros as it would read there
+        body = bytes(memoryview(data)[: described.largest]) + bytes(described.padding)
         stream = _join_bits(header, body, described.bits) if described.bits % 8 else header[: described.bits // 8] + body
         try:
             values = codecs.zfp_decode(stream)
@@ -74,13 +74,20 @@ class ZfpHeader(NamedTuple):
     """Size of a value [bytes]."""
     shape: tuple[int, ...]
     """Values along each axis, the fastest first."""
+    least: int
+    """No stream with this header is shorter [bits]: each block is filled up to a length that the header names."""
     largest: int
     """No stream with this header is longer [bytes]."""
+    padding: int
+    """Zeros behind a stream that is cut short which a decoder may read [bytes]: the block that is cut, and of those behind it a
+    bit for each plane and the first value's exponent. At most three fifths of the chunk."""
 
 
 MAGIC_BITS, META_BITS, SHORT, LONG = 32, 52, 12, 64
-MOST_PADDING = 16
-"""Times the size of a chunk that its stream can be long, one value of 64 bits in a block of its own included."""
+SLACK_BITS = 2 * 64
+"""Streams are written in words of 64 bits."""
+ZERO_BLOCK = 16
+"""Bits that a block of zeros takes beside one for each plane."""
 
 
 def zfp_header(header: bytes) -> ZfpHeader:
@@ -110,12 +117,18 @@ def zfp_header(header: bytes) -> ZfpHeader:
         least = mode + 1 if mode < 2048 else 1
         bits = MAGIC_BITS + META_BITS + SHORT
     blocks = prod(-(-n // 4) for n in shape)
-    largest = blocks * max(least, 4**rank * (8 * itemsize + 1) + 64) // 8 + 64
-    return ZfpHeader(bits, itemsize, shape, largest)
+    block = max(least, 4**rank * (8 * itemsize + 1) + 64)
+    padding = (block + blocks * (8 * itemsize + ZERO_BLOCK)) // 8 + 64
+    return ZfpHeader(bits, itemsize, shape, blocks * least, blocks * block // 8 + 64, padding)
 
 
 def _join_bits(head: bytes, body: bytes, bits: int) -> bytes:
     """Put a stream behind the first bits of another."""
-    first = int.from_bytes(head, "little") & ((1 << bits) - 1)
-    whole = first | int.from_bytes(body, "little") << bits
-    return whole.to_bytes(-(-bits // 8) + len(body) + 8, "little")
+    whole, shift = divmod(bits, 8)
+    values = np.frombuffer(body, np.uint8)
+    out = np.zeros(whole + len(body) + 1, np.uint8)
+    out[: whole + 1] = np.frombuffer(head, np.uint8, whole + 1)
+    out[whole] &= (1 << shift) - 1
+    out[whole:-1] |= values << shift
+    out[whole + 1 :] |= values >> (8 - shift)
+    return out.tobytes()

@@ -26,8 +26,15 @@ from intake_virtualzarr.errors import (
     SourceChangedError,
     VirtualZarrError,
 )
+from intake_virtualzarr.storage.policy import ENVIRONMENT
 
 BBOX = [-22.5, -60.0, 337.5, 60.0]
+
+
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch):
+    """The items say that they come from an API, and their files lie here: without permission that is refused."""
+    monkeypatch.setenv(ENVIRONMENT, "file:///")
 
 
 def item(month, path, **properties):

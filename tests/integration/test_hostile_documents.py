@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 import zipfile
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
+import pystac
 import pytest
 import xarray as xr
 
@@ -31,26 +31,6 @@ class Hostile:
     place: Place
     documents: list
     far_requests: dict
-
-
-def redirecting(target: str) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *arguments):
-            pass
-
-        def do_GET(self):
-            self.send_response(302)
-            self.send_header("Location", target + "/" + self.path.rpartition("/")[2])
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_HEAD = do_GET  # noqa: N815
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +96,20 @@ def test_the_refusal_names_document_target_and_way_out(hostile):
     assert url in text
     assert target in text
     assert f"allow=['{target}']" in text
+
+
+def test_items_of_an_api_are_its_word_and_items_that_were_made_here_the_users(hostile, tmp_path):
+    """The same files, named by the same item: what counts is where the item says that it comes from."""
+    item = json.loads((hostile.place.www / "i0.json").read_text())
+    item["assets"] = {"data": {**item["assets"]["data"], "href": hostile.place.archive.as_uri()}}
+    of_an_api = {**item, "links": [{"rel": "self", "href": "https://stac.example/items/1"}]}
+    for one in (of_an_api, pystac.Item.from_dict(of_an_api), {"type": "FeatureCollection", "features": [of_an_api]}):
+        with pytest.raises(NotAllowedError, match=r"stac\.example/items/1: names .*allow=\['file:"):
+            ivz.virtualize(one)
+        found = ivz.virtualize(one, allow=hostile.place.archive)
+        np.testing.assert_array_equal(found["v"].values.ravel(), SECRET)
+    for one in (item, pystac.Item.from_dict(item)):
+        np.testing.assert_array_equal(ivz.virtualize(one)["v"].values.ravel(), SECRET)
 
 
 @pytest.mark.parametrize("how", ["absolute", "proc", "relative"])

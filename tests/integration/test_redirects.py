@@ -9,13 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import xarray as xr
+from pystac_client import ItemSearch
+from pystac_client.stac_api_io import StacApiIO
 from support.redirects import Redirecting, serving_redirects
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import NotAllowedError, SourceError, StacError, VirtualZarrError
+from intake_virtualzarr.stac.client import patient_io
+from intake_virtualzarr.stac.items import iter_items
+from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.options import Access
-from intake_virtualzarr.storage.policy import ENVIRONMENT
+from intake_virtualzarr.storage.policy import ENVIRONMENT, Policy
 from intake_virtualzarr.storage.readers import open_reader
 
 SECRETS = {"X-Api-Key": "secret-key", "Authorization": "Bearer secret-token", "Cookie": "secret-cookie"}
@@ -199,3 +204,47 @@ def test_stac_documents_are_not_led_elsewhere(servers, tmp_path):
         assert ivz.virtualize(f"{servers.first.url}/{name}.json", concat_dim=None)["v"].shape == (1, 4, 6)
     with pytest.raises(StacError, match=r"l\.json"):
         ivz.virtualize(f"{servers.first.url}/l.json", concat_dim=None)
+
+
+def page(url: str, following: str | None = None, number: int = 1) -> str:
+    feature = {**json.loads(item(f"{url}/a.nc")), "id": f"i{number}"}
+    links = [] if following is None else [{"rel": "next", "href": following}]
+    return json.dumps({"type": "FeatureCollection", "features": [feature], "links": links})
+
+
+def test_a_next_link_to_another_server_is_refused_unless_it_is_allowed_and_takes_no_header_along(servers, tmp_path):
+    www = tmp_path / "www"
+    (www / "items").write_text(page(servers.first.url, f"{servers.other.url}/more"))
+    (www / "more").write_text(page(servers.first.url, number=2))
+    url = f"{servers.first.url}/items"
+    io = patient_io(headers=SECRETS)
+    with pytest.raises(NotAllowedError, match=r"names 'http://127\.0\.0\.1:\d+/more', which is not allowed"):
+        list(iter_pages(io, url))
+    assert not servers.other.asked
+    pages = list(iter_pages(io, url, policy=Policy((servers.other.url,))))
+    assert [one["features"][0]["id"] for one in pages] == ["i1", "i2"]
+    assert "secret-key" in servers.first.headers("x-api-key")
+    assert "secret" not in repr(servers.other.asked)
+
+
+def test_a_redirect_of_an_api_that_is_allowed_takes_no_header_along(servers, tmp_path):
+    (tmp_path / "www/i.json").write_text(item("a.nc"))
+    servers.first.rules["/j.json"] = f"{servers.other.url}/i.json"
+    io = patient_io(headers=SECRETS, policy=Policy((servers.other.url,)))
+    assert json.loads(io.read_text(f"{servers.first.url}/j.json"))["id"] == "i"
+    assert servers.first.headers("x-api-key") == ["secret-key"]
+    assert "secret" not in repr(servers.other.asked)
+
+
+def test_a_client_of_somebody_else_is_guarded_too_and_stays_as_it_is(servers, tmp_path):
+    (tmp_path / "www/items").write_text(page(servers.first.url))
+    servers.first.rules["/search"] = f"{servers.other.url}/items"
+    theirs = StacApiIO(headers=SECRETS)
+    found = ItemSearch(f"{servers.first.url}/search", stac_io=theirs, method="GET")
+    with pytest.raises(NotAllowedError, match=r"redirects to"):
+        list(iter_items(found))
+    assert not servers.other.asked
+    assert len(list(iter_items(found, policy=Policy((servers.other.url,))))) == 1
+    assert "secret" not in repr(servers.other.asked)
+    assert theirs.session.headers["X-Api-Key"] == "secret-key"
+    assert not theirs.session.hooks["response"]

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import h5py
 import numpy as np
+import pystac
 import xarray as xr
 
 import intake_virtualzarr as ivz
@@ -266,6 +268,43 @@ def _ingested(url: str, out: Path) -> bytes:
     return _engine(str(out / "published/own.vzarr"), out) + _tree_bytes(out / "published")
 
 
+def _item_dictionary(url: str) -> dict[str, Any]:
+    """An item as pystac-client's ``items_as_dicts`` gives it: it says where it comes from."""
+    with urlopen(url) as answer:  # of a server on this machine
+        found: dict[str, Any] = json.load(answer)
+    return {**found, "links": [{"rel": "self", "href": url}, *found["links"]]}
+
+
+def _item_object(url: str) -> pystac.Item:
+    """An item of a search: its root is the API."""
+    one = pystac.Item.from_dict({**_item_dictionary(url), "links": []})
+    root = pystac.Catalog("api", "an API", href=url.rpartition("/")[0] + "/")
+    one.set_root(root)
+    return one
+
+
+def _virtualized_dictionaries(url: str, out: Path) -> bytes:
+    return _values(ivz.virtualize([_item_dictionary(url)]).load())
+
+
+def _virtualized_objects(url: str, out: Path) -> bytes:
+    return _values(ivz.virtualize([_item_object(url)]).load())
+
+
+def _virtualized_collection(url: str, out: Path) -> bytes:
+    return _values(ivz.virtualize(pystac.ItemCollection([_item_object(url)])).load())
+
+
+def _ingested_dictionaries(url: str, out: Path) -> bytes:
+    ivz.ingest((one for one in [_item_dictionary(url)]), out / "published", name="own")
+    return _engine(str(out / "published/own.vzarr"), out) + _tree_bytes(out / "published")
+
+
+def _ingested_features(url: str, out: Path) -> bytes:
+    ivz.ingest({"type": "FeatureCollection", "features": [_item_dictionary(url)]}, out / "published", name="own")
+    return _engine(str(out / "published/own.vzarr"), out) + _tree_bytes(out / "published")
+
+
 def _stac_driver(url: str, out: Path) -> bytes:
     from intake_virtualzarr.drivers.stac_catalog import VirtualZarrStacCatalog
 
@@ -323,6 +362,11 @@ ENTRIES: dict[str, dict[str, Callable[[str, Path], bytes]]] = {
         "ingest": _ingested,
         "stac driver": _stac_driver,
         "stac driver, serialized": _stac_serialized,
+        "virtualize, dictionaries": _virtualized_dictionaries,
+        "virtualize, pystac items": _virtualized_objects,
+        "virtualize, pystac item collection": _virtualized_collection,
+        "ingest, dictionaries": _ingested_dictionaries,
+        "ingest, feature collection": _ingested_features,
         "ingest command": _command("ingest", "{url}", "--to", "{out}/p", "--name", "own"),
     },
     "intake": {"intake catalog": _intake_catalog, "describe command": _command("describe", "{url}")},
