@@ -148,3 +148,55 @@ def test_a_large_dictionary_of_lzma_is_refused():
     spec = CodecSpec.of("numcodecs.lzma", format=lzma.FORMAT_RAW, filters=filters)
     with pytest.raises(CodecError, match="dictionary"):
         compile_pipeline((CodecSpec.of("bytes"), spec), U1)(b"\x00", (10,))
+
+
+# ---------------------------------------------------------------------- zfp, whose decoder reads on behind the end of a stream
+
+
+def zfp_parameters(shape, dtype, least=1, most=16658, precision=64):
+    """What HDF5's filter keeps of a zfp stream: a version, then the stream's header with all four parameters of the mode."""
+    # (type, rank, shape) in 52 bits; then least and most bits of a block, precision and smallest exponent in 64 bits
+    width = 48 // len(shape)
+    meta = (
+        {"i4": 0, "i8": 1, "f4": 2, "f8": 3}[dtype]
+        | len(shape) - 1 << 2
+        | sum(n - 1 << 4 + axis * width for axis, n in enumerate(reversed(shape)))
+    )
+    mode = 0xFFF | least - 1 << 12 | most - 1 << 27 | precision - 1 << 42 | (-1074 + 16495) << 49
+    number = int.from_bytes(b"zfp\x05", "little") | meta << 32 | mode << 84
+    return [0x10F05, *np.frombuffer(number.to_bytes(24, "little"), "<u4").tolist()]
+
+
+@pytest.mark.parametrize("dtype", ["i4", "i8", "f4", "f8"])
+@pytest.mark.parametrize("shape", [(DECLARED // 8,), (5, DECLARED // 40), (512, 512), (5, 5, 5, 99)])
+def test_a_zfp_stream_that_is_cut_short_is_read_within_twice_the_declared_size(dtype, shape):
+    pytest.importorskip("imagecodecs")
+    spec = CodecSpec.of("hdf5.zfp", parameters=zfp_parameters(shape, dtype))
+    decode = compile_pipeline((CodecSpec.of("bytes", endian="little"), spec), np.dtype(dtype))
+    declared = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    blocks = int(np.prod([-(-n // 4) for n in shape]))
+    cut = bytes(blocks // 8 + 1)  # a bit for each block, and nothing in it
+    tracemalloc.start()
+    try:
+        values = decode(cut, shape)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert values.shape == shape
+    assert peak < 2 * declared + 8192, f"{peak / declared:.2f} times the chunk"
+
+
+def test_a_zfp_header_that_asks_for_longer_blocks_than_the_chunk_holds_is_refused_before_it_is_decoded():
+    pytest.importorskip("imagecodecs")
+    for least in (513, 32768):
+        spec = CodecSpec.of("hdf5.zfp", parameters=zfp_parameters((4096,), "f8", least))
+        decode = compile_pipeline((CodecSpec.of("bytes", endian="little"), spec), np.dtype("f8"))
+        with pytest.raises(CodecError, match="it is damaged"):
+            decode(bytes(1024), (4096,))
+
+
+def test_a_zfp_header_of_another_shape_is_refused():
+    pytest.importorskip("imagecodecs")
+    spec = CodecSpec.of("hdf5.zfp", parameters=zfp_parameters((2**30,), "f8"))
+    with pytest.raises(CodecError, match="zfp header says"):
+        compile_pipeline((CodecSpec.of("bytes", endian="little"), spec), np.dtype("f8"))(bytes(64), (1024,))
