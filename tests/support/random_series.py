@@ -1,148 +1,211 @@
-"""Random series of what users bring: words as labels, versions, odd packing, members without an axis, several data types."""
+"""Random series of what users bring, joined by reference and by plain xarray: words as labels, versions, odd packing, members
+without an axis of their own, several data types, attribute policies, staggered axes, netCDF-3 among netCDF-4.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
+from support.series_families import Family, Member, write_family
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import VirtualZarrError
 
-WORDS = np.array([b"a", b"bb", b"ccc", b"dd", b"e"], "S3")
-TYPES = ("i1", "i2", "u2", "i4", "f4", "f8")
-ODD: tuple[Any, ...] = ("0.1", np.array([0.5, 2.0]), np.array([0.5]), np.array([]), np.float64("nan"), np.float32(0.5))
-POLICIES = ("override", "drop", "drop_conflicts")
+__all__ = ["check_series"]
+
+POLICIES = ("override", "override", "drop", "drop_conflicts", "drop_conflicts", "no_conflicts", "identical")
+JOINS = ("outer", "outer", "outer", "inner", "left", "right", "exact")
+PER_FAMILY = 40
+"""Series that are made of the files of one family."""
+known_family = lru_cache(maxsize=2)(write_family)
 
 
 @dataclass
 class Series:
     """Files, and how they are joined."""
 
-    paths: list[Path] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
     """In the order in which they are given."""
-    direct: list[Path] = field(default_factory=list)
+    direct: list[Member] = field(default_factory=list)
     """Those that plain xarray is to join: without the versions that the policy leaves out."""
     how: dict[str, Any] = field(default_factory=dict)
     """Keywords of the join for both."""
     own: dict[str, Any] = field(default_factory=dict)
     """Keywords for ours."""
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files."""
+        return [one.path for one in self.members]
 
-def write_series(folder: Path, rng: np.random.Generator) -> Series:
-    """Two to four files with a station axis in any order of its words, and one odd thing or another."""
-    stacked, odd = rng.integers(4) == 0, rng.integers(4) == 0
-    names = [f"v{i}" for i in range(3)]
-    types = {name: str(rng.choice(TYPES)) for name in names}
-    packed = {name for name in names if rng.integers(3) == 0 and types[name].startswith("i")}
-    words = rng.permutation(WORDS)[: int(rng.integers(2, 6))]
-    same = bool(rng.integers(2))
-    series = Series()
-    for number in range(int(rng.integers(2, 5))):
-        times = 2 if stacked else int(rng.integers(1, 4))
-        start = 0 if stacked else 10 * number
-        here = words if same or stacked else rng.permutation(WORDS)[: len(words)]
-        path = folder / f"{number}.nc"
-        write_file(path, rng, np.arange(start, start + times), here, types, packed)
-        series.paths.append(path)
-    if odd:
-        with h5py.File(series.paths[int(rng.integers(len(series.paths)))], "r+") as file:
-            file[names[0]].attrs[str(rng.choice(["scale_factor", "add_offset"]))] = ODD[rng.integers(len(ODD))]
-    series.direct = list(series.paths)
-    nested = stacked or not same or bool(rng.integers(2))
-    series.how = {"combine_attrs": str(rng.choice(POLICIES)), "join": "outer", "data_vars": "all", "coords": "minimal"}
-    series.how["compat"] = "override"
+    @property
+    def appends(self) -> bool:
+        """Whether the files can be appended one by one to the store of the first, with the same result."""
+        plain = self.how["join"] in ("outer", "exact") and self.how["combine_attrs"] == "override"
+        return plain and self.how.get("concat_dim") == "time" and not self.own
+
+
+def draw_series(family: Family, rng: np.random.Generator) -> Series:
+    """Two to four files of a family, and a way to join them."""
+    originals = family.originals
+    chosen = sorted(rng.choice(len(originals), size=int(rng.integers(2, 5)), replace=False))
+    series = Series([originals[n] for n in chosen])
+    nested = family.stacked or not family.same_words or bool(rng.integers(2))
+    series.how = {
+        "combine_attrs": str(rng.choice(POLICIES)),
+        "join": str(rng.choice(JOINS)) if nested else "outer",
+        "data_vars": str(rng.choice(["all", "all", "minimal"])),
+        "coords": "minimal",
+        "compat": "override",
+    }
+    series.direct = list(series.members)
     if nested:
-        series.how |= {"combine": "nested", "concat_dim": "member" if stacked else "time"}
+        series.how |= {"combine": "nested", "concat_dim": "member" if family.stacked else "time"}
     elif rng.integers(2):
-        _add_version(series, folder, rng, words, types, packed)
+        _add_version(series, family, rng)
     return series
 
 
-def write_file(
-    path: Path, rng: np.random.Generator, times: np.ndarray, words: np.ndarray, types: dict[str, str], packed: set[str]
-) -> None:
-    """One file; each variable in chunks of its own."""
-    shape = (len(times), len(words))
-    attrs = {"title": "series", "history": str(rng.integers(3))}
-    dataset = xr.Dataset(coords={"time": times, "station": ("station", words, {}, {"dtype": "S1"})}, attrs=attrs)
-    encoding: dict[str, Any] = {}
-    for name, dtype in types.items():
-        dataset[name] = (("time", "station"), rng.integers(0, 50, shape).astype("f8" if name in packed else dtype))
-        chunks = tuple(int(rng.integers(1, n + 1)) for n in shape)
-        encoding[name] = {"chunksizes": chunks, "zlib": bool(rng.integers(2))}
-        if name in packed:
-            scale = float(rng.choice([0.5, 0.25, 1.0]))
-            encoding[name] |= {"dtype": "i2", "scale_factor": scale, "_FillValue": np.int16(-1)}
-    dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
-
-
-def _add_version(
-    series: Series, folder: Path, rng: np.random.Generator, words: np.ndarray, types: dict[str, str], packed: set[str]
-) -> None:
+def _add_version(series: Series, family: Family, rng: np.random.Generator) -> None:
     """A second version of one file, somewhere in the list."""
-    old = series.paths[int(rng.integers(len(series.paths)))]
-    with xr.open_dataset(old, engine="h5netcdf", mask_and_scale=False) as opened:
-        times = opened["time"].values
-    new = folder / "version.nc"
-    write_file(new, rng, times, words, types, packed)
-    series.paths.insert(int(rng.integers(len(series.paths) + 1)), new)
-    policy = str(rng.choice(["first", "last"]))
-    earlier, later = sorted((old, new), key=series.paths.index)
-    left_out = later if policy == "first" else earlier
-    series.direct = [path for path in series.paths if path != left_out]
-    series.own = {"duplicates": policy}
+    for new in family.versions:
+        old = family.originals[new.version_of or 0]
+        if old not in series.members:
+            continue
+        series.members.insert(int(rng.integers(len(series.members) + 1)), new)
+        policy = str(rng.choice(["first", "last"]))
+        earlier, later = sorted((old, new), key=series.members.index)
+        left_out = later if policy == "first" else earlier
+        series.direct = [one for one in series.members if one != left_out]
+        series.own = {"duplicates": policy}
 
 
-def check_series(folder: Path, seed: int) -> str:
+def joined_directly(series: Series) -> xr.Dataset | Exception:
+    """What plain xarray makes of the files: ``open_mfdataset`` without dask; or why it makes nothing."""
+    datasets = [one.direct for one in series.direct]
+    for one in datasets:
+        if isinstance(one, Exception):
+            return one
+    how = {key: value for key, value in series.how.items() if key != "combine"}
+    join: Callable[..., xr.Dataset] = xr.combine_nested if "concat_dim" in how else xr.combine_by_coords  # type: ignore[assignment]
+    try:
+        return join(datasets, **how)
+    except Exception as exc:  # whatever it raises is its answer
+        return exc
+
+
+def check_series(folder: Path, seed: int, families: Path | None = None) -> str:
     """Compare a series joined by reference with what plain xarray makes of it; returns what became of it.
+
+    Parameters
+    ----------
+    folder : Path
+        An empty folder for stores.
+    seed : int
+        Which series.
+    families : Path, optional
+        Where the files are kept from which series with neighbouring seeds are made.
 
     Raises
     ------
     AssertionError
-        If values, labels or attributes differ, or a series is refused that xarray joins.
+        If values, data types, labels or attributes differ, or a series is refused that xarray joins.
     """
+    number = seed // PER_FAMILY
+    family = known_family((families or folder) / f"family-{number}", number)
     rng = np.random.default_rng(seed)
-    series = write_series(folder, rng)
+    series = draw_series(family, rng)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            with xr.open_mfdataset(series.direct, engine="h5netcdf", **series.how) as opened:
-                expected = opened.load()
-        except Exception:
-            expected = None
-        try:
-            virtual = ivz.open_virtual_mfdataset(series.paths, progress=False, **series.how, **series.own)
-            virtual.vzarr.to_zarr(folder / "s.vzarr", fuse=bool(rng.integers(2)))
-            found = {
-                "decode": virtual.vzarr.decode().load(),
-                "engine": xr.open_dataset(folder / "s.vzarr", engine="virtualzarr").load(),
-                "chunks": _in_chunks(folder / "s.vzarr"),
-            }
-        except VirtualZarrError as exc:
-            assert expected is None, f"refused: {exc}"
-            return "refused by both"
-        except Exception:
-            if expected is None:
-                return "refused by both"
-            raise
-    assert expected is not None, "xarray refuses it"
-    for door, dataset in found.items():
-        try:
-            xr.testing.assert_equal(dataset.transpose(*expected.dims), expected)
-            assert dataset.attrs == expected.attrs, (dataset.attrs, expected.attrs)
-        except AssertionError as exc:
-            exc.add_note(f"read by {door}, series of seed {seed}")
-            raise
+        expected = joined_directly(series)
+        doors = [DOORS[n] for n in rng.choice(len(DOORS), size=2, replace=False)]
+        if series.appends and not rng.integers(3):
+            doors[0] = by_append
+        for door in doors:
+            try:
+                found = door(folder / door.__name__, series, rng)
+            except Exception as exc:
+                if isinstance(expected, Exception):
+                    return "refused by both"
+                if isinstance(exc, VirtualZarrError) and _loses_files(series, expected):
+                    return "refused, where xarray loses files"
+                exc.add_note(f"{door.__name__}, series of seed {seed}: {series}")
+                raise
+            assert not isinstance(expected, Exception), f"{door.__name__}, seed {seed}: xarray refuses it: {expected} {series}"
+            _compare(found, expected, f"{door.__name__}, series of seed {seed}: {series}")
     return "equal"
 
 
-def _in_chunks(store: Path) -> xr.Dataset:
-    opened = xr.open_dataset(store, engine="virtualzarr", chunks={})
+def _loses_files(series: Series, expected: xr.Dataset) -> bool:
+    axis = series.how.get("concat_dim", "time")
+    parts = sum(one.direct.sizes.get(axis, 1) for one in series.direct if isinstance(one.direct, xr.Dataset))
+    return expected.sizes.get(axis, 1) < parts
+
+
+def _compare(found: xr.Dataset, expected: xr.Dataset, note: str) -> None:
+    try:
+        found = found.transpose(*expected.dims)
+        xr.testing.assert_equal(found, expected)
+        assert found.attrs == expected.attrs, (found.attrs, expected.attrs)
+        for name, variable in expected.variables.items():
+            other = found.variables[name]
+            assert other.dtype.kind == variable.dtype.kind, (name, other.dtype, variable.dtype)
+            assert variable.dtype.kind not in "iuf" or other.dtype == variable.dtype, (name, other.dtype, variable.dtype)
+            assert other.attrs == variable.attrs, (name, other.attrs, variable.attrs)
+    except AssertionError as exc:
+        exc.add_note(note)
+        raise
+
+
+# ---------------------------------------------------------------------- ways to read a series
+
+
+def _joined(series: Series) -> xr.Dataset:
+    return ivz.open_virtual_mfdataset(series.paths, progress=False, **series.how, **series.own)
+
+
+def _stored(folder: Path, series: Series, rng: np.random.Generator) -> Path:
+    _joined(series).vzarr.to_zarr(folder, fuse=bool(rng.integers(2)))
+    return folder
+
+
+def by_decode(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
+    """In memory, never written."""
+    return _joined(series).vzarr.decode().load()
+
+
+def by_engine(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
+    """Written and opened by xarray's engine."""
+    return xr.open_dataset(_stored(folder, series, rng), engine="virtualzarr").load()
+
+
+def by_chunks(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
+    """As dask arrays, whose chunks must agree among variables."""
+    opened = xr.open_dataset(_stored(folder, series, rng), engine="virtualzarr", chunks={})
     assert set(opened.chunks) <= set(opened.dims)  # raises if chunks of variables do not agree
-    return opened.unify_chunks().load()
+    return opened.unify_chunks().load(scheduler="synchronous")
+
+
+def by_zarr(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
+    """By xarray's own Zarr engine."""
+    return xr.open_zarr(ivz.VirtualZarrStore(_stored(folder, series, rng)), chunks=None, consolidated=False).load()
+
+
+def by_append(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
+    """A store of the first file, to which the others are appended one by one."""
+    one = {**series.how, "combine_attrs": "override"}
+    ivz.open_virtual_mfdataset(series.paths[:1], progress=False, **one).vzarr.to_zarr(folder)
+    for path in series.paths[1:]:
+        later = ivz.open_virtual_mfdataset([path], progress=False, **one)
+        later.vzarr.to_zarr(folder, append_dim="time")
+    return xr.open_dataset(folder, engine="virtualzarr").load()
+
+
+DOORS = (by_decode, by_engine, by_chunks, by_zarr)
