@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.arrays.repr_html import size_text, table_html
 from intake_virtualzarr.catalog.cube import Cube, build_cube
 from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
 from intake_virtualzarr.datasets.join_options import (
@@ -70,6 +71,18 @@ class IngestReport:
     def changed(self) -> bool:
         """Whether anything was (or with ``dry_run`` would be) written."""
         return bool(self.written)
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "Store": self.store,
+            "STAC": self.stac,
+            "Catalog": self.catalog,
+            "Source files": f"{self.sources}, {size_text(self.data_bytes)}",
+            "References": f"{self.references}, {size_text(self.manifest_bytes)}",
+            "Written": self.written or "nothing: all was up to date",
+        }
+        skipped = tuple(f"{label}: {reason}" for label, reason in self.skipped.items())
+        return table_html("Ingest", {**rows, "Skipped": skipped} if skipped else rows)
 
 
 def ingest(

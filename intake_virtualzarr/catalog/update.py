@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from intake_virtualzarr._typing import AnyArray, Attrs, JsonObject
+from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.compact import COMPACT_AFTER, compact, most_segments
 from intake_virtualzarr.catalog.cube import Cube, OpenedSource, by_item, join_sources, open_sources
 from intake_virtualzarr.catalog.ingest import write_and_publish
@@ -89,6 +90,18 @@ class UpdateReport:
     skipped: dict[str, str]
     """New sources that could not be scanned, with reasons (``on_error="skip"``)."""
     dry_run: bool
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "Directory": self.directory,
+            "Entry": self.name,
+            "Action": f"{self.action}{' (dry run)' if self.dry_run else ''}",
+            "Length": f"{self.dim}: {self.before} to {self.after}" if self.dim else "",
+            "Source files": f"{self.found} found, {self.unchanged} as they were, {len(self.appended)} new",
+            "Differences": tuple(f"{one.state}: {one.source.label}: {one.reason}" for one in self.differences) or "none",
+            "Written": self.written or "nothing",
+        }
+        return table_html("Update", rows)
 
     @property
     def conflicts(self) -> tuple[Difference, ...]:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.tree_html import ShownVariable, arrays_html
 from intake_virtualzarr.datasets.decode import decode_virtual
 from intake_virtualzarr.errors import warn_renamed
 from intake_virtualzarr.storage.readers import Access
@@ -54,6 +55,14 @@ class VirtualZarrAccessor:
                     seen.add(id(manifest))
                     total += manifest.nbytes
         return total
+
+    def __repr__(self) -> str:
+        virtual = sum(isinstance(v._data, VirtualZarrArray) for v in self._dataset.variables.values())
+        return f"<.vzarr of {virtual} virtual and {len(self._dataset.variables) - virtual} loaded variables>"
+
+    def _repr_html_(self) -> str:
+        shown = (ShownVariable(str(name), v.dims, v._data) for name, v in self._dataset.variables.items())
+        return arrays_html("Virtual dataset", shown)
 
     def decode(self) -> xr.Dataset:
         """The dataset as any xarray engine gives it: decoded and lazy, each segment by its own packing.

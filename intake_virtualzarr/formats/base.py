@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType, Shape
 from intake_virtualzarr.arrays.segments import Segment
+from intake_virtualzarr.formats.scan_html import scan_html
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 
@@ -75,6 +76,9 @@ class ScannedFile:
     def references(self) -> int:
         """Number of stored chunks of all variables."""
         return sum(array.references for array in self.arrays.values())
+
+    def _repr_html_(self) -> str:
+        return scan_html(self)
 
 
 type OtherRange = tuple[str, ByteRange]

@@ -18,6 +18,7 @@ from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.arrays.tree_html import ShownVariable, arrays_html
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.hierarchy.attributes import ATTRIBUTE_TYPES, attributes_to_json
@@ -167,6 +168,15 @@ class VirtualZarrStore(Store):
 
     def __repr__(self) -> str:
         return f"VirtualZarrStore({self._tree.url!r}, {len(self._arrays)} arrays)"
+
+    def _repr_html_(self) -> str:
+        shown = (
+            ShownVariable(
+                path, json.loads(self._documents[f"{path}/zarr.json"]).get("dimension_names") or (), array, self.mode(path)
+            )
+            for path, array in self._arrays.items()
+        )
+        return arrays_html(f"VirtualZarrStore of {self._tree.url}", shown)
 
     def __reduce__(self) -> Any:
         return _reopen, (self._target, self._access, self._cache.limit, self._tree.root)

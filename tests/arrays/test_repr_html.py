@@ -10,7 +10,7 @@ from intake_virtualzarr.arrays.repr_html import array_html, size_text, table_htm
 def test_an_array_shows_shape_type_chunks_segments_and_sources(published_once):
     array = open_virtual_dataset(published_once.paths[0]).sst.variable._data
     html = array_html(array)
-    for text in ("20 × 6 × 8", "float32", "7 × 3 × 8", "3.8 kB when loaded", "<th>References</th><td>6</td>"):
+    for text in ("20 × 6 × 8", "float32", "7 × 3 × 8", "3.8 kB when loaded", "<th>References</th><td>6 ("):
         assert text in html
     assert published_once.paths[0].name in html
     assert array._repr_html_() == html
