@@ -26,7 +26,9 @@ from intake_virtualzarr.datasets.join_options import (
 from intake_virtualzarr.datasets.open_files import opened_dataset, scanned_or_opened, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
 from intake_virtualzarr.datasets.paths import Paths, expand_paths, flat_paths
+from intake_virtualzarr.datasets.quick_join import quick_join
 from intake_virtualzarr.errors import NothingFoundError
+from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -175,6 +177,10 @@ def _open_and_join(paths: Paths, opening: OpenOptions, joining: JoinOptions) -> 
 
     if opening.on_error == "raise":
         skipped_scans(flat, scans, "raise")
+    if nested == flat and all(isinstance(scan, ScannedFile) for scan in scans):
+        quick = quick_join(scans, opening, joining, readers)
+        if quick is not None:
+            return quick.dataset
     trees = [tree_in(scanned) for scanned in scans]
     skipped = skipped_scans(flat, trees, opening.on_error)
     datasets = {p: opened_dataset(t, opening) for p, t in zip(flat, trees, strict=True) if isinstance(t, VirtualTree)}

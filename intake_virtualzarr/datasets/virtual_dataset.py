@@ -23,6 +23,7 @@ __all__ = [
     "backend_variables",
     "drop_bool_dtype_attr",
     "source_label",
+    "undecoded_variables",
     "virtual_dataset",
     "with_consistent_attrs",
     "without_packing",
@@ -50,6 +51,14 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
         attrs = dict(variable.attrs) if data.dtype.kind != "S" else _byte_fills(variable.attrs)
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
+    return variables
+
+
+def undecoded_variables(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str]) -> dict[str, xr.Variable]:
+    """The variables of a virtual dataset before labels are read: times know their units, and give them to their bounds."""
+    variables = {n: v for n, v in backend_variables(tree, group).items() if n not in dropped}
+    _complete_bounds(variables)
+    _mark_times(variables)
     return variables
 
 
@@ -90,10 +99,8 @@ def virtual_dataset(
         Attributes of virtual variables are those of the file. Variables that a ``coordinates`` attribute names are
         coordinates.
     """
-    variables = {n: v for n, v in backend_variables(tree, group).items() if n not in drop_variables}
+    variables = undecoded_variables(tree, group, drop_variables)
     attrs = dict(group.attrs)
-    _complete_bounds(variables)
-    _mark_times(variables)
     coordinates = _named_coordinates(variables, attrs)
     texts = labels_in_characters(variables)
     load = label_names(variables, coordinates) if loadable_variables is None else set(loadable_variables)

@@ -1,0 +1,224 @@
+"""Alike files are joined without a dataset each: the result is that of xarray's join, and what is not alike goes through it."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+from support.random_series import write_series
+
+import intake_virtualzarr as ivz
+from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.datasets import open_mfdataset
+from intake_virtualzarr.datasets.quick_join import quick_join
+
+NESTED = {"combine": "nested", "concat_dim": "time", "data_vars": "minimal", "coords": "minimal", "compat": "override"}
+
+
+def write_day(path: Path, day: int, **odd: Any) -> str:
+    """Two days of a grid, with bounds, a two-dimensional coordinate and a scalar coordinate."""
+    shape = (2, 2, 3)
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in (("time", None), ("lat", 2), ("lon", odd.get("lon", 3)), ("nv", 2)):
+            file.createDimension(name, size)
+        time = file.createVariable("time", odd.get("time", "i4"), ("time",))
+        time.units, time.bounds = odd.get("units", "days since 2000-01-01"), "time_bnds"
+        time[:] = day + np.arange(2)
+        file.createVariable("time_bnds", "i4", ("time", "nv"))[:] = [[day, day + 1], [day + 1, day + 2]]
+        file.createVariable("lat", "f8", ("lat",))[:] = np.arange(2) + odd.get("shift", 0)
+        file.createVariable("lon", "f8", ("lon",))[:] = np.arange(odd.get("lon", 3))
+        file.createVariable("height", "f4", ())[...] = odd.get("height", 2)
+        sst = file.createVariable("sst", odd.get("dtype", "i2"), ("time", "lat", "lon"), zlib=True, fill_value=odd.get("fill", -9))
+        sst.set_auto_maskandscale(False)
+        sst.scale_factor, sst.units, sst.coordinates = odd.get("scale", 0.5), odd.get("unit", "K"), "height"
+        sst.actual_range = np.array([day, day + 1], "f4")
+        sst[:] = np.arange(2 * 2 * odd.get("lon", 3)).reshape(2, 2, -1)
+        file.createVariable("count", "i4", ("time", "lat", "lon"), chunksizes=(1, *shape[1:]))[:1] = day
+        if "extra" in odd:
+            file.createVariable(odd["extra"], "i4", ("time",))[:] = day
+        file.history = odd.get("history", f"day {day}")
+    return str(path)
+
+
+def days(folder: Path, *numbers: int, **odd: Any) -> list[str]:
+    """Files of days; what is odd is so in the last one."""
+    last = len(numbers) - 1
+    return [write_day(folder / f"{at}.nc", day, **(odd if at == last else {})) for at, day in enumerate(numbers)]
+
+
+def described(data: Any) -> Any:
+    """A virtual array, to be compared: its segments and where their chunks lie."""
+    assert isinstance(data, VirtualZarrArray)
+    segments = []
+    for one in data.segments:
+        manifest = one.stored.manifest.load()
+        columns = [manifest.source, manifest.offset, manifest.length] + ([] if manifest.codec is None else [manifest.codec])
+        chunks = [column.tolist() for column in columns]
+        stored = one.stored
+        segments.append((one.windows, one.axes, one.offset, one.shape, one.packing, stored.codecs, list(stored.sources), chunks))
+    return data.shape, data.dtype, repr(data.fill_value), data.decoded, data.mixed, data.time_units, segments
+
+
+def assert_same(one: xr.Dataset, other: xr.Dataset) -> None:
+    assert list(one.variables) == list(other.variables)
+    assert list(one.coords) == list(other.coords)
+    assert list(one.indexes) == list(other.indexes)
+    assert one.sizes == other.sizes
+    assert list(one.attrs.items()) == list(other.attrs.items())
+    assert one.encoding == other.encoding
+    for name in one.variables:
+        a, b = one.variables[name], other.variables[name]
+        assert a.dims == b.dims, name
+        assert a.encoding == b.encoding, name
+        if isinstance(b._data, VirtualZarrArray):
+            assert described(a._data) == described(b._data), name
+            assert list(map(repr, a.attrs.items())) == list(map(repr, b.attrs.items())), name
+        else:
+            xr.testing.assert_identical(xr.Dataset({"v": a.to_base_variable()}), xr.Dataset({"v": b.to_base_variable()}))
+            assert a.dtype == b.dtype, name
+    for name in one.indexes:
+        assert one.indexes[name].identical(other.indexes[name]), name
+        assert one.xindexes[name].coord_dtype == other.xindexes[name].coord_dtype, name
+
+
+@pytest.fixture
+def taken(monkeypatch) -> list[bool]:
+    """Whether quick joins came to a result, call by call."""
+    seen: list[bool] = []
+
+    def watched(*args: Any) -> Any:
+        found = quick_join(*args)
+        seen.append(found is not None)
+        return found
+
+    monkeypatch.setattr(open_mfdataset, "quick_join", watched)
+    return seen
+
+
+def by_xarray(paths: Any, monkeypatch: pytest.MonkeyPatch, **how: Any) -> xr.Dataset:
+    with monkeypatch.context() as patch:
+        patch.setattr(open_mfdataset, "quick_join", lambda *args: None)
+        return ivz.open_virtual_mfdataset(paths, progress=False, **how)
+
+
+PLAIN = {
+    "plain call": {},
+    "nested": NESTED,
+    "a few things said": {"join": "exact", "compat": "override", "coords": "minimal"},
+    "minimal": {"data_vars": "minimal"},
+    "no labels": {"loadable_variables": [], "compat": "override", "coords": "minimal"},
+    "times as numbers": {"decode_times": False},
+    "without a variable": {"drop_variables": "count"},
+    "latest version": {"duplicates": "last"},
+}
+
+
+@pytest.mark.parametrize("how", PLAIN.values(), ids=PLAIN)
+def test_alike_files_are_joined_quickly_and_as_xarray_does(tmp_path, monkeypatch, taken, how):
+    paths = days(tmp_path, 4, 0, 2, 8) if how is not NESTED else days(tmp_path, 0, 2, 4)
+    found = ivz.open_virtual_mfdataset(paths, progress=False, **how)
+    assert taken == [True]
+    assert_same(found, by_xarray(paths, monkeypatch, **how))
+
+
+def test_nested_files_keep_the_order_that_is_given(tmp_path, monkeypatch, taken):
+    paths = days(tmp_path, 4, 0, 2)
+    found = ivz.open_virtual_mfdataset(paths, progress=False, **NESTED)
+    assert taken == [True]
+    assert_same(found, by_xarray(paths, monkeypatch, **NESTED))
+    assert not found.indexes["time"].is_monotonic_increasing
+
+
+def test_values_and_stores_are_the_same(tmp_path, monkeypatch, taken):
+    paths = days(tmp_path, 0, 2, 4)
+    found, expected = ivz.open_virtual_mfdataset(paths, progress=False), by_xarray(paths, monkeypatch)
+    xr.testing.assert_identical(found.vzarr.decode().load(), expected.vzarr.decode().load())
+    for name, dataset in (("a", found), ("b", expected)):
+        dataset.vzarr.to_zarr(tmp_path / name)
+    with xr.open_dataset(tmp_path / "a", engine="virtualzarr") as a, xr.open_dataset(tmp_path / "b", engine="virtualzarr") as b:
+        xr.testing.assert_identical(a.load(), b.load())
+
+
+LONG: dict[str, dict[str, Any]] = {
+    "preprocess": {"preprocess": lambda ds: ds},
+    "attributes compared": {"combine_attrs": "drop_conflicts"},
+    "join=override": {"join": "override"},
+    "compat=identical": {"compat": "identical"},
+    "all coordinates": {"coords": "all"},
+    "listed variables": {"data_vars": ["sst"]},
+    "a new dimension": {"combine": "nested", "concat_dim": "member", "coords": "minimal", "compat": "override"},
+}
+
+
+@pytest.mark.parametrize("how", LONG.values(), ids=LONG)
+def test_options_that_are_not_plain_go_the_long_way(tmp_path, taken, how):
+    paths = days(tmp_path, 0, 2, 4)
+    if how.get("concat_dim") == "member":
+        paths = days(tmp_path, 0, 0, 0)
+    if how.get("compat") == "identical":
+        paths = [write_day(tmp_path / f"{day}.nc", day, history="one") for day in (0, 2, 4)]
+    ivz.open_virtual_mfdataset(paths, progress=False, **how)
+    assert taken == [False]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "another grid": {"shift": 0.5},
+    "a longer grid": {"lon": 4},
+    "another packing": {"scale": 0.25},
+    "another fill": {"fill": -1},
+    "another type": {"dtype": "i4"},
+    "times in other units": {"units": "days since 1999-12-31"},
+    "times of another type": {"time": "f8"},
+    "another unit": {"unit": "degC"},
+    "one more variable": {"extra": "flag"},
+    "another scalar": {"height": 3},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_files_that_are_not_alike_go_the_long_way(tmp_path, taken, odd):
+    paths = days(tmp_path, 0, 2, 4, **odd)
+    with warnings.catch_warnings(), suppress(ivz.JoinError):
+        warnings.simplefilter("ignore", UserWarning)
+        ivz.open_virtual_mfdataset(paths, progress=False)
+    assert taken == [False]
+
+
+@pytest.mark.parametrize("numbers", [(0, 2, 0), (0, 1, 5), (0, 0, 0)], ids=["twice", "overlapping", "all alike"])
+def test_labels_that_do_not_follow_each_other_are_refused_as_ever(tmp_path, monkeypatch, taken, numbers):
+    paths = days(tmp_path, *numbers)
+    if numbers == (0, 1, 5):  # xarray looks at the first labels only
+        ivz.open_virtual_mfdataset(paths, progress=False)
+    else:
+        with pytest.raises(ivz.JoinError) as quick:
+            ivz.open_virtual_mfdataset(paths, progress=False)
+        with pytest.raises(ivz.JoinError) as long:
+            by_xarray(paths, monkeypatch)
+        assert str(quick.value) == str(long.value)
+    assert taken == [False]
+
+
+def test_random_series_are_joined_as_xarray_does(tmp_path, monkeypatch, taken):
+    for seed in range(12):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        series = write_series(folder, np.random.default_rng(seed))
+        how = {**series.how, **series.own, "combine_attrs": "override"}
+        outcomes = []
+        for join in (ivz.open_virtual_mfdataset, lambda paths, **options: by_xarray(paths, monkeypatch, **options)):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    outcomes.append(join(series.paths, **how))
+            except ivz.VirtualZarrError as exc:
+                outcomes.append(str(exc))
+        if isinstance(outcomes[1], str):
+            assert outcomes[0] == outcomes[1]
+        else:
+            assert_same(*outcomes)
