@@ -19,7 +19,9 @@ from intake_virtualzarr.datasets.join_options import (
 )
 from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OpenOptions
+from intake_virtualzarr.datasets.quick_join import quick_join
 from intake_virtualzarr.errors import IngestError, JoinError
+from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.stac.find_sources import selected_sources
 from intake_virtualzarr.stac.items import ItemsLike
@@ -61,8 +63,55 @@ class Cube:
 def build_cube(items: ItemsLike, select: SelectOptions, opening: OpenOptions, joining: JoinOptions, time_dim: str) -> Cube:
     """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
     sources = selected_sources(items, select)
-    opened, skipped = open_sources(sources, opening, time_dim, select.modifier)
+    scanned = _scan_sources(sources, opening, select.modifier)
+    quick = _quick_cube(scanned, joining, time_dim)
+    if quick is not None:
+        return quick
+    opened, skipped = _opened(scanned, time_dim)
     return replace(join_sources(opened, joining, time_dim), skipped=skipped)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scanned:
+    """Sources, and what came of their scans."""
+
+    sources: Sequence[SourceItem]
+    scans: Sequence[Any]
+    """Scans, or errors."""
+    groups: Sequence[str | None]
+    """The group of each that is opened."""
+    opening: OpenOptions
+    readers: ReaderPool
+
+
+def _scan_sources(sources: Sequence[SourceItem], opening: OpenOptions, modifier: Modifier | None) -> _Scanned:
+    opening = replace(opening, access=signing_access(opening.access, sources, modifier))
+    groups = [one.group if opening.group is None else opening.group for one in sources]
+    scans = scan_files([one.href for one in sources], opening, groups)
+    if opening.on_error == "raise":
+        skipped_scans([one.label for one in sources], scans, "raise")
+    return _Scanned(sources, scans, groups, opening, ReaderPool(opening.access))
+
+
+def _quick_cube(scanned: _Scanned, joining: JoinOptions, time_dim: str) -> Cube | None:
+    """The cube of alike files, each the only one of its item and with a time axis of its own; None for all others."""
+    scans, opening = scanned.scans, replace(scanned.opening, group=scanned.groups[0])
+    dim = joining.concat_dim or time_dim
+    path = f"/{(opening.group or '').strip('/')}/{dim}".replace("//", "/")
+    if len(set(scanned.groups)) > 1 or dim != time_dim or not all(isinstance(scan, ScannedFile) for scan in scans):
+        return None
+    labels = scans[0].arrays.get(path)
+    items = {number if one.item_id is None else (one.collection, one.item_id) for number, one in enumerate(scanned.sources)}
+    if labels is None or labels.dims != (dim,) or dim in opening.drop_variables or len(items) < len(scans):
+        return None
+    nested = joining.combine == "nested"
+    how = replace(joining, combine=joining.combine or "by_coords", concat_dim=dim if nested else None, duplicates="raise")
+    joined = quick_join(scans, opening, how, scanned.readers)
+    if joined is None:
+        return None
+    check_coordinates(joined.dataset)
+    joined.dataset.encoding["concat_dims"] = [joined.dim] if joined.grown else []
+    return Cube(joined.dataset, tuple(scanned.sources), tuple(scan.source for scan in scans), {})
 
 
 def open_sources(
@@ -77,23 +126,23 @@ def open_sources(
     skipped : dict of str to str
         Sources that could not be scanned, and why.
     """
-    opening = replace(opening, access=signing_access(opening.access, sources, modifier))
-    groups = [one.group if opening.group is None else opening.group for one in sources]
-    scans = scan_files([one.href for one in sources], opening, groups)
-    if opening.on_error == "raise":
-        skipped_scans([one.label for one in sources], scans, "raise")
-    readers = ReaderPool(opening.access)
+    return _opened(_scan_sources(sources, opening, modifier), time_dim)
+
+
+def _opened(scanned: _Scanned, time_dim: str) -> tuple[list[OpenedSource], dict[str, str]]:
+    sources, scans, groups = scanned.sources, scanned.scans, scanned.groups
+    opening, readers = scanned.opening, scanned.readers
     trees = {i: tree_of_scan(scan, readers) for i, scan in enumerate(scans) if not isinstance(scan, Exception)}
     lacking = {i: error for i, tree in trees.items() if (error := without_group(tree, groups[i], opening.on_error)) is not None}
     found = [lacking.get(i, scan) for i, scan in enumerate(scans)]
     skipped = skipped_scans([one.label for one in sources], found, opening.on_error)
     opened = []
-    for i, (source, scanned) in enumerate(zip(sources, found, strict=True)):
-        if isinstance(scanned, Exception):
+    for i, (source, scan) in enumerate(zip(sources, found, strict=True)):
+        if isinstance(scan, Exception):
             continue
         tree, own = trees[i], replace(opening, group=groups[i])
         _check_filled(tree, own.group, source.label)
-        opened.append(OpenedSource(source, scanned.source, opened_dataset(tree, own)))
+        opened.append(OpenedSource(source, scan.source, opened_dataset(tree, own)))
     return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
 
 

@@ -47,6 +47,8 @@ class QuickJoin:
     """As the long way makes it."""
     dim: str
     """The joined dimension."""
+    grown: bool
+    """Whether it is longer than in any of the files."""
 
 
 def is_plain(opening: OpenOptions, joining: JoinOptions) -> bool:
@@ -93,7 +95,7 @@ def quick_join(scans: Sequence[ScannedFile], opening: OpenOptions, joining: Join
         joined = series.joined()
     except VirtualZarrError:  # the long way names files and says what to do
         return None
-    return None if joined is None else QuickJoin(joined, dim)
+    return None if joined is None else QuickJoin(joined, dim, max(extents) < sum(extents))
 
 
 # ---------------------------------------------------------------------- alike?

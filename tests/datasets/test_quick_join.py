@@ -11,10 +11,12 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from support.random_series import write_series
+from support.random_series import draw_series
+from support.series_families import write_family
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.catalog import cube
 from intake_virtualzarr.datasets import open_mfdataset
 from intake_virtualzarr.datasets.quick_join import quick_join
 
@@ -97,14 +99,16 @@ def taken(monkeypatch) -> list[bool]:
         seen.append(found is not None)
         return found
 
-    monkeypatch.setattr(open_mfdataset, "quick_join", watched)
+    for module in (open_mfdataset, cube):
+        monkeypatch.setattr(module, "quick_join", watched)
     return seen
 
 
 def by_xarray(paths: Any, monkeypatch: pytest.MonkeyPatch, **how: Any) -> xr.Dataset:
+    how = {"progress": False, **how}
     with monkeypatch.context() as patch:
         patch.setattr(open_mfdataset, "quick_join", lambda *args: None)
-        return ivz.open_virtual_mfdataset(paths, progress=False, **how)
+        return ivz.open_virtual_mfdataset(paths, **how)
 
 
 PLAIN = {
@@ -205,20 +209,51 @@ def test_labels_that_do_not_follow_each_other_are_refused_as_ever(tmp_path, monk
 
 
 def test_random_series_are_joined_as_xarray_does(tmp_path, monkeypatch, taken):
+    family = write_family(tmp_path / "family", 3)
     for seed in range(12):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        series = write_series(folder, np.random.default_rng(seed))
+        series = draw_series(family, np.random.default_rng(seed))
         how = {**series.how, **series.own, "combine_attrs": "override"}
         outcomes = []
         for join in (ivz.open_virtual_mfdataset, lambda paths, **options: by_xarray(paths, monkeypatch, **options)):
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    outcomes.append(join(series.paths, **how))
+                    outcomes.append(join(series.paths, **{"progress": False, **how}))
             except ivz.VirtualZarrError as exc:
                 outcomes.append(str(exc))
         if isinstance(outcomes[1], str):
             assert outcomes[0] == outcomes[1]
         else:
             assert_same(*outcomes)
+
+
+@pytest.mark.parametrize("how", [{}, {"combine": "nested"}, {"combine": "by_coords", "data_vars": "all"}])
+def test_a_cube_of_alike_files_is_made_quickly(tmp_path, monkeypatch, taken, how):
+    paths = days(tmp_path, 0, 2, 4)
+    found = ivz.virtualize(paths, progress=False, **how)
+    assert taken == [True]
+    with monkeypatch.context() as patch:
+        patch.setattr(cube, "quick_join", lambda *args: None)
+        assert_same(found, ivz.virtualize(paths, progress=False, **how))
+
+
+def test_a_cube_of_files_out_of_order_is_refused_as_ever(tmp_path, taken):
+    paths = days(tmp_path, 4, 0, 2)
+    with pytest.raises(ivz.IngestError, match="neither increasing nor decreasing"):
+        ivz.virtualize(paths, combine="nested", progress=False)
+    assert ivz.virtualize(paths, progress=False).indexes["time"].is_monotonic_increasing
+    assert taken == [True, True]
+
+
+def test_ingested_alike_files_are_those_that_the_long_way_gives(tmp_path, monkeypatch, taken):
+    paths = days(tmp_path, 4, 0, 2)
+    quick = ivz.ingest(paths, tmp_path / "a", name="s", progress=False)
+    assert taken == [True]
+    monkeypatch.setattr(cube, "quick_join", lambda *args: None)
+    long = ivz.ingest(paths, tmp_path / "b", name="s", progress=False)
+    assert (quick.fingerprint, quick.references, quick.sources) == (long.fingerprint, long.references, long.sources)
+    with xr.open_dataset(quick.store, engine="virtualzarr") as a, xr.open_dataset(long.store, engine="virtualzarr") as b:
+        xr.testing.assert_identical(a.load(), b.load())
+    ivz.update([*paths, write_day(tmp_path / "more.nc", 8)], tmp_path / "a")
+    with xr.open_dataset(quick.store, engine="virtualzarr") as grown:
+        assert grown.sizes["time"] == 8
