@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.cli.main import main
-from intake_virtualzarr.datasets import virtual_dataset
+from intake_virtualzarr.formats import labels
 from intake_virtualzarr.errors import VirtualZarrError
 
 
@@ -132,13 +132,13 @@ def with_bounds(path: Path, start: float, units: str, dtype: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("limit", [0, virtual_dataset.TIMES_LIMIT])
+@pytest.mark.parametrize("limit", [0, labels.TIMES_LIMIT])
 def test_bounds_follow(tmp_path, monkeypatch, limit):
     first = with_bounds(tmp_path / "a.nc", 0, "days since 2000-01-01", "i4")
     second = with_bounds(tmp_path / "b.nc", 49, "hours since 2000-01-01", "i4")
     store = tmp_path / "s.vzarr"
     ivz.open_virtual_dataset(first).vzarr.to_zarr(store)
-    monkeypatch.setattr(virtual_dataset, "TIMES_LIMIT", limit)  # bounds that have grown large are not read at once
+    monkeypatch.setattr(labels, "TIMES_LIMIT", limit)  # bounds that have grown large are not read at once
     ivz.open_virtual_dataset(second).vzarr.to_zarr(store, append_dim="time")
     opened = xr.open_dataset(store, engine="virtualzarr").load()
     np.testing.assert_array_equal(opened.time, dates("2000-01-01", "2000-01-03T01:00"))
@@ -147,7 +147,7 @@ def test_bounds_follow(tmp_path, monkeypatch, limit):
 
 
 def test_bounds_by_reference_keep_their_unit_and_say_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(virtual_dataset, "TIMES_LIMIT", 0)
+    monkeypatch.setattr(labels, "TIMES_LIMIT", 0)
     first = with_bounds(tmp_path / "a.nc", 0, "days since 2000-01-01", "i4")
     second = with_bounds(tmp_path / "b.nc", 49, "hours since 2000-01-01", "i4")
     ivz.open_virtual_dataset(first).vzarr.to_zarr(tmp_path / "s.vzarr")
