@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.cli.main import main
-from intake_virtualzarr.formats import labels
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats import labels
 
 
 def write(path: Path, times, units: str = "days since 2000-01-01", dtype: str = "i4", calendar: str | None = None) -> Path:
