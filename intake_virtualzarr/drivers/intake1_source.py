@@ -11,8 +11,9 @@ from intake_virtualzarr._version import __version__
 from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.intake_yaml import literal
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
-from intake_virtualzarr.drivers.open_entry import check_arguments, plain_url
+from intake_virtualzarr.drivers.open_entry import check_arguments
 from intake_virtualzarr.drivers.storage_options import access_rules, public_options
+from intake_virtualzarr.drivers.template_values import plain_url
 from intake_virtualzarr.errors import CatalogError
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.places import is_network

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import datetime as dt
 import difflib
 import inspect
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.datasets.chunk_hints import preferred_chunks
 from intake_virtualzarr.datasets.paths import is_pattern
+from intake_virtualzarr.drivers.select_entry import selected
 from intake_virtualzarr.drivers.storage_options import access_rules
+from intake_virtualzarr.drivers.template_values import parse_chunks, parse_list_literal, parse_switch, plain_url
 from intake_virtualzarr.errors import ArgumentError, CatalogError
 from intake_virtualzarr.storage.policy import Allow
 
-__all__ = ["ARGUMENTS", "check_arguments", "open_entry", "plain_url"]
+__all__ = ["ARGUMENTS", "check_arguments", "open_entry"]
 
 
 def open_entry(
@@ -89,7 +87,7 @@ def open_entry(
         parse_list_literal, (variables, time, sel, isel, chunks, drop_variables)
     )
     decoders: JsonObject = {"mask_and_scale": mask_and_scale, "decode_times": decode_times}
-    decoders = {name: _switch(name, value) for name, value in decoders.items()}
+    decoders = {name: parse_switch(name, value) for name, value in decoders.items()}
     urls = [plain_url(os.fspath(one)) for one in ([urlpath] if isinstance(urlpath, str | os.PathLike) else urlpath)]
     url = urls[0] if urls else ""
     opening: JsonObject = {
@@ -102,78 +100,10 @@ def open_entry(
     }
     decoding = {name: value for name, value in decoders.items() if value is not None}
     if len(urls) != 1 or is_pattern(url):
-        dataset = _joined(urls, opening, decoding, _chunks(chunks))
+        dataset = _joined(urls, opening, decoding, parse_chunks(chunks))
     else:
-        dataset = xr.open_dataset(url, engine="virtualzarr", chunks=_chunks(chunks), **opening, **decoding)
-    dataset = _with_variables(dataset, url, variables)
-    if time is not None:
-        dataset = _select(dataset, url, _time_dimension(dataset, url), _interval(time), f"time={time!r}")
-    for dim, value in (sel or {}).items():
-        dataset = _select(dataset, url, dim, value, f"sel={{{dim!r}: {value!r}}}")
-    for dim, value in (isel or {}).items():
-        _check_dimension(dataset, url, dim, "isel")
-        dataset = _not_empty(dataset, dataset.isel({dim: _positions(value)}), url, dim, f"isel={{{dim!r}: {value!r}}}")
-    return dataset
-
-
-ARGUMENTS = tuple(inspect.signature(open_entry).parameters)
-"""Names of the arguments that an entry takes."""
-
-
-def check_arguments(arguments: Attrs, driver: str = "virtualzarr") -> None:
-    """Refuse unknown arguments, with the nearest known one.
-
-    Raises
-    ------
-    ArgumentError
-        Names the argument, and what is known.
-    """
-    for name in arguments:
-        if name not in ARGUMENTS:
-            near = difflib.get_close_matches(name, ARGUMENTS, 1)
-            hint = f"did you mean {near[0]!r}? " if near else f"to select along a dimension, use sel={{{name!r}: …}}; "
-            raise ArgumentError(f"driver {driver!r} has no argument {name!r}; {hint}Known are {', '.join(ARGUMENTS)}")
-
-
-def plain_url(url: str) -> str:
-    """Take out the doubled slashes that ``{{ CATALOG_DIR }}/…`` leaves behind.
-
-    Examples
-    --------
-    >>> plain_url("/data//sst.vzarr"), plain_url("https://host/a//./b.vzarr")
-    ('/data/sst.vzarr', 'https://host/a/b.vzarr')
-    """
-    if "::" in url:
-        return url
-    scheme, mark, rest = url.rpartition("://")
-    slash = "/" if rest.startswith("/") and (not mark or scheme == "file") else ""
-    return f"{scheme}{mark}{slash}{re.sub(r'/(\.?/)+', '/', rest).removeprefix('/')}"
-
-
-def parse_list_literal(value: Any) -> Any:
-    """Make lists of texts that are lists: so a catalog's parameters arrive that are put into its templates.
-
-    Examples
-    --------
-    >>> parse_list_literal("['sst', 'ice']"), parse_list_literal({"lat": "[1, 2]"}), parse_list_literal("sst")
-    (['sst', 'ice'], {'lat': [1, 2]}, 'sst')
-    """
-    if isinstance(value, Mapping):
-        return {key: parse_list_literal(one) for key, one in value.items()}
-    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return ast.literal_eval(value)
-    return value
-
-
-def _switch(name: str, value: Any) -> bool | None:
-    """Read a truth value, which a template makes a text of."""
-    if isinstance(value, str):
-        known = {"true": True, "false": False, "none": None}
-        if value.strip().lower() not in known:
-            raise ArgumentError(f"{name} is {value!r}, expected true or false")
-        return known[value.strip().lower()]
-    return value  # type: ignore[no-any-return]
+        dataset = xr.open_dataset(url, engine="virtualzarr", chunks=parse_chunks(chunks), **opening, **decoding)
+    return selected(dataset, url, variables, time, sel, isel)
 
 
 def _joined(urls: Sequence[str], opening: JsonObject, decoding: JsonObject, chunks: Any) -> Any:
@@ -197,112 +127,20 @@ def _joined(urls: Sequence[str], opening: JsonObject, decoding: JsonObject, chun
     return dataset
 
 
-def _chunks(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {dim: _chunks(one) for dim, one in value.items()}
-    return int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
+ARGUMENTS = tuple(inspect.signature(open_entry).parameters)
+"""Names of the arguments that an entry takes."""
 
 
-WHOLE = re.compile(r"\s*-?\d+\s*")
+def check_arguments(arguments: Attrs, driver: str = "virtualzarr") -> None:
+    """Refuse unknown arguments, with the nearest known one.
 
-
-def _with_variables(dataset: Any, url: str, variables: str | Iterable[str] | None) -> Any:
-    if variables is None:
-        return dataset
-    names = [variables] if isinstance(variables, str) else list(variables)
-    missing = [name for name in names if name not in dataset.variables]
-    if missing:
-        known = ", ".join(map(str, dataset.data_vars))
-        raise CatalogError(f"{url}: has no variable {missing[0]!r}; there are {known or 'none'}")
-    return dataset[names]
-
-
-def _time_dimension(dataset: Any, url: str) -> str:
-    from intake_virtualzarr.datasets.cf_axes import find_axis
-
-    if "time" in dataset.dims:
-        return "time"
-    axis = find_axis(dataset, "t")
-    if axis is None or axis.dims != (axis.name,):
-        raise CatalogError(f"{url}: has no time dimension to select from; its dimensions are {_names(dataset.dims)}")
-    return str(axis.name)
-
-
-def _interval(value: Any) -> Any:
-    """Turn ``"start/stop"``, and a year, month or day, into a range; anything else is returned as it is."""
-    if type(value) is dt.date:  # what YAML makes of 2024-01-31
-        value = value.isoformat()
-    if not isinstance(value, str):
-        return value
-    start, slash, stop = value.partition("/")
-    if not slash:  # xarray takes a day for a moment where the coordinate is daily, and for a span elsewhere
-        return {"start": value, "stop": value}
-    return {"start": None if start in ("", "..") else start, "stop": None if stop in ("", "..") else stop}
-
-
-def _select(dataset: Any, url: str, dim: str, value: Any, shown: str) -> Any:
-    _check_dimension(dataset, url, dim, "sel")
-    if dim not in dataset.indexes:
-        raise CatalogError(f"{url}: {dim!r} has no coordinate to select by; use isel={{{dim!r}: …}}")
-    index = dataset.indexes[dim]
-    label = _label(value)
-    if isinstance(value, Mapping):
-        start, stop, step = (_label(one) for one in _bounds(value, shown))
-        if index.is_monotonic_decreasing and len(index) > 1 and start is not None and stop is not None and start < stop:
-            start, stop = stop, start
-        label = slice(start, stop, step)
-    try:
-        selected = dataset.sel({dim: list(label) if isinstance(label, tuple) else label})
-    except KeyError as exc:
-        raise CatalogError(f"{url}: {shown} is not there; {_range(dataset, dim)}") from exc
-    except (TypeError, ValueError) as exc:
-        raise CatalogError(f"{url}: {shown} cannot be selected: {exc}; {_range(dataset, dim)}") from exc
-    return _not_empty(dataset, selected, url, dim, shown)
-
-
-def _label(value: Any) -> Any:
-    """Turn a date, which YAML makes of ``2024-01-31``, into text again: it means the whole day."""
-    return value.isoformat() if type(value) is dt.date else value
-
-
-def _positions(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return slice(*(None if one is None else _position(one) for one in _bounds(value, "isel")))
-    return [_position(one) for one in value] if isinstance(value, list | tuple) else _position(value)
-
-
-def _position(value: Any) -> Any:
-    if isinstance(value, str) and WHOLE.fullmatch(value):
-        return int(value)
-    if isinstance(value, str | bool | float):
-        raise ArgumentError(f"isel: {value!r} is not a position; to select by labels use sel")
-    return value  # a number, or what xarray takes: a slice, an array
-
-
-def _bounds(value: Attrs, shown: str) -> tuple[Any, Any, Any]:
-    unknown = set(value) - {"start", "stop", "step"}
-    if unknown:
-        raise ArgumentError(f"{shown}: a range has 'start', 'stop' and 'step', not {sorted(unknown)[0]!r}")
-    return value.get("start"), value.get("stop"), value.get("step")
-
-
-def _check_dimension(dataset: Any, url: str, dim: str, what: str) -> None:
-    if dim not in dataset.dims:
-        raise CatalogError(f"{url}: {what} names {dim!r}, and the dimensions are {_names(dataset.dims)}")
-
-
-def _not_empty(dataset: Any, selected: Any, url: str, dim: str, shown: str) -> Any:
-    if dataset.sizes[dim] and selected.sizes.get(dim, 1) == 0:
-        raise CatalogError(f"{url}: {shown} selects nothing; {_range(dataset, dim)}")
-    return selected
-
-
-def _range(dataset: Any, dim: str) -> str:
-    if dim not in dataset.indexes or not dataset.sizes[dim]:
-        return f"{dim!r} has {dataset.sizes[dim]} positions"
-    index = dataset.indexes[dim]
-    return f"{dim!r} runs from {index[0]} to {index[-1]}"
-
-
-def _names(names: Iterable[Any]) -> str:
-    return ", ".join(map(str, names)) or "none"
+    Raises
+    ------
+    ArgumentError
+        Names the argument, and what is known.
+    """
+    for name in arguments:
+        if name not in ARGUMENTS:
+            near = difflib.get_close_matches(name, ARGUMENTS, 1)
+            hint = f"did you mean {near[0]!r}? " if near else f"to select along a dimension, use sel={{{name!r}: …}}; "
+            raise ArgumentError(f"driver {driver!r} has no argument {name!r}; {hint}Known are {', '.join(ARGUMENTS)}")

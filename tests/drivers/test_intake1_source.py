@@ -15,8 +15,8 @@ from conftest import write_sst
 from intake_virtualzarr.cli.main import main
 from intake_virtualzarr.drivers.intake1_source import VirtualZarrSource
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
-from intake_virtualzarr.drivers.open_entry import plain_url
 from intake_virtualzarr.drivers.storage_options import access_rules
+from intake_virtualzarr.drivers.template_values import plain_url
 from intake_virtualzarr.errors import ArgumentError, CatalogError, VirtualZarrError
 
 
