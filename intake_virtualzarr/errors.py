@@ -103,7 +103,7 @@ class CatalogError(VirtualZarrError, ValueError):
 
 
 class ArgumentError(CatalogError, TypeError):
-    """A catalog entry was given an argument that it does not know."""
+    """A catalog entry, or the engine of xarray, was given an argument that it does not know."""
 
 
 class IngestError(VirtualZarrError, RuntimeError):

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers ``.vzarr``
+from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.left_out import warn_left_out
+from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.datasets.decode import decoded_dataset
-from intake_virtualzarr.datasets.open_options import name_set
+from intake_virtualzarr.datasets.open_options import name_set, names_or_none
+from intake_virtualzarr.datasets.unknown_arguments import refuse_unknown
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.formats.open import open_tree
-from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.options import Access, StorageOptions
 from intake_virtualzarr.storage.policy import Allow
 
 __all__ = ["VirtualZarrBackendEntrypoint"]
+
+
+type Decode = bool | Mapping[str, bool] | None
+"""Whether to decode: all variables alike, or by name."""
+
+ENGINE = "engine 'virtualzarr'"
 
 
 class _UncachedVariable(xr.Variable):
@@ -76,31 +85,57 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         self,
         filename_or_obj: Any,
         *,
-        mask_and_scale: Any = True,
-        decode_times: Any = True,
-        concat_characters: Any = True,
-        decode_coords: Any = True,
+        mask_and_scale: Decode = True,
+        decode_times: Decode = True,
+        concat_characters: Decode = True,
+        decode_coords: Decode | Literal["coordinates", "all"] = True,
         drop_variables: str | Iterable[str] | None = None,
-        use_cftime: Any = None,
-        decode_timedelta: Any = None,
+        use_cftime: Decode = None,
+        decode_timedelta: Decode = None,
         group: str | None = None,
-        loadable_variables: Iterable[str] | None = None,
-        storage_options: Any = None,
+        loadable_variables: str | Iterable[str] | None = None,
+        storage_options: StorageOptions = None,
         on_unsupported: str = "skip",
         format: str | None = None,
         allow: Allow = None,
-        keep_query: Iterable[str] = (),
+        keep_query: str | Iterable[str] = (),
+        **unknown: Any,
     ) -> xr.Dataset:
-        """Open a group, decoded and lazy, or (``decode_cf=False``) as virtual arrays."""
+        """Open a group, decoded and lazy, or (``decode_cf=False``) as virtual arrays.
+
+        Parameters
+        ----------
+        filename_or_obj : path, URL or zarr store
+            What to open.
+        mask_and_scale, decode_times, concat_characters, decode_coords, use_cftime, decode_timedelta : optional
+            As for `xarray.open_dataset`.
+        drop_variables : str or iterable of str, optional
+            Variables to drop unread.
+        group : str, optional
+            Path of the group; default: the root.
+        loadable_variables : str or iterable of str, optional
+            Of a virtual dataset (``decode_cf=False``), variables whose values are read now; default: one-dimensional coordinates
+            and scalars.
+        storage_options : mapping or Access, optional
+            Options for opening, by URL prefix; without prefixes, for the place that is opened.
+        on_unsupported : {"skip", "raise"}
+            What to do about variables that cannot be stored by reference.
+        format : str, optional
+            Name of the format; default: detected automatically.
+        allow : str or list of str, optional
+            URL prefixes and paths that documents from a network may name, beside their own places.
+        keep_query : str or iterable of str, optional
+            Names of query parameters that are part of the name of a file.
+
+        Raises
+        ------
+        ArgumentError
+            For an argument that is not known, with the nearest known one.
+        """
+        refuse_unknown(unknown, self.open_dataset_parameters, ENGINE)
         access = Access.of(storage_options, allow=allow, keep_query=keep_query)
         tree = open_tree(filename_or_obj, storage_options=access, format=format, on_unsupported=on_unsupported)
-        dropped = name_set(drop_variables)
-        node = tree.group(group)
-        warn_left_out(tree, node.path, dropped)
-        if not mask_and_scale and not decode_times and not decode_coords:
-            dataset = virtual_dataset(tree, node, loadable_variables=loadable_variables, drop_variables=dropped)
-            return _closable(_uncached(dataset))
-        decoders = {
+        decoders: JsonObject = {
             "mask_and_scale": mask_and_scale,
             "decode_times": decode_times,
             "concat_characters": concat_characters,
@@ -108,38 +143,65 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
             "use_cftime": use_cftime,
             "decode_timedelta": decode_timedelta,
         }
-        return _closable(decoded_dataset(tree, node, dropped, decoders))
+        dropped, loadable = name_set(drop_variables), names_or_none(loadable_variables)
+        node = tree.group(group)
+        warn_left_out(tree, node.path, dropped)
+        return _opened(tree, node, dropped, loadable, decoders)
 
-    def open_groups_as_dict(self, filename_or_obj: Any, **kwargs: Any) -> dict[str, xr.Dataset]:
-        """Open all groups."""
-        given = {k: kwargs.pop(k) for k in ("allow", "keep_query") if k in kwargs}
-        access = Access.of(kwargs.pop("storage_options", None), **given)
-        options = {k: kwargs.pop(k) for k in ("format", "on_unsupported") if k in kwargs}
-        tree = open_tree(filename_or_obj, storage_options=access, **options)
-        dropped = name_set(kwargs.pop("drop_variables", None))
-        loadable = kwargs.pop("loadable_variables", None)
-        root = "/" + (kwargs.pop("group", None) or "").strip("/")
+    def open_groups_as_dict(
+        self,
+        filename_or_obj: Any,
+        *,
+        mask_and_scale: Decode = True,
+        decode_times: Decode = True,
+        concat_characters: Decode = True,
+        decode_coords: Decode | Literal["coordinates", "all"] = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: Decode = None,
+        decode_timedelta: Decode = None,
+        group: str | None = None,
+        loadable_variables: str | Iterable[str] | None = None,
+        storage_options: StorageOptions = None,
+        on_unsupported: str = "skip",
+        format: str | None = None,
+        allow: Allow = None,
+        keep_query: str | Iterable[str] = (),
+        **unknown: Any,
+    ) -> dict[str, xr.Dataset]:
+        """Open all groups, or all below one, by path. Arguments are those of `open_dataset`."""
+        refuse_unknown(unknown, self.open_dataset_parameters, ENGINE)
+        access = Access.of(storage_options, allow=allow, keep_query=keep_query)
+        tree = open_tree(filename_or_obj, storage_options=access, format=format, on_unsupported=on_unsupported)
+        decoders: JsonObject = {
+            "mask_and_scale": mask_and_scale,
+            "decode_times": decode_times,
+            "concat_characters": concat_characters,
+            "decode_coords": decode_coords,
+            "use_cftime": use_cftime,
+            "decode_timedelta": decode_timedelta,
+        }
+        dropped, loadable = name_set(drop_variables), names_or_none(loadable_variables)
+        root = "/" + (group or "").strip("/")
         paths = [p for p in tree.groups if root == "/" or p == root or p.startswith(root + "/")]
         if not paths:
             tree.group(root)
-        on = ("mask_and_scale", "decode_times", "concat_characters", "decode_coords")
-        decoders = {name: kwargs.get(name, True) for name in on}
-        decoders |= {name: kwargs.get(name) for name in ("use_cftime", "decode_timedelta")}
-        virtual = not any(decoders[name] for name in ("mask_and_scale", "decode_times", "decode_coords"))
-        datasets: dict[str, xr.Dataset] = {}
         for path in paths:
             warn_left_out(tree, path, dropped)
-            node = tree.groups[path]
-            if virtual:
-                opened = _uncached(virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped))
-            else:
-                opened = decoded_dataset(tree, node, dropped, decoders)
-            datasets["/" + path[len(root) :].strip("/") if root != "/" else path] = _closable(opened)
-        return datasets
+        opened = {path: _opened(tree, tree.groups[path], dropped, loadable, decoders) for path in paths}
+        return {"/" + path[len(root) :].strip("/") if root != "/" else path: dataset for path, dataset in opened.items()}
 
-    def open_datatree(self, filename_or_obj: Any, **kwargs: Any) -> xr.DataTree:
-        """Open all groups as a tree."""
-        return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **kwargs))
+    def open_datatree(self, filename_or_obj: Any, **arguments: Any) -> xr.DataTree:
+        """Open all groups as a tree. Arguments are those of `open_dataset`."""
+        return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **arguments))
+
+
+def _opened(
+    tree: VirtualTree, node: VirtualGroup, dropped: frozenset[str], loadable: frozenset[str] | None, decoders: JsonObject
+) -> xr.Dataset:
+    """One group, decoded and lazy, or as virtual arrays where nothing is to be decoded."""
+    if not any(decoders[name] for name in ("mask_and_scale", "decode_times", "decode_coords")):
+        return _closable(_uncached(virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped)))
+    return _closable(decoded_dataset(tree, node, dropped, decoders))
 
 
 def _closable(dataset: xr.Dataset) -> xr.Dataset:

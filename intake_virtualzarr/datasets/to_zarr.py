@@ -21,6 +21,7 @@ from intake_virtualzarr.hierarchy.region import replace_region
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction, changing
 from intake_virtualzarr.hierarchy.writer import NodeGroup, WriteReport, holds_leftovers_only, write_hierarchy
 from intake_virtualzarr.storage.key_value import Keys, Seen, keys_of
+from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["append_dataset", "write_dataset", "write_datatree", "write_to"]
@@ -105,7 +106,7 @@ def write_to(
     return write_hierarchy(keys, groups, overwrite=mode == "w", fuse=fuse, base=base, made_from=made_from)
 
 
-def _target(store: Any, storage_options: Any) -> Keys:
+def _target(store: Any, storage_options: StorageOptions) -> Keys:
     """Where a hierarchy is written to.
 
     Raises

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from intake.source.base import DataSource, Schema
 
-from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog.intake_yaml import literal
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
-from intake_virtualzarr.drivers.open_entry import check_arguments
+from intake_virtualzarr.drivers.open_entry import Location, given
 from intake_virtualzarr.drivers.storage_options import access_rules, public_options
 from intake_virtualzarr.drivers.template_values import plain_url
 from intake_virtualzarr.errors import CatalogError
-from intake_virtualzarr.storage.options import Access
+from intake_virtualzarr.storage.options import Access, StorageOptions
 from intake_virtualzarr.storage.places import is_network
+from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.url_secrets import redact
 from intake_virtualzarr.storage.urls import absolute_url
 
@@ -32,13 +34,37 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
         What to open.
     metadata : mapping, optional
         Further information, for catalogs.
-    **arguments
-        Those of `intake_virtualzarr.drivers.open_entry.open_entry`.
+    variables : str or list of str, optional
+        Data variables to keep; coordinates stay.
+    time : str, list or mapping, optional
+        Times to keep; the dimension stays: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"``
+        (an interval, ends included, ``..`` for an open one), or as a value of ``sel``.
+    sel : mapping, optional
+        Labels by dimension: one label (the dimension goes), a list of labels, or ``{"start": …, "stop": …, "step": …}``,
+        whose ends are included whichever way the coordinate runs.
+    isel : mapping, optional
+        Positions by dimension, after ``sel``; in the same forms.
+    group : str, optional
+        Path of the group in the store.
+    chunks : int, mapping or "auto", optional
+        dask chunks, as for `xarray.open_dataset`; default: those that suit the files.
+    drop_variables : str or list of str, optional
+        Variables to drop unread.
+    mask_and_scale, decode_times : bool, optional
+        As for `xarray.open_dataset`.
+    format : str, optional
+        Name of the format; default: detected automatically.
+    on_unsupported : {"skip", "raise"}, optional
+        What to do about variables that cannot be stored by reference; default: ``"skip"``.
+    storage_options : mapping, optional
+        Options for opening, by URL prefix; without prefixes, those of the place of the store, under fsspec's names.
+    allow : str or list of str, optional
+        URL prefixes and paths that a store from a network may name, beside its own place.
 
     Raises
     ------
     ArgumentError
-        For an argument that is not known; nothing is opened yet.
+        For an argument that is not known, with the nearest known one; nothing is opened yet.
 
     Examples
     --------
@@ -55,9 +81,43 @@ class VirtualZarrSource(DataSource):  # type: ignore[misc]
     _ipython_display_: ClassVar[None] = None
     """Notebooks show `_repr_html_` instead."""
 
-    def __init__(self, urlpath: Any, metadata: JsonObject | None = None, **arguments: Any) -> None:
-        check_arguments(arguments)
-        super().__init__(storage_options=arguments.get("storage_options"), metadata=metadata)
+    def __init__(
+        self,
+        urlpath: Location,
+        metadata: JsonObject | None = None,
+        *,
+        variables: str | Iterable[str] | None = None,
+        time: Any = None,
+        sel: Attrs | None = None,
+        isel: Attrs | None = None,
+        group: str | None = None,
+        chunks: Any = None,
+        drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: bool | None = None,
+        decode_times: bool | None = None,
+        format: str | None = None,
+        on_unsupported: str | None = None,
+        storage_options: StorageOptions = None,
+        allow: Allow = None,
+        **unknown: Any,
+    ) -> None:
+        arguments = given(
+            unknown,
+            variables=variables,
+            time=time,
+            sel=sel,
+            isel=isel,
+            group=group,
+            chunks=chunks,
+            drop_variables=drop_variables,
+            mask_and_scale=mask_and_scale,
+            decode_times=decode_times,
+            format=format,
+            on_unsupported=on_unsupported,
+            storage_options=storage_options,
+            allow=allow,
+        )
+        super().__init__(storage_options=storage_options, metadata=metadata)
         self.metadata: JsonObject = dict(metadata or {})  # a copy: what is found out is added to it
         self.urlpath = urlpath
         self.reader = VirtualZarrReader(VirtualZarrData(urlpath), **arguments)

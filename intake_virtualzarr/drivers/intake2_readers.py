@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from intake.readers.catalogs import StacCatalogReader
 from intake.readers.datatypes import FileData
 from intake.readers.readers import BaseReader
 
-from intake_virtualzarr.drivers.open_entry import check_arguments, open_entry
+from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr.drivers.open_entry import ARGUMENTS, Location, given, open_entry
+from intake_virtualzarr.storage.options import StorageOptions
+from intake_virtualzarr.storage.policy import Allow
 
 __all__ = ["VirtualZarrData", "VirtualZarrReader", "VirtualZarrStacReader"]
 
@@ -23,8 +27,45 @@ class VirtualZarrData(FileData):  # type: ignore[misc]
 class VirtualZarrReader(BaseReader):  # type: ignore[misc]
     """Open a virtual store, an archive file, kerchunk references or an Icechunk repository with xarray.
 
-    Arguments are those of `intake_virtualzarr.drivers.open_entry.open_entry`, ``chunks`` among them: ``{}`` by default, so that
-    the result is lazy and made of dask arrays.
+    The result is lazy and made of dask arrays.
+
+    Parameters
+    ----------
+    *positional : VirtualZarrData, or path or URL
+        What to open.
+    variables : str or list of str, optional
+        Data variables to keep; coordinates stay.
+    time : str, list or mapping, optional
+        Times to keep; the dimension stays: ``"2024"``, ``"2024-01"`` or a date (all of that span), ``"2024-01/2024-03"``
+        (an interval, ends included, ``..`` for an open one), or as a value of ``sel``.
+    sel : mapping, optional
+        Labels by dimension: one label (the dimension goes), a list of labels, or ``{"start": …, "stop": …, "step": …}``,
+        whose ends are included whichever way the coordinate runs.
+    isel : mapping, optional
+        Positions by dimension, after ``sel``; in the same forms.
+    group : str, optional
+        Path of the group in the store.
+    chunks : int, mapping or "auto", optional
+        dask chunks, as for `xarray.open_dataset`; default: those that suit the files.
+    drop_variables : str or list of str, optional
+        Variables to drop unread.
+    mask_and_scale, decode_times : bool, optional
+        As for `xarray.open_dataset`.
+    format : str, optional
+        Name of the format; default: detected automatically.
+    on_unsupported : {"skip", "raise"}, optional
+        What to do about variables that cannot be stored by reference; default: ``"skip"``.
+    storage_options : mapping, optional
+        Options for opening, by URL prefix; without prefixes, those of the place of the store, under fsspec's names.
+    allow : str or list of str, optional
+        URL prefixes and paths that a store from a network may name, beside its own place.
+    args, data, url, metadata, output_instance : optional
+        As Intake gives them to any reader, when it makes it again or reads it from a catalog.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that is not known, with the nearest known one; nothing is opened yet.
     """
 
     implements = {VirtualZarrData}  # noqa: RUF012
@@ -32,18 +73,57 @@ class VirtualZarrReader(BaseReader):  # type: ignore[misc]
     func = "intake_virtualzarr.drivers.open_entry:open_entry"
     output_instance = "xarray:Dataset"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        own = ("args", "data", "metadata", "output_instance", "url")
-        check_arguments({name: one for name, one in kwargs.items() if name not in own})
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        *positional: VirtualZarrData | Location,
+        variables: str | Iterable[str] | None = None,
+        time: Any = None,
+        sel: Attrs | None = None,
+        isel: Attrs | None = None,
+        group: str | None = None,
+        chunks: Any = None,
+        drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: bool | None = None,
+        decode_times: bool | None = None,
+        format: str | None = None,
+        on_unsupported: str | None = None,
+        storage_options: StorageOptions = None,
+        allow: Allow = None,
+        args: Sequence[Any] | None = None,
+        data: VirtualZarrData | None = None,
+        url: Location | None = None,
+        metadata: JsonObject | None = None,
+        output_instance: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        arguments = given(
+            unknown,
+            variables=variables,
+            time=time,
+            sel=sel,
+            isel=isel,
+            group=group,
+            chunks=chunks,
+            drop_variables=drop_variables,
+            mask_and_scale=mask_and_scale,
+            decode_times=decode_times,
+            format=format,
+            on_unsupported=on_unsupported,
+            storage_options=storage_options,
+            allow=allow,
+        )
+        own = {"args": args, "data": data, "url": url, "output_instance": output_instance}
+        intake = {name: value for name, value in own.items() if value is not None}
+        super().__init__(*positional, metadata=metadata, **intake, **arguments)
 
     def to_dask(self) -> Any:
         """Open lazily, as dask arrays."""
         return self.read()
 
-    def _read(self, data: VirtualZarrData, chunks: Any = None, **kwargs: Any) -> Any:
-        kwargs.setdefault("storage_options", data.storage_options)
-        return open_entry(data.url, chunks={} if chunks is None else chunks, **kwargs)
+    def _read(self, data: VirtualZarrData, **arguments: Any) -> Any:
+        unknown = {name: value for name, value in arguments.items() if name not in ARGUMENTS}
+        lazily = {"storage_options": data.storage_options, "chunks": {}}
+        return open_entry(data.url, **{**lazily, **given(unknown, **arguments)})
 
 
 class VirtualZarrStacReader(StacCatalogReader):  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 from collections.abc import Iterable, Sequence
@@ -12,17 +11,23 @@ from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.datasets.chunk_hints import preferred_chunks
 from intake_virtualzarr.datasets.paths import is_pattern
+from intake_virtualzarr.datasets.unknown_arguments import refuse_unknown
 from intake_virtualzarr.drivers.select_entry import selected
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.drivers.template_values import parse_chunks, parse_list_literal, parse_switch, plain_url
-from intake_virtualzarr.errors import ArgumentError, CatalogError
+from intake_virtualzarr.errors import CatalogError
+from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.policy import Allow
 
-__all__ = ["ARGUMENTS", "check_arguments", "open_entry"]
+__all__ = ["ARGUMENTS", "Location", "given", "open_entry"]
+
+
+type Location = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""What an entry opens: one place, or several files that are joined."""
 
 
 def open_entry(
-    urlpath: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    urlpath: Location,
     *,
     variables: str | Iterable[str] | None = None,
     time: Any = None,
@@ -35,7 +40,7 @@ def open_entry(
     decode_times: bool | None = None,
     format: str | None = None,
     on_unsupported: str = "skip",
-    storage_options: Any = None,
+    storage_options: StorageOptions = None,
     allow: Allow = None,
 ) -> Any:
     """Open a virtual store, archive file, kerchunk references or Icechunk repository for an Intake entry.
@@ -131,16 +136,13 @@ ARGUMENTS = tuple(inspect.signature(open_entry).parameters)
 """Names of the arguments that an entry takes."""
 
 
-def check_arguments(arguments: Attrs, driver: str = "virtualzarr") -> None:
-    """Refuse unknown arguments, with the nearest known one.
+def given(unknown: Attrs, **arguments: Any) -> JsonObject:
+    """The arguments of an entry that are not None, as drivers pass them on.
 
     Raises
     ------
     ArgumentError
-        Names the argument, and what is known.
+        If there are unknown ones: names the argument, the nearest known one, and all that are known.
     """
-    for name in arguments:
-        if name not in ARGUMENTS:
-            near = difflib.get_close_matches(name, ARGUMENTS, 1)
-            hint = f"did you mean {near[0]!r}? " if near else f"to select along a dimension, use sel={{{name!r}: …}}; "
-            raise ArgumentError(f"driver {driver!r} has no argument {name!r}; {hint}Known are {', '.join(ARGUMENTS)}")
+    refuse_unknown(unknown, ARGUMENTS, "driver 'virtualzarr'", "to select along a dimension, use sel={{{name!r}: …}}; ")
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -13,14 +13,15 @@ from pystac.utils import make_absolute_href
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.repr_html import table_html
 from intake_virtualzarr.catalog import intake_yaml as catalog_file
+from intake_virtualzarr.datasets.unknown_arguments import refuse_unknown
 from intake_virtualzarr.drivers.intake1_source import VirtualZarrSource
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.drivers.virtual_assets import VirtualAsset, virtual_assets
-from intake_virtualzarr.errors import ArgumentError, NothingFoundError, StacError
+from intake_virtualzarr.errors import NothingFoundError, StacError
 from intake_virtualzarr.hierarchy.documents import naming
+from intake_virtualzarr.storage.options import Access, StorageOptions
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.policy import Allow, Policy, allow_list
-from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
 __all__ = ["StacEntry", "VirtualZarrStacCatalog"]
@@ -129,16 +130,15 @@ class VirtualZarrStacCatalog(Catalog):  # type: ignore[misc]
         self,
         urlpath: str | os.PathLike[str],
         search: Attrs | None = None,
-        storage_options: Any = None,
+        storage_options: StorageOptions = None,
         allow: Allow = None,
         name: str | None = None,
         description: str | None = None,
         metadata: JsonObject | None = None,
         **unknown: Any,
     ) -> None:
-        if unknown:
-            known = "urlpath, search, storage_options, allow, name, description, metadata"
-            raise ArgumentError(f"driver 'virtualzarr_stac' has no argument {sorted(unknown)[0]!r}; known are {known}")
+        known = ("urlpath", "search", "storage_options", "allow", "name", "description", "metadata")
+        refuse_unknown(unknown, known, "driver 'virtualzarr_stac'")
         self.urlpath = os.fspath(urlpath)
         self.search_parameters = dict(search) if search is not None else None
         self._options = storage_options

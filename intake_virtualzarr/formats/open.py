@@ -10,6 +10,7 @@ from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
@@ -19,7 +20,7 @@ __all__ = ["open_tree"]
 def open_tree(
     path: Any,
     *,
-    storage_options: Any = None,
+    storage_options: StorageOptions = None,
     format: str | None = None,
     on_unsupported: str = "skip",
     labels: LabelChoice | None = None,

@@ -13,7 +13,7 @@ from intake_virtualzarr.storage.policy import Allow, Policy, allow_list
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.url_secrets import redact, strip_url
 
-__all__ = ["Access", "merged_access"]
+__all__ = ["Access", "StorageOptions", "merged_access"]
 
 FLAT = ""
 """The prefix of options that were given without one."""
@@ -121,7 +121,7 @@ class Access:
         self.policy.check(*urls)
 
     @classmethod
-    def of(cls, value: Access | Attrs | None, *, allow: Allow = None, keep_query: str | Iterable[str] = ()) -> Access:
+    def of(cls, value: StorageOptions, *, allow: Allow = None, keep_query: str | Iterable[str] = ()) -> Access:
         """Accept what users pass as ``storage_options``: an `Access`, a mapping by prefix, or options for the place that is opened.
 
         A mapping whose keys hold ``://`` is by prefix.
@@ -145,6 +145,10 @@ class Access:
         if self.policy.allow:
             shown.append(f"allow={[redact(one) for one in self.policy.allow]!r}")
         return f"<Access {', '.join(shown)}>" if shown else "<Access>"
+
+
+type StorageOptions = Access | Attrs | None
+"""What users pass as ``storage_options``, see `Access.of`."""
 
 
 def _reach(prefix: str) -> tuple[int, bool, int]:

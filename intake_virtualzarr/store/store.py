@@ -26,6 +26,7 @@ from intake_virtualzarr.hierarchy.plain_array import ChunkObjects
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
 from intake_virtualzarr.hierarchy.sharding import ShardObjects
 from intake_virtualzarr.storage.key_value import keys_of
+from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -76,7 +77,7 @@ class VirtualZarrStore(Store):
         self,
         target: Any,
         *,
-        storage_options: Any = None,
+        storage_options: StorageOptions = None,
         allow: Allow = None,
         cache_bytes: int = 128 * 1024 * 1024,
         read_only: bool = True,
@@ -422,7 +423,7 @@ def _reopen(target: Any, access: Access, cache_bytes: int, root: bytes | None) -
 def open_virtual_store(
     path: str | os.PathLike[str] | Any,
     *,
-    storage_options: Any = None,
+    storage_options: StorageOptions = None,
     allow: Allow = None,
     keep_query: Iterable[str] = (),
     on_unsupported: str = "skip",

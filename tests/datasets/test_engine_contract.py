@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ import pytest
 import xarray as xr
 
 import intake_virtualzarr as ivz
+from intake_virtualzarr.datasets.backend import VirtualZarrBackendEntrypoint
+from intake_virtualzarr.errors import ArgumentError
 
 
 @pytest.fixture
@@ -44,3 +47,15 @@ def test_the_accessor_is_there_after_both_imports(order):
     code = f"{order}; xarray.Dataset().vzarr; xarray.DataTree().vzarr; print(type(xarray.__spec__.loader).__name__)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "SourceFileLoader\n"
+
+
+@pytest.mark.parametrize("open_with", [xr.open_dataset, xr.open_datatree, xr.open_groups])
+def test_an_unknown_argument_is_refused_with_the_nearest_known_one(paths, open_with):
+    with pytest.raises(ArgumentError, match="engine 'virtualzarr' has no argument 'on_unsuported'; did you mean 'on_unsupported'"):
+        open_with(paths[0], engine="virtualzarr", on_unsuported="raise")
+
+
+def test_the_parameters_that_xarray_is_told_are_those_of_the_methods():
+    named = set(VirtualZarrBackendEntrypoint.open_dataset_parameters)
+    for method in (VirtualZarrBackendEntrypoint.open_dataset, VirtualZarrBackendEntrypoint.open_groups_as_dict):
+        assert set(inspect.signature(method).parameters) == {*named, "self", "unknown"}

@@ -1,5 +1,6 @@
 """The driver ``virtualzarr``: what users of Intake 1 and Intake 2 expect of a source."""
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from conftest import write_sst
 from intake_virtualzarr.cli.main import main
 from intake_virtualzarr.drivers.intake1_source import VirtualZarrSource
 from intake_virtualzarr.drivers.intake2_readers import VirtualZarrData, VirtualZarrReader
+from intake_virtualzarr.drivers.open_entry import open_entry
 from intake_virtualzarr.drivers.storage_options import access_rules
 from intake_virtualzarr.drivers.template_values import plain_url
 from intake_virtualzarr.errors import ArgumentError, CatalogError, VirtualZarrError
@@ -350,3 +352,23 @@ def test_headers_of_a_catalog_reach_its_own_server(published_once, serve, monkey
 )
 def test_doubled_slashes_of_catalog_templates_go(url, plain):
     assert plain_url(url) == plain
+
+
+def test_the_arguments_of_both_drivers_stand_in_their_signatures_and_docstrings():
+    entry = inspect.signature(open_entry).parameters
+    for driver in (VirtualZarrSource, VirtualZarrReader):
+        shown = inspect.signature(driver.__init__).parameters
+        assert [name for name in entry if name not in shown] == (["urlpath"] if driver is VirtualZarrReader else [])
+        assert [name for name in entry if name not in (driver.__doc__ or "")] == (
+            ["urlpath"] if driver is VirtualZarrReader else []
+        )
+
+
+def test_a_reader_of_intake_2_refuses_unknown_arguments_where_they_are_given(published_once):
+    data = VirtualZarrData(str(published_once.catalog / "sst.vzarr"))
+    with pytest.raises(ArgumentError, match="no argument 'variabels'; did you mean 'variables'"):
+        VirtualZarrReader(data, variabels=["sst"])
+    with pytest.raises(ArgumentError, match="no argument 'variabels'; did you mean 'variables'"):
+        VirtualZarrReader(data).read(variabels=["sst"])
+    again = VirtualZarrReader(data, variables=["sst"])(time="2024-01-01")
+    assert list(again.read().data_vars) == ["sst"]
