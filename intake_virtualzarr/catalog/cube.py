@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.catalog.time_axis import has_time, with_time
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.duplicates import without_duplicates
@@ -25,7 +26,6 @@ from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.stac.find_sources import selected_sources
 from intake_virtualzarr.stac.items import ItemsLike
-from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.stac.source_item import SourceItem
 from intake_virtualzarr.storage.readers import ReaderPool
@@ -60,15 +60,15 @@ class Cube:
     """Sources that are not in it, and why."""
 
 
-def build_cube(items: ItemsLike, select: SelectOptions, opening: OpenOptions, joining: JoinOptions, time_dim: str) -> Cube:
+def build_cube(items: ItemsLike, options: SearchOptions, time_dim: str) -> Cube:
     """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
-    sources = selected_sources(items, select)
-    scanned = _scan_sources(sources, opening, select.modifier)
-    quick = _quick_cube(scanned, joining, time_dim)
+    sources = selected_sources(items, options.select)
+    scanned = _scan_sources(sources, options.opening, options.select.modifier)
+    quick = _quick_cube(scanned, options.joining, time_dim)
     if quick is not None:
         return quick
     opened, skipped = _opened(scanned, time_dim)
-    return replace(join_sources(opened, joining, time_dim), skipped=skipped)
+    return replace(join_sources(opened, options.joining, time_dim), skipped=skipped)
 
 
 @dataclass(frozen=True, eq=False)

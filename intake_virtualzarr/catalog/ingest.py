@@ -13,24 +13,22 @@ from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.repr_html import size_text, table_html
 from intake_virtualzarr.catalog.cube import Cube, build_cube
 from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
+from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.datasets.join_options import (
-    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
     EncodingMismatch,
     Join,
-    JoinOptions,
     Together,
 )
-from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
 from intake_virtualzarr.datasets.to_zarr import write_to
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.inherit import inherited_fields, source_collection
 from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.order import Duplicates
-from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier, signing_access
 from intake_virtualzarr.storage.key_value import Seen, keys_of
 from intake_virtualzarr.storage.policy import Allow
@@ -250,46 +248,10 @@ def ingest(
     HierarchyError
         If the directory holds something else.
     """
-    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
-    select = SelectOptions(
-        asset=asset,
-        collection_assets=collection_assets,
-        protocols=protocols,
-        modifier=modifier,
-        datetime=datetime,
-        bbox=bbox,
-        intersects=intersects,
-        duplicates=duplicates,
-        policy=access.policy,
-        keep_query=access.keep_query,
-    )
-    opening = OpenOptions(
-        preprocess=preprocess,
-        loadable_variables=names_or_none(loadable_variables),
-        drop_variables=name_set(drop_variables),
-        group=group,
-        format=format,
-        on_error=on_error,
-        on_unsupported=on_unsupported,
-        client=client,
-        progress=progress,
-        checkpoint=checkpoint,
-        access=access,
-    )
-    joining = JoinOptions(
-        combine=combine,
-        concat_dim=concat_dim,
-        join=join,
-        compat=compat,
-        data_vars=data_vars,
-        coords=coords,
-        combine_attrs=combine_attrs,
-        encoding_mismatch=encoding_mismatch,
-        duplicates=FILE_POLICIES.get(duplicates, "raise"),
-    )
-    target = Target(absolute_url(directory), opening.access)
+    options = SearchOptions.of(locals())  # by name: each has its field, with the same default
+    target = Target(absolute_url(directory), options.opening.access)
     target.check_free(name)
-    cube = build_cube(items, select, opening, joining, time_dim)
+    cube = build_cube(items, options, time_dim)
     digest = fingerprint(cube.sources)
     known = target.fingerprint(name, publish)
     if known == "" and not overwrite and target.made_from(name) is None:

@@ -18,20 +18,19 @@ from intake_virtualzarr.catalog.ingest import write_and_publish
 from intake_virtualzarr.catalog.patch import patched
 from intake_virtualzarr.catalog.publish import Contents, Target, fingerprint, publish_store
 from intake_virtualzarr.catalog.published_store import PublishedStore, read_published
+from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.datasets.append_checks import falls
 from intake_virtualzarr.datasets.check_sources import SourceState, source_states
 from intake_virtualzarr.datasets.join_options import (
-    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
     EncodingMismatch,
     Join,
-    JoinOptions,
     Together,
 )
 from intake_virtualzarr.datasets.open import open_virtual_dataset
-from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
 from intake_virtualzarr.datasets.to_zarr import append_dataset, write_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError, IngestError, NothingFoundError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
@@ -258,56 +257,20 @@ def update(
     IngestError
         If there are conflicts and they are to be refused; nothing is written then.
     """
+    options = SearchOptions.of(locals())  # by name: each has its field, with the same default
     if conflicts not in get_args(Conflicts):
         raise VirtualZarrError(f"conflicts is {conflicts!r}, expected one of {', '.join(map(repr, get_args(Conflicts)))}")
-    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
-    select = SelectOptions(
-        asset=asset,
-        collection_assets=collection_assets,
-        protocols=protocols,
-        modifier=modifier,
-        datetime=datetime,
-        bbox=bbox,
-        intersects=intersects,
-        duplicates=duplicates,
-        policy=access.policy,
-        keep_query=access.keep_query,
-    )
-    opening = OpenOptions(
-        preprocess=preprocess,
-        loadable_variables=names_or_none(loadable_variables),
-        drop_variables=name_set(drop_variables),
-        group=group,
-        format=format,
-        on_error=on_error,
-        on_unsupported=on_unsupported,
-        client=client,
-        progress=progress,
-        checkpoint=checkpoint,
-        access=access,
-    )
-    joining = JoinOptions(
-        combine=combine,
-        concat_dim=concat_dim,
-        join=join,
-        compat=compat,
-        data_vars=data_vars,
-        coords=coords,
-        combine_attrs=combine_attrs,
-        encoding_mismatch=encoding_mismatch,
-        duplicates=FILE_POLICIES.get(duplicates, "raise"),
-    )
-    published = read_published(Target(absolute_url(directory), opening.access), name, modifier)
+    published = read_published(Target(absolute_url(directory), options.opening.access), name, modifier)
     dim = published.grown_dim(append_dim or concat_dim)
-    found = _found(items, select)
+    found = _found(items, options.select)
     new, pairs = compare_sources(found, published.known)
-    reading = signing_access(opening.access, (*published.known, *found), modifier)
+    reading = signing_access(options.opening.access, (*published.known, *found), modifier)
     states = _file_states(pairs, published.files, reading, progress) if check_files else {}
     unlike = [one for pair in pairs if (one := _difference(*pair, published.files, states)) is not None]
-    gone = missing_sources(published.items, pairs, found, listing_of(items, select.policy), queries(items, select))
+    gone = missing_sources(published.items, pairs, found, listing_of(items, options.select.policy), queries(items, options.select))
     unlike += [Difference("missing", one, "is not found any more") for one in gone]
-    scan = _Scan(opening, joining, dim or "time", modifier)
-    opened, skipped = open_sources(new, opening, scan.time_dim, modifier) if new else ([], {})
+    scan = _Scan(options, dim or "time", modifier)
+    opened, skipped = open_sources(new, options.opening, scan.time_dim, modifier) if new else ([], {})
     later, earlier = _split(opened, published, dim)
     plan = _Plan(published, dim, found, tuple(pairs), tuple(opened), later, (*unlike, *earlier), skipped, reading, dry_run)
     if conflicts == "rewrite" and any(one.state in (*CONFLICTING, "missing") for one in plan.differences):
@@ -318,7 +281,7 @@ def update(
         raise IngestError(_refusal(plan))
     if not later:
         return _publish_alone(plan)
-    cube = join_sources(later, joining, scan.time_dim)
+    cube = join_sources(later, options.joining, scan.time_dim)
     try:  # whether it fits is found out before anything is written, so that a dry run tells it, too
         append_dataset(DryRunStore(keys_of(published.url, reading)), "", cube.dataset, str(dim))
     except (EncodingMismatchError, HierarchyError) as exc:
@@ -333,8 +296,7 @@ def update(
 class _Scan:
     """How sources are opened and joined."""
 
-    opening: OpenOptions
-    joining: JoinOptions
+    options: SearchOptions
     time_dim: str
     modifier: Modifier | None
 
@@ -542,14 +504,14 @@ def _replace(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport | None:
     """Put late and changed files in their places, without scanning the others; ``None`` if that cannot be done."""
     published, dim = plan.published, str(plan.dim)
     changed = [one.source for one in plan.differences if one.state == "changed"]
-    again, skipped = open_sources(changed, scan.opening, scan.time_dim, scan.modifier) if changed else ([], {})
+    again, skipped = open_sources(changed, scan.options.opening, scan.time_dim, scan.modifier) if changed else ([], {})
     arriving = [*again, *plan.opened]
     if skipped or any(len(files) > 1 for files in by_item(arriving)):
         return None
     now = {one.file.url: one.file for one in again}
     lost = [absolute_url(one.source.href) for one in plan.differences if one.state in ("changed", "missing")]
     gone = {url: now.get(url) for url in lost}
-    dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim, scan.joining)
+    dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim, scan.options.joining)
     if dataset is None:
         return None
     items = _items_now(plan)
@@ -567,8 +529,8 @@ def _items_now(plan: _Plan) -> tuple[SourceItem, ...]:
 
 def _rewrite(plan: _Plan, scan: _Scan, fuse: bool) -> UpdateReport:
     """Scan what is known and what was found, and replace the store."""
-    opened, skipped = open_sources(_items_now(plan), scan.opening, scan.time_dim, scan.modifier)
-    cube = join_sources(opened, scan.joining, scan.time_dim)
+    opened, skipped = open_sources(_items_now(plan), scan.options.opening, scan.time_dim, scan.modifier)
+    cube = join_sources(opened, scan.options.joining, scan.time_dim)
     return _written(replace(plan, skipped=skipped), cube, "rewrite", fuse)
 
 

@@ -10,21 +10,19 @@ import xarray as xr
 
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.catalog.cube import build_cube
+from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.datasets.join_options import (
-    FILE_POLICIES,
     Combine,
     CombineAttrs,
     Compat,
     EncodingMismatch,
     Join,
-    JoinOptions,
     Together,
 )
-from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported, OpenOptions, name_set, names_or_none
+from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.order import Duplicates
-from intake_virtualzarr.stac.select_options import SelectOptions
 from intake_virtualzarr.stac.signing import Modifier
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
@@ -163,41 +161,5 @@ def virtualize(
     --------
     >>> cube = virtualize(client.search(collections=["sst"], datetime="2024-01"))  # doctest: +SKIP
     """
-    access = Access.of(storage_options, allow=allow, keep_query=keep_query)
-    select = SelectOptions(
-        asset=asset,
-        collection_assets=collection_assets,
-        protocols=protocols,
-        modifier=modifier,
-        datetime=datetime,
-        bbox=bbox,
-        intersects=intersects,
-        duplicates=duplicates,
-        policy=access.policy,
-        keep_query=access.keep_query,
-    )
-    opening = OpenOptions(
-        preprocess=preprocess,
-        loadable_variables=names_or_none(loadable_variables),
-        drop_variables=name_set(drop_variables),
-        group=group,
-        format=format,
-        on_error=on_error,
-        on_unsupported=on_unsupported,
-        client=client,
-        progress=progress,
-        checkpoint=checkpoint,
-        access=access,
-    )
-    joining = JoinOptions(
-        combine=combine,
-        concat_dim=concat_dim,
-        join=join,
-        compat=compat,
-        data_vars=data_vars,
-        coords=coords,
-        combine_attrs=combine_attrs,
-        encoding_mismatch=encoding_mismatch,
-        duplicates=FILE_POLICIES.get(duplicates, "raise"),
-    )
-    return build_cube(items, select, opening, joining, time_dim).dataset
+    options = SearchOptions.of(locals())  # by name: each has its field, with the same default
+    return build_cube(items, options, time_dim).dataset
