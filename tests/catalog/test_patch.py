@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr import VirtualZarrError
-from intake_virtualzarr.catalog import update as module
+from intake_virtualzarr.catalog import cube, update, update_done
 from intake_virtualzarr.catalog.compact import compact
 
 
@@ -44,13 +44,14 @@ def opened(tmp_path):
 def scanned(monkeypatch):
     """Sources that are scanned, in order."""
     found = []
-    plain = module.open_sources
+    plain = cube.open_sources
 
     def counted(sources, *args, **kwargs):
         found.extend(one.href for one in sources)
         return plain(sources, *args, **kwargs)
 
-    monkeypatch.setattr(module, "open_sources", counted)
+    for module in (update, update_done):
+        monkeypatch.setattr(module, "open_sources", counted)
     return found
 
 
@@ -123,7 +124,7 @@ def test_a_store_of_many_appends_becomes_one_manifest(tmp_path):
 
 
 def test_an_update_makes_a_store_compact_by_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "COMPACT_AFTER", 3)
+    monkeypatch.setattr(update_done, "COMPACT_AFTER", 3)
     paths = [write(tmp_path / f"{day:02}.nc", day) for day in range(6)]
     ivz.ingest(paths[:2], tmp_path / "c", name="s")
     pieces = []

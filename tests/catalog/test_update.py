@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import tempfile
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from support.local_schemas import validator
 
 import intake_virtualzarr as ivz
+from intake_virtualzarr.catalog import update_done
 from intake_virtualzarr.errors import (
     EncodingMismatchError,
     HierarchyError,
@@ -546,9 +546,8 @@ def test_an_interrupted_update_is_completed_by_the_next(archive, monkeypatch, af
 
 
 def test_an_interrupted_update_is_completed_by_a_search_of_other_items(archive, monkeypatch):
-    module = import_module("intake_virtualzarr.catalog.update")  # the attribute of the package is the function
     with monkeypatch.context() as patch:
-        patch.setattr(module, "publish_store", lambda *_: (_ for _ in ()).throw(KilledError()))
+        patch.setattr(update_done, "publish_store", lambda *_: (_ for _ in ()).throw(KilledError()))
         with pytest.raises(KilledError):
             ivz.update(archive.items(), archive.catalog)
     archive.add(5)
