@@ -59,7 +59,7 @@ type ArrayFactory = Callable[[Attrs, DType], ArrayDecoder]
 
 GROUP = "intake_virtualzarr.codecs"
 """Entry point group of modules that register decoders."""
-LATER: dict[str, str] = {}
+LATER = dict.fromkeys(("tiff.", "imagecodecs_"), "intake_virtualzarr.codecs.tiff_layouts")
 """Modules of this package that are imported when a codec is first named, by the beginning of its name."""
 
 _BYTES: dict[str, Callable[[Attrs], BytesDecoder]] = {}

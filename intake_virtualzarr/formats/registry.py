@@ -18,6 +18,7 @@ OWN = {
     "hdf5": "intake_virtualzarr.formats.hdf5",
     "kerchunk": "intake_virtualzarr.formats.kerchunk_json",
     "netcdf3": "intake_virtualzarr.formats.netcdf3",
+    "tiff": "intake_virtualzarr.formats.tiff",
 }
 """The plug-ins of this package: modules with a ``FORMAT``."""
 HEAD = 64 * 1024
@@ -77,8 +78,6 @@ def _looks(head: Buffer) -> str:
         return "is empty"
     if first.startswith(b"CDF"):
         return "is netCDF-3 (classic)"
-    if first.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "is TIFF"
     if first.startswith(b"GRIB"):
         return "is GRIB"
     if first.startswith(b"\x0e\x03\x13\x01"):
