@@ -127,7 +127,8 @@ def _lerc(codecs: Any, data: bytes, out: AnyArray, configuration: Attrs) -> AnyA
         raise CodecError("LERC stream marks missing integers, which have no value")
     if values.ndim > valid.ndim:
         valid = valid[..., np.newaxis]
-    return np.where(valid, values, values.dtype.type(np.nan))
+    masked: AnyArray = np.where(valid, values, values.dtype.type(np.nan))
+    return masked
 
 
 def _fax(codecs: Any, data: bytes, out: AnyArray, configuration: Attrs) -> AnyArray | None:
@@ -137,7 +138,8 @@ def _fax(codecs: Any, data: bytes, out: AnyArray, configuration: Attrs) -> AnyAr
         decoded = decoder(data, height, width, t4options=int(configuration.get("options", 0)))
     else:
         decoded = decoder(data, height, width)
-    return (np.asarray(decoded) != 0).astype(out.dtype).reshape(out.shape)
+    np.not_equal(np.asarray(decoded).reshape(out.shape), 0, out=out, casting="unsafe")
+    return None
 
 
 _image("tiff.jpeg", "JPEG", _jpeg)

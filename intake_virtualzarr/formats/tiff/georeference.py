@@ -109,7 +109,8 @@ class GeoReference:
 
     def conventions(self, width: int, height: int) -> JsonObject:
         """Attributes of a group, after the conventions ``proj:`` and ``spatial:``."""
-        declared, attrs = [], JsonObject()
+        declared: list[JsonObject] = []
+        attrs: JsonObject = {}
         if self.affine is not None:
             t = self.affine
             corners = [(t.a * i + t.b * j + t.c, t.d * i + t.e * j + t.f) for i in (0, width) for j in (0, height)]
@@ -136,8 +137,9 @@ def georeference_of(directory: Directory) -> GeoReference:
     codes = [k for k in (keys.get(PROJECTED_CRS), keys.get(GEODETIC_CRS)) if isinstance(k, int) and k not in (0, USER_DEFINED)]
     # a projection of its own upon a datum that has a code has none
     code = codes[0] if codes and keys.get(PROJECTED_CRS) != USER_DEFINED else None
-    citation = next((keys[k] for k in (3073, 2049, CITATION) if isinstance(keys.get(k), str)), None)
-    return GeoReference(_affine(directory, is_point), None if code is None else f"EPSG:{code}", citation or None, is_point)
+    citations = [text for key in (3073, 2049, CITATION) if isinstance(text := keys.get(key), str) and text]
+    citation = citations[0] if citations else None
+    return GeoReference(_affine(directory, is_point), None if code is None else f"EPSG:{code}", citation, is_point)
 
 
 def _affine(directory: Directory, is_point: bool) -> Affine | None:

@@ -137,7 +137,7 @@ class _Scan:
             for name, count, numbers in (("x", size.width, geo.affine.x), ("y", size.height, geo.affine.y)):
                 self._put(f"{prefix}/{name}", (name,), _linear(*numbers, count), names[name])
         if geo.is_known:
-            self._put(f"{prefix}/spatial_ref", (), inline_stored(np.int64(0).reshape(())), geo.spatial_ref())
+            self._put(f"{prefix}/spatial_ref", (), inline_stored(np.zeros((), np.int64)), geo.spatial_ref())
 
     def _put(self, path: str, dims: tuple[str, ...], stored: StoredArray, attrs: Attrs) -> None:
         segment = Segment.whole(stored, Packing.from_attrs(attrs, stored.dtype))
