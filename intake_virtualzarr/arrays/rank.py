@@ -21,6 +21,8 @@ __all__ = ["RankedManifest", "with_own_axes"]
 
 OF_THE_SHAPE = frozenset({"sharding_indexed", "numcodecs.json2"})
 """Codecs whose bytes or configuration tell of the rank of a chunk."""
+OF_PICTURES = ("tiff.", "imagecodecs_")
+"""Beginnings of names of codecs that look at the last axes of a chunk: rows, columns and, after a transposition, bands."""
 ONE = AxisGrid.regular(1, 1)
 
 
@@ -124,7 +126,16 @@ def _of_rank(codecs: Pipeline, axes: Sequence[int | None], ndim: int) -> Pipelin
     """A pipeline for chunks of the axes that are shown; None if it cannot be said."""
     if any(codec.name in OF_THE_SHAPE for codec in codecs):
         return None
+    if any(codec.name.startswith(OF_PICTURES) for codec in codecs) and not _shows_pictures(codecs, axes, ndim):
+        return None
     return tuple(_transposition(codec, axes, ndim) if codec.name == "transpose" else codec for codec in codecs)
+
+
+def _shows_pictures(codecs: Pipeline, axes: Sequence[int | None], ndim: int) -> bool:
+    """Whether the last axes of a chunk, as it is stored, stay the last ones (a transposition puts others in front)."""
+    if codecs[0].name == "transpose":
+        return {axis for axis in axes if axis is not None} == set(range(ndim))
+    return tuple(axes[-2:]) == (ndim - 2, ndim - 1)
 
 
 def _transposition(codec: CodecSpec, axes: Sequence[int | None], ndim: int) -> CodecSpec:

@@ -6,6 +6,8 @@ floats, the product rounded before the sum, and the sum rounded to the data type
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from intake_virtualzarr._typing import AnyArray, Attrs, DType
@@ -68,12 +70,13 @@ def as_linear(values: AnyArray) -> bytes | None:
 @register_layout("vzarr.linear")
 def _linear(_configuration: Attrs) -> LayoutDecoder:
     def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
-        if chunk.dtype.kind not in "iuf" or len(chunk.shape) != 1:
+        count = prod(chunk.shape)
+        if chunk.dtype.kind not in "iuf" or not chunk.shape or max(chunk.shape) != count:
             raise CodecError(f"codec 'vzarr.linear' gives numbers along one axis, the chunk has {chunk.shape} {chunk.dtype}")
         if memoryview(data).nbytes != 16:
             raise CodecError(f"codec 'vzarr.linear': a chunk has 16 bytes, this one {memoryview(data).nbytes}")
         most_bytes(chunk)
         first, step = np.frombuffer(bytes(data), _number(chunk.dtype))
-        return linear_values(first, step, chunk.shape[0], chunk.dtype)
+        return linear_values(first, step, count, chunk.dtype).reshape(chunk.shape)
 
     return decode

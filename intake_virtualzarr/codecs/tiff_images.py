@@ -6,7 +6,8 @@ Each decoder is given the array to fill, so that a header that claims another si
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -60,27 +61,32 @@ def _image(name: str, title: str, call: Call) -> None:
 
         def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
             most_bytes(chunk)
-            # chunks are (band, y, x) or (y, x, band): a picture has no axis of length one in front or behind
-            shape = tuple(n for i, n in enumerate(chunk.shape) if n > 1 or not _is_band(i, chunk.shape))
-            values = np.empty(shape, chunk.dtype)
-            try:
-                other = call(codecs, bytes(data), values, configuration)
-            except VirtualZarrError:
-                raise
-            except Exception as exc:
-                raise CodecError(f"{title} stream does not decode to {chunk.shape} {chunk.dtype} ({exc})") from exc
-            found = values if other is None else other
-            if found.size != values.size or found.dtype != values.dtype:
-                raise CodecError(f"{title} stream decodes to {found.shape} {found.dtype}, expected {chunk.shape} {chunk.dtype}")
-            return found.reshape(chunk.shape)
+            reason: Exception | None = None
+            for shape in _pictures(chunk.shape):
+                values = np.empty(shape, chunk.dtype)
+                try:
+                    other = call(codecs, bytes(data), values, configuration)
+                except VirtualZarrError:
+                    raise
+                except Exception as exc:
+                    reason = exc
+                    continue
+                found = values if other is None else other
+                if found.size == values.size and found.dtype == values.dtype:
+                    return found.reshape(chunk.shape)
+                reason = ValueError(f"it gives {found.shape} {found.dtype}")
+            raise CodecError(f"{title} stream does not decode to {chunk.shape} {chunk.dtype} ({reason})") from reason
 
         return decode
 
     register_layout(name)(factory)
 
 
-def _is_band(axis: int, shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and axis == 0 and shape[0] == 1
+def _pictures(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """What the axes of a chunk may be: rows and columns, or rows, columns and bands; those before have length one."""
+    for count in (2, 3):
+        if len(shape) >= count and prod(shape[:-count]) == 1:
+            yield shape[-count:]
 
 
 def _jpeg(codecs: Any, data: bytes, out: AnyArray, configuration: Attrs) -> AnyArray | None:

@@ -104,8 +104,7 @@ def stored_image(directory: Directory, source: Source, big_endian: bool, nodata:
     codecs = pipeline_of(directory, samples, together, tile_width, big_endian)
     grid = ChunkGrid((AxisGrid.regular(size.bands, together), rows, tiling.columns))
     if flat:
-        codecs, grid, offsets, counts = codecs, ChunkGrid((rows, tiling.columns)), offsets[0], counts[0]
-        codecs = tuple(c if c.name != "imagecodecs_delta" else type(c).of(c.name, axis=1) for c in codecs)
+        grid, offsets, counts = ChunkGrid((rows, tiling.columns)), offsets[0], counts[0]
     manifest = ChunkManifest.from_columns(grid.grid_shape, offsets, counts)
     fill = np.zeros((), samples.dtype)[()] if nodata is None else nodata
     return StoredArray(samples.dtype, fill, grid, codecs, manifest, (source,))

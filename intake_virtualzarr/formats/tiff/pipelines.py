@@ -135,7 +135,7 @@ def _plain(directory: Directory, samples: Samples, together: int, width: int, bi
         if predictor != 1:
             raise UnsupportedError(f"predictor {predictor} of values of {samples.bits} bits has no codec here")
         return (CodecSpec.of("imagecodecs_packints", bitspersample=samples.bits, runlen=width * together),)
-    axis = 1 if together > 1 else 2
+    axis = -2 if together > 1 else -1
     if predictor == 3:
         if samples.dtype.kind != "f":
             raise UnsupportedError(f"predictor 3 is of floats, the values are {samples.dtype}")
