@@ -25,6 +25,7 @@ from intake_virtualzarr.datasets.join_options import (
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
 from intake_virtualzarr.datasets.to_zarr import write_to
 from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.formats.workers import Executor
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.inherit import inherited_fields, source_collection
 from intake_virtualzarr.stac.items import ItemsLike
@@ -124,6 +125,7 @@ def ingest(
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
@@ -212,7 +214,10 @@ def ingest(
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     client : dask.distributed.Client, optional
-        Cluster that scans.
+        Cluster that scans, in batches of files.
+    executor : concurrent.futures.Executor, optional
+        What scans in batches of files: threads, processes, dask's ``client.get_executor()``, or any other object with
+        ``submit``.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional

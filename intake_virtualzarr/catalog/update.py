@@ -27,6 +27,7 @@ from intake_virtualzarr.datasets.join_options import (
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
 from intake_virtualzarr.datasets.to_zarr import append_dataset
 from intake_virtualzarr.errors import EncodingMismatchError, HierarchyError, IngestError, VirtualZarrError
+from intake_virtualzarr.formats.workers import Executor
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.compare import Difference, compare_sources, missing_sources
 from intake_virtualzarr.stac.find_sources import queries
@@ -76,6 +77,7 @@ def update(
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
@@ -163,7 +165,10 @@ def update(
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     client : dask.distributed.Client, optional
-        Cluster that scans.
+        Cluster that scans, in batches of files.
+    executor : concurrent.futures.Executor, optional
+        What scans in batches of files: threads, processes, dask's ``client.get_executor()``, or any other object with
+        ``submit``.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional

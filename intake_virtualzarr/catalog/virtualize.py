@@ -20,6 +20,7 @@ from intake_virtualzarr.datasets.join_options import (
     Together,
 )
 from intake_virtualzarr.datasets.open_options import OnError, OnUnsupported
+from intake_virtualzarr.formats.workers import Executor
 from intake_virtualzarr.stac.assets import AssetLike
 from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.order import Duplicates
@@ -58,6 +59,7 @@ def virtualize(
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
@@ -122,7 +124,10 @@ def virtualize(
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     client : dask.distributed.Client, optional
-        Cluster that scans.
+        Cluster that scans, in batches of files.
+    executor : concurrent.futures.Executor, optional
+        What scans in batches of files: threads, processes, dask's ``client.get_executor()``, or any other object with
+        ``submit``.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional

@@ -62,6 +62,7 @@ def scan_files(paths: Sequence[str], options: OpenOptions, groups: Collection[st
         format=options.format,
         access=options.access,
         client=options.client,
+        executor=options.executor,
         progress=options.progress,
         checkpoint=options.checkpoint,
         labels=options.labels(groups),

@@ -30,6 +30,7 @@ from intake_virtualzarr.datasets.quick_join import quick_join
 from intake_virtualzarr.errors import NothingFoundError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.workers import Executor
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 
@@ -56,6 +57,7 @@ def open_virtual_mfdataset(
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     storage_options: Access | Attrs | None = None,
@@ -100,7 +102,10 @@ def open_virtual_mfdataset(
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     client : dask.distributed.Client, optional
-        Cluster that scans.
+        Cluster that scans, in batches of files.
+    executor : concurrent.futures.Executor, optional
+        What scans in batches of files: threads, processes, dask's ``client.get_executor()``, or any other object with
+        ``submit``.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional
@@ -143,6 +148,7 @@ def open_virtual_mfdataset(
         on_error=on_error,
         on_unsupported=on_unsupported,
         client=client,
+        executor=executor,
         progress=progress,
         checkpoint=checkpoint,
         access=Access.of(storage_options, allow=allow, keep_query=keep_query),

@@ -11,6 +11,7 @@ import xarray as xr
 
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.labels import LabelChoice
+from intake_virtualzarr.formats.workers import Executor
 from intake_virtualzarr.storage.readers import Access
 
 __all__ = ["OnError", "OnUnsupported", "OpenOptions", "name_set", "names_or_none"]
@@ -42,6 +43,8 @@ class OpenOptions:
     on_unsupported: OnUnsupported = "skip"
     client: Any = None
     """dask cluster that scans; ``None``: threads of this process."""
+    executor: Executor | None = None
+    """What scans in batches, by the interface of ``concurrent.futures``; ``None``: threads of this process."""
     progress: bool | None = None
     """Whether to show a bar; ``None``: on a terminal."""
     checkpoint: str | os.PathLike[str] | None = None
@@ -54,6 +57,13 @@ class OpenOptions:
         return LabelChoice.of(self.loadable_variables, self.drop_variables, [self.group] if groups is None else groups)
 
     def __post_init__(self) -> None:
+        if self.client is not None and self.executor is not None:
+            raise VirtualZarrError("client= and executor= were both given; one of them scans")
+        if self.executor is not None and not isinstance(self.executor, Executor):
+            raise VirtualZarrError(
+                f"executor is {type(self.executor).__name__}, which has no submit(); expected a concurrent.futures.Executor or "
+                "what looks like one (a dask client goes into client=)"
+            )
         if self.on_error not in get_args(OnError):
             raise VirtualZarrError(f"on_error is {self.on_error!r}, expected 'raise' or 'skip'")
         if self.on_unsupported not in get_args(OnUnsupported):

@@ -1,4 +1,4 @@
-"""Scanning many files: in threads here, or in batches on a dask cluster, by one function.
+"""Scanning many files: in threads here, or in batches on a dask cluster or by an executor, by one function.
 
 A batch that is finished is kept in ``checkpoint``, if one is given.
 """
@@ -19,6 +19,7 @@ from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.scan import scan_many
+from intake_virtualzarr.formats.workers import Executor, Workers
 from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access
@@ -34,8 +35,6 @@ BATCH = 250
 """Files of one task: some 200 ms of work; with much less the scheduler takes a share of the time that is seen."""
 LEAST = 20
 """Smaller batches are not worth a task of their own."""
-RETRIES = 2
-"""How often a batch is tried again when its worker is lost."""
 
 
 def scan_paths(
@@ -44,6 +43,7 @@ def scan_paths(
     format: str | None = None,
     access: Access | None = None,
     client: Any = None,
+    executor: Executor | None = None,
     progress: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     labels: LabelChoice | None = None,
@@ -58,8 +58,8 @@ def scan_paths(
         Name of the format; default: detected automatically.
     access : Access, optional
         Options for opening.
-    client : dask.distributed.Client, optional
-        Cluster that scans; default: threads of this process.
+    client, executor : dask.distributed.Client, Executor; optional
+        What scans; default: threads of this process.
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional
@@ -70,11 +70,12 @@ def scan_paths(
     """
     access = access or Access()
     with progress_bar("scanning", len(paths), progress) as advance:
-        if client is None and checkpoint is None:
+        workers = Workers(client, executor)
+        if not workers.are_elsewhere and checkpoint is None:
             return scan_many(paths, format=format, storage_options=access, progress=advance, labels=labels)
-        batches = _batches(paths, client)
+        batches = _batches(paths, workers.count)
         results: list[list[Any]] = [[] for _ in batches]
-        for number, found in _run(batches, (format, access, labels), client, checkpoint):
+        for number, found in _run(batches, (format, access, labels), workers, checkpoint):
             results[number] = found if isinstance(found, list) else [_lost(path, found) for path in batches[number]]
             advance(len(batches[number]))
         return [result for batch in results for result in batch]
@@ -112,15 +113,14 @@ def _lost(path: str, error: Any) -> VirtualZarrError:
 # ---------------------------------------------------------------------- batches
 
 
-def _batches(paths: Sequence[str], client: Any) -> list[list[str]]:
+def _batches(paths: Sequence[str], workers: int) -> list[list[str]]:
     """Batches of nearly equal size, at least two a worker where they are not too small."""
-    workers = 1 if client is None else max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     size = max(LEAST, min(BATCH, -(-len(paths) // (2 * workers))))
     return [list(paths[i : i + size]) for i in range(0, len(paths), size)]
 
 
 def _run(
-    batches: Sequence[list[str]], arguments: Arguments, client: Any, checkpoint: str | os.PathLike[str] | None
+    batches: Sequence[list[str]], arguments: Arguments, workers: Workers, checkpoint: str | os.PathLike[str] | None
 ) -> Iterator[tuple[int, Any]]:
     """Scans of batches as they come, by number; an exception in place of those of a batch whose task failed."""
     todo = []
@@ -130,26 +130,10 @@ def _run(
             todo.append(number)
         else:  # what it names may have been allowed then, and not be now
             yield number, [allowed_or_error(scan, arguments[1]) for scan in kept]
-    for number, found in _computed(batches, todo, arguments, client):
+    for number, found in workers.run(scan_batch, {number: (batches[number], *arguments) for number in todo}):
         if checkpoint is not None and _complete(found):
             _keep(_place(checkpoint, batches[number], arguments), found)
         yield number, found
-
-
-def _computed(batches: Sequence[list[str]], todo: Sequence[int], arguments: Arguments, client: Any) -> Iterator[tuple[int, Any]]:
-    if client is None:
-        for number in todo:
-            yield number, scan_batch(batches[number], *arguments)
-        return
-    futures = {client.submit(scan_batch, batches[n], *arguments, pure=False, retries=RETRIES): n for n in todo}
-    for future in _distributed().as_completed(futures):
-        yield futures[future], future.exception() if future.status == "error" else future.result()
-
-
-def _distributed() -> Any:
-    import distributed
-
-    return distributed
 
 
 def _place(checkpoint: str | os.PathLike[str], batch: list[str], arguments: Arguments) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import warnings
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from conftest import sst_dataset
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
-from intake_virtualzarr.formats import scan_batches
+from intake_virtualzarr.formats import scan_batches, workers
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scan_batches import scan_paths
+from intake_virtualzarr.progress import progress_bar
 
 JOIN = {"combine": "nested", "concat_dim": "time", "data_vars": "minimal", "coords": "minimal", "progress": False}
 
@@ -134,7 +137,7 @@ def test_a_cluster_gives_what_this_process_gives(paths, small_batches, client, t
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_batch_whose_task_dies_counts_as_failed_files(paths, small_batches, client, monkeypatch):
-    monkeypatch.setattr(scan_batches, "RETRIES", 0)
+    monkeypatch.setattr(workers, "RETRIES", 0)
     real = scan_batches.scan_batch
 
     def dies(files, *arguments):
@@ -146,3 +149,97 @@ def test_a_batch_whose_task_dies_counts_as_failed_files(paths, small_batches, cl
     scans = scan_paths(paths[:12], client=client, progress=False)
     assert [isinstance(s, ScannedFile) for s in scans] == [True] * 4 + [False] * 4 + [True] * 4
     assert "worker gone" in str(scans[4])
+
+
+class Service:
+    """An executor whose futures nobody else knows, as those of services are."""
+
+    class Promise:
+        def __init__(self, call):
+            self.call = call
+
+        def result(self):
+            return self.call()
+
+    def submit(self, function, /, *args, **kwargs):
+        return self.Promise(lambda: function(*args, **kwargs))
+
+
+EXECUTORS = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "processes": lambda: ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")),
+    "service": Service,
+}
+
+
+@pytest.mark.parametrize("made", EXECUTORS.values(), ids=EXECUTORS)
+def test_an_executor_gives_what_this_process_gives(paths, small_batches, tmp_path, made):
+    bad = tmp_path / "bad.nc"
+    bad.write_bytes(b"no")
+    executor = made()
+    try:
+        with pytest.warns(UserWarning, match="1 of 15 files skipped"):
+            joined = ivz.open_virtual_mfdataset([*paths, str(bad)], executor=executor, on_error="skip", **JOIN)
+        with pytest.raises(IngestError, match=r"1 of 15 files cannot be scanned:\n.*bad\.nc"):
+            ivz.virtualize([*paths, str(bad)], executor=executor, progress=False)
+    finally:
+        if isinstance(executor, Executor):
+            executor.shutdown()
+    agrees(joined, paths)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_executor_of_a_dask_client_scans(paths, small_batches, client):
+    agrees(ivz.open_virtual_mfdataset(paths, executor=client.get_executor(), **JOIN), paths)
+
+
+def test_ingest_and_update_take_an_executor(paths, small_batches, tmp_path):
+    with ThreadPoolExecutor(2) as executor:
+        assert ivz.ingest(paths[:9], tmp_path, name="s", executor=executor, progress=False).sources == 9
+        ivz.update(paths, tmp_path, executor=executor, progress=False)
+    with xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr") as grown:
+        assert grown.sizes["time"] == 4 * len(paths)
+
+
+class Broken(Executor):
+    """Fails its second call; counts what is cancelled."""
+
+    def __init__(self, error):
+        self.error, self.futures = error, []
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        if len(self.futures) == 1:
+            future.set_exception(self.error)
+        elif isinstance(self.error, Exception):
+            future.set_result(function(*args, **kwargs))
+        self.futures.append(future)
+        return future
+
+
+def test_a_batch_whose_call_dies_counts_as_failed_files(paths, small_batches):
+    scans = scan_paths(paths[:12], executor=Broken(MemoryError("worker gone")), progress=False)
+    assert [isinstance(s, ScannedFile) for s in scans] == [True] * 4 + [False] * 4 + [True] * 4
+    assert "worker gone" in str(scans[4])
+
+
+def test_an_interrupt_leaves_no_call_behind(paths, small_batches):
+    executor = Broken(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        scan_paths(paths[:12], executor=executor, progress=False)
+    assert [future.cancelled() for future in executor.futures] == [True, False, True]
+
+
+def test_what_cannot_scan_is_refused(paths):
+    with pytest.raises(VirtualZarrError, match=r"executor is str, which has no submit\(\)"):
+        ivz.open_virtual_mfdataset(paths, executor="threads")
+    with pytest.raises(VirtualZarrError, match="client= and executor= were both given"):
+        ivz.open_virtual_mfdataset(paths, executor=Service(), client=Service())
+
+
+def test_a_bar_tells_the_rate_and_the_time_left(capsys):
+    with progress_bar("scanning", 40, True) as advance:
+        advance(40)
+    shown = capsys.readouterr().err
+    assert "40/40" in shown
+    assert "/s" in shown
