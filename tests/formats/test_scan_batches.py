@@ -239,7 +239,8 @@ def test_what_cannot_scan_is_refused(paths):
 
 def test_a_bar_tells_the_rate_and_the_time_left(capsys):
     with progress_bar("scanning", 40, True) as advance:
-        advance(40)
+        advance(10)
+        advance(30)
     shown = capsys.readouterr().err
     assert "40/40" in shown
     assert "/s" in shown
