@@ -125,7 +125,6 @@ class ArrayStep(Decoder):
         self._dtype = dtype
         self._orders = orders
         self._undo = undo[0]
-        self._woven = self._plain = None
         self._inner = compile_pipeline(rest, undo[1])
 
     def __call__(self, data: Buffer, shape: Shape) -> AnyArray:
@@ -135,6 +134,10 @@ class ArrayStep(Decoder):
         """Decode a chunk and put its elements ``inside`` (all, if None) into ``target``, of the same data type."""
         values = self(data, shape)
         target[...] = values if inside is None else values[inside]
+
+    def most_together(self, shape: Shape) -> int:
+        """Always 1: what another codec undoes is undone chunk by chunk."""
+        return 1
 
 
 def _transposed(shape: Shape, orders: Iterable[tuple[int, ...]]) -> Shape:

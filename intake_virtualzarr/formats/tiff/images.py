@@ -121,13 +121,13 @@ def _tiling(directory: Directory, size: Size) -> _Tiling:
         return _Tiling(AxisGrid.regular(size.height, height), AxisGrid.regular(size.width, width), offsets, counts)
     height = min(directory.number(ROWS_PER_STRIP, LARGEST_EDGE) or size.height, size.height)
     count = -(-size.height // height)
-    if count > MAX_TILES:
-        raise UnsupportedError(f"has {count} strips, more than the {MAX_TILES} chunks of a manifest")
+    offsets, counts = directory.numbers(STRIP_OFFSETS), directory.numbers(STRIP_COUNTS)
+    if offsets is None or offsets.size < count:  # before memory is taken for as many
+        raise UnsupportedError(f"has {count} strips, and lists {0 if offsets is None else offsets.size}")
     # the last strip is stored short, not padded
     edges = np.full(count, height)
     edges[-1] = size.height - height * (count - 1)
     rows = AxisGrid.varying(edges)
-    offsets, counts = directory.numbers(STRIP_OFFSETS), directory.numbers(STRIP_COUNTS)
     return _Tiling(rows, AxisGrid.regular(size.width, size.width), offsets, counts)
 
 

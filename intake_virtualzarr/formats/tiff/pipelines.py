@@ -77,8 +77,8 @@ def samples_of(directory: Directory) -> Samples:
         If there is none.
     """
     bits, formats = directory.numbers(BITS), directory.numbers(SAMPLE_FORMAT)
-    widths = {1} if bits is None else set(bits.tolist())
-    kinds = {1} if formats is None else set(formats.tolist())
+    widths = {1} if bits is None or not bits.size else set(bits.tolist())
+    kinds = {1} if formats is None or not formats.size else set(formats.tolist())
     if len(widths) > 1 or len(kinds) > 1:
         raise UnsupportedError(f"its samples are of different types ({sorted(widths)} bits, sample formats {sorted(kinds)})")
     (width,), (number,) = widths, kinds
