@@ -153,11 +153,13 @@ def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
 
 
 def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _content(value: Any, label: str) -> bytes:
-    raw = value.encode() if isinstance(value, str) else bytes(value)
+    if not isinstance(value, str | bytes):
+        raise FormatError(f"{label}: 'raw' is {value!r}, expected bytes")
+    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
     if not raw.startswith(b"base64:"):
         return raw
     try:

@@ -34,7 +34,7 @@ BBOX = [-22.5, -60.0, 337.5, 60.0]
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch):
     """The items say that they come from an API, and their files lie here: without permission that is refused."""
-    monkeypatch.setenv(ENVIRONMENT, "file:///")
+    monkeypatch.setenv(ENVIRONMENT, "file:/// https://example.com/")
 
 
 def item(month, path, **properties):

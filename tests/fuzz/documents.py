@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import io
 import json
 import os
 import random
@@ -227,6 +228,8 @@ def _reference_seeds(data: Path, joined: xr.Dataset) -> Iterator[tuple[str, Seed
     found = content_of(data)
     # the files of rows are left whole: damage of their bytes makes fastparquet loop without end
     yield "kerchunk parquet", Seed(found, ("r.parq/.zmetadata",), read_store("r.parq"))
+    rows = tuple(key for key in found if key.endswith(".parq"))
+    yield "kerchunk parquet rows", Seed(found, rows, read_store("r.parq"))
     shutil.rmtree(data / "r.parq")
 
 
@@ -337,8 +340,49 @@ def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
+def mutate_rows(content: bytes, rng: random.Random) -> bytes:
+    """Change values, types, names or the number of rows of a Parquet file, which stays a whole one."""
+    import fastparquet
+    import pandas as pd
+
+    table = fastparquet.ParquetFile(io.BytesIO(content)).to_pandas().astype({"path": object})
+    kind, name = rng.randrange(8), rng.choice(list(table))
+    if kind <= 3:
+        row = rng.randrange(len(table))
+        value = rng.choice(NUMBERS if table[name].dtype.kind in "iu" else TEXTS)
+        value = value.encode() if name == "raw" and isinstance(value, str) else value
+        values = [*table[name].iloc[:row], value, *table[name].iloc[row + 1 :]]
+        table[name] = pd.Series(values, dtype="int64" if isinstance(value, int) else object)
+    elif kind == 4:
+        table = table.drop(columns=name)
+    elif kind == 5:
+        table = table.rename(columns={name: rng.choice(("path", "size", "x", "raw2"))})
+        table = table.loc[:, ~table.columns.duplicated()]
+    elif kind == 6:
+        table = table.iloc[: rng.randrange(1, len(table) + 1)] if rng.random() < 0.5 else pd.concat([table, table])
+    else:
+        table[name] = rng.choice(([0.5] * len(table), ["a"] * len(table), [True] * len(table), [-1] * len(table)))
+    out = io.BytesIO()
+    out.close = lambda: None  # type: ignore[method-assign]  fastparquet closes what it wrote
+    kinds = {one: "bytes" if one == "raw" else "utf8" for one in table if table[one].dtype == object}
+    try:
+        fastparquet.write(
+            "rows", table, open_with=lambda *_: out, compression="ZSTD", write_index=False, stats=False, object_encoding=kinds
+        )
+    except (TypeError, ValueError):  # it cannot write such a table
+        return content
+    return out.getvalue()
+
+
+NUMBERS = (0, 1, -1, 2, 4, 2**31, 2**32, 2**32 - 1, 2**62, 2**63 - 1, -(2**63))
+TEXTS = (None, "", "a", "../../etc/passwd", "file:///etc/passwd", "file://x/y", "base64:AA==", "base64:?", "\0", "é",
+         "simplecache::file:///etc/passwd", "x" * 3000, "d0.nc?a=b", "{{u}}", "memory://a", "d1.nc")  # fmt: skip
+
+
 def mutated(name: str, content: bytes, rng: random.Random) -> bytes:
     """A damaged form of a file."""
+    if name.endswith(".parq"):
+        return mutate_rows(content, rng)
     if name.endswith((".json", ".zmetadata", ".ndjson")) and rng.random() < 0.93:
         try:
             if name.endswith(".ndjson"):
