@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,13 +63,17 @@ class Cube:
 
 def build_cube(items: ItemsLike, options: SearchOptions, time_dim: str) -> Cube:
     """Find, scan and join the files of a search: the work of `virtualize` and `ingest`."""
-    sources = selected_sources(items, options.select)
+    damaged: dict[str, str] = {}
+    sources = selected_sources(items, options.select, damaged if options.opening.on_error == "skip" else None)
+    if damaged:
+        lines = "\n".join(f"  {reason}" for reason in damaged.values())
+        warnings.warn(f"{len(damaged)} items skipped:\n{lines}", UserWarning, stacklevel=3)
     scanned = _scan_sources(sources, options.opening, options.select.modifier)
     quick = _quick_cube(scanned, options.joining, time_dim)
     if quick is not None:
-        return quick
+        return replace(quick, skipped=damaged)
     opened, skipped = _opened(scanned, time_dim)
-    return replace(join_sources(opened, options.joining, time_dim), skipped=skipped)
+    return replace(join_sources(opened, options.joining, time_dim), skipped={**damaged, **skipped})
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ import shapely
 from pystac_client import ItemSearch
 
 from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.errors import NothingFoundError, StacError
+from intake_virtualzarr.errors import NotAllowedError, NothingFoundError, StacError, VirtualZarrError
 from intake_virtualzarr.hierarchy.documents import naming
 from intake_virtualzarr.stac.assets import AssetLike, choose_assets
 from intake_virtualzarr.stac.hrefs import absolute_href
-from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, iter_items
+from intake_virtualzarr.stac.items import ItemDocument, ItemsLike, Skipped, iter_items
 from intake_virtualzarr.stac.order import Duplicates, order_sources
 from intake_virtualzarr.stac.query import Query, bbox_geometry, read_geometry
 from intake_virtualzarr.stac.select_options import SelectOptions
@@ -103,9 +103,11 @@ def find_sources(
     return selected_sources(items, select)
 
 
-def selected_sources(items: ItemsLike, select: SelectOptions) -> tuple[SourceItem, ...]:
-    """What `find_sources` does, with its options as one value."""
-    sources = order_sources(iter_sources(items, select), select.duplicates)
+def selected_sources(items: ItemsLike, select: SelectOptions, skipped: Skipped = None) -> tuple[SourceItem, ...]:
+    """What `find_sources` does, with its options as one value; ``skipped`` takes up damaged items among others."""
+    sources = order_sources(iter_sources(items, select, skipped), select.duplicates)
+    if not sources and skipped:
+        raise StacError(f"none of {len(skipped)} items can be read:\n" + "\n".join(f"  {one}" for one in skipped.values()))
     if not sources:
         text = "; ".join(query.text for query in queries(items, select) if query.text)
         raise NothingFoundError(f"no items found{f' for {text}' if text else ''}; nothing to do")
@@ -124,26 +126,37 @@ def _check_allowed(sources: Iterable[SourceItem], policy: Policy) -> None:
         policy.asked_by(document).check(*urls)
 
 
-def iter_sources(items: ItemsLike, select: SelectOptions = EVERYTHING) -> Iterator[SourceItem]:
+def iter_sources(items: ItemsLike, select: SelectOptions = EVERYTHING, skipped: Skipped = None) -> Iterator[SourceItem]:
     """Stream source files in the order in which items come; see `find_sources`."""
     asked = queries(items, select)
     left_out, example = 0, ""
-    for one in iter_items(items, collection_assets=select.collection_assets, policy=select.policy):
-        with naming(_label(one), StacError):
-            wanted = one.document is None or all(query.matches(one.document) for query in asked)
-        if one.document is not None and not wanted:
-            left_out, example = left_out + 1, example or str(one.document.get("id"))
+    for one in iter_items(items, collection_assets=select.collection_assets, policy=select.policy, skipped=skipped):
+        try:
+            found = _wanted_sources(one, select, asked)
+        except VirtualZarrError as exc:
+            if skipped is None or isinstance(exc, NotAllowedError):
+                raise
+            skipped[_label(one)] = str(exc)
             continue
-        with naming(_label(one), StacError):
-            found = source_items(
-                one, asset=select.asset, protocols=select.protocols, modifier=select.modifier, keep_query=select.keep_query
-            )
-        yield from found
+        if found is None:
+            left_out, example = left_out + 1, example or str((one.document or {}).get("id"))
+        else:
+            yield from found
     if left_out and isinstance(items, ItemSearch):
         warnings.warn(
             f"{items.url}: {left_out} items, {example!r} first, do not match {asked[0].text}; left out",
             FilterIgnoredWarning,
             stacklevel=2,
+        )
+
+
+def _wanted_sources(one: ItemDocument, select: SelectOptions, asked: Sequence[Query]) -> list[SourceItem] | None:
+    """The sources of an item; None if it does not match."""
+    with naming(_label(one), StacError):
+        if one.document is not None and not all(query.matches(one.document) for query in asked):
+            return None
+        return source_items(
+            one, asset=select.asset, protocols=select.protocols, modifier=select.modifier, keep_query=select.keep_query
         )
 
 

@@ -13,23 +13,27 @@ from pystac_client.stac_api_io import StacApiIO
 
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.datasets.paths import expand_paths, is_pattern
-from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.errors import NotAllowedError, StacError, VirtualZarrError
 from intake_virtualzarr.stac.client import patient_copy, patient_io, search
 from intake_virtualzarr.stac.documents import is_lines, is_stac_href, read_document, read_lines
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.stac.shape import checked_document, checked_features
-from intake_virtualzarr.stac.signing import Modifier
+from intake_virtualzarr.stac.signing import Modifier, strip_signature
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.policy import Policy
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.urls import absolute_url
 
-__all__ = ["ItemDocument", "ItemsLike", "iter_items"]
+__all__ = ["ItemDocument", "ItemsLike", "Skipped", "iter_items"]
 
 type ItemsLike = (
     ItemSearch | pystac.ItemCollection | pystac.Catalog | pystac.Item | Attrs | str | os.PathLike[str] | Iterable["ItemsLike"]
 )
 """What items can be taken from."""
+
+
+type Skipped = dict[str, str] | None
+"""Damaged documents by name, and what is wrong with them; None if they are errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,12 @@ class ItemDocument:
 
 
 def iter_items(
-    source: ItemsLike, *, collection_assets: bool = False, stac_io: StacApiIO | None = None, policy: Policy | None = None
+    source: ItemsLike,
+    *,
+    collection_assets: bool = False,
+    stac_io: StacApiIO | None = None,
+    policy: Policy | None = None,
+    skipped: Skipped = None,
 ) -> Iterator[ItemDocument]:
     """Stream items; nothing is held but the page at hand.
 
@@ -62,6 +71,8 @@ def iter_items(
         Reads documents over http; by default one that retries.
     policy : Policy, optional
         Which documents other documents may link to.
+    skipped : dict, optional
+        Takes up documents among several that are damaged, and why; default: the first one is an error.
 
     Raises
     ------
@@ -77,20 +88,41 @@ def iter_items(
     elif isinstance(source, pystac.Item | pystac.ItemCollection | pystac.Catalog):
         yield from _from_pystac(source, policy)
     elif isinstance(source, Mapping):
-        yield from _from_document(dict(source), None, io, (), policy)
+        yield from _from_document(dict(source), None, io, (), policy, skipped)
     elif isinstance(source, str | os.PathLike) and is_pattern(os.fspath(source)):
         for url in expand_paths(source, Access()):
-            yield from _from_href(url, io, (), policy)
+            yield from _or_skipped(_from_href(url, io, (), policy, skipped), url, skipped)
     elif isinstance(source, str | os.PathLike):
-        yield from _from_href(os.fspath(source), io, (), policy)
+        yield from _from_href(os.fspath(source), io, (), policy, skipped)
     elif isinstance(source, Iterable):
-        for one in source:
-            yield from iter_items(one, collection_assets=collection_assets, stac_io=io, policy=policy)
+        for number, one in enumerate(source):
+            found = iter_items(one, collection_assets=collection_assets, stac_io=io, policy=policy, skipped=skipped)
+            yield from _or_skipped(found, _name(one, number), skipped)
     else:
         raise StacError(
             f"items cannot be taken from a {type(source).__name__}; expected a pystac-client search, "
             "pystac objects, dictionaries, or paths"
         )
+
+
+def _or_skipped(found: Iterator[ItemDocument], label: str, skipped: Skipped) -> Iterator[ItemDocument]:
+    """The items of one document among several; if it is damaged and such ones are skipped, what was read of it.
+
+    One that names what is not allowed is no damage: somebody has to decide.
+    """
+    try:
+        yield from found
+    except VirtualZarrError as exc:
+        if skipped is None or isinstance(exc, NotAllowedError):
+            raise
+        skipped[label] = str(exc)
+
+
+def _name(one: object, number: int) -> str:
+    if isinstance(one, str | os.PathLike):
+        return strip_signature(os.fspath(one))
+    name = one.get("id") if isinstance(one, Mapping) else getattr(one, "id", None)
+    return f"item {name!r}" if isinstance(name, str) else f"item {number}"
 
 
 def _own_assets(source: ItemsLike, io: StacApiIO) -> ItemDocument | None:
@@ -181,36 +213,39 @@ def claimed_origin(document: Attrs) -> str | None:
     return None
 
 
-def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...], policy: Policy) -> Iterator[ItemDocument]:
+def _from_href(href: str, io: StacApiIO, trail: tuple[str, ...], policy: Policy, skipped: Skipped = None) -> Iterator[ItemDocument]:
     if trail:
         policy.asked_by(trail[-1]).check(absolute_url(href))
     if not is_stac_href(href):
         yield ItemDocument(None, href, trail[-1] if trail else None)
     elif is_lines(href):
-        yield from (_inside(document, href) for document in read_lines(href, io))
+        for number, document in enumerate(read_lines(href, io)):
+            yield from _or_skipped(_inside(document, href), f"{href}: {_name(document, number)}", skipped)
     else:
-        yield from _from_document(read_document(href, io), href, io, trail, policy)
+        yield from _from_document(read_document(href, io), href, io, trail, policy, skipped)
 
 
 def _from_document(
-    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy
+    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy, skipped: Skipped
 ) -> Iterator[ItemDocument]:
     document = checked_document(document, href or "a dictionary")
     kind = document.get("type")
     if kind == "Feature":
         yield ItemDocument(document, href, href or claimed_origin(document))
     elif kind == "FeatureCollection":
-        yield from _from_feature_collection(document, href, io, policy)
+        yield from _from_feature_collection(document, href, io, policy, skipped)
     elif kind in ("Catalog", "Collection"):
-        yield from _from_catalog(document, href, io, trail, policy)
+        yield from _from_catalog(document, href, io, trail, policy, skipped)
     else:
         where = href or "a dictionary"
         raise StacError(f"{where}: 'type' is {kind!r}; expected Feature, FeatureCollection, Catalog or Collection")
 
 
-def _from_feature_collection(document: JsonObject, href: str | None, io: StacApiIO, policy: Policy) -> Iterator[ItemDocument]:
-    for feature in document.get("features") or []:
-        yield _inside(feature, href)
+def _from_feature_collection(
+    document: JsonObject, href: str | None, io: StacApiIO, policy: Policy, skipped: Skipped
+) -> Iterator[ItemDocument]:
+    for number, feature in enumerate(document.get("features") or []):
+        yield from _or_skipped(_inside(feature, href), f"{href or 'a dictionary'}: {_name(feature, number)}", skipped)
     link = next((link for link in document.get("links") or [] if link.get("rel") == "next"), None)
     if link is not None and href is not None and href.startswith("http"):
         following = make_absolute_href(link["href"], href)
@@ -219,15 +254,15 @@ def _from_feature_collection(document: JsonObject, href: str | None, io: StacApi
             yield from (ItemDocument(feature, asked_by=href) for feature in checked_features(page, href or "a page of items"))
 
 
-def _inside(feature: JsonObject, href: str | None) -> ItemDocument:
+def _inside(feature: JsonObject, href: str | None) -> Iterator[ItemDocument]:
     """Relative hrefs of an item kept in a file of many start from where the item itself is, if it says so."""
     feature = checked_document(feature, href or "a dictionary")
     has_self = any(link.get("rel") == "self" for link in feature.get("links") or [])
-    return ItemDocument(feature, None if has_self else href, href or claimed_origin(feature))
+    yield ItemDocument(feature, None if has_self else href, href or claimed_origin(feature))
 
 
 def _from_catalog(
-    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy
+    document: JsonObject, href: str | None, io: StacApiIO, trail: tuple[str, ...], policy: Policy, skipped: Skipped
 ) -> Iterator[ItemDocument]:
     """Walk a static catalog along its links, or read the items end point of a collection of an API."""
     links = [link for link in document.get("links") or [] if isinstance(link.get("href"), str)]
@@ -245,7 +280,8 @@ def _from_catalog(
             yield from (ItemDocument(feature, asked_by=one) for feature in checked_features(page, href or "a page of items"))
     if not hrefs["items"]:
         for one in [*hrefs["item"], *hrefs["child"]]:
-            yield from _from_href(one, io, (*trail, *([base] if base else [])), policy)
+            linked = _from_href(one, io, (*trail, *([base] if base else [])), policy, skipped)
+            yield from _or_skipped(linked, strip_signature(one), skipped)
     if document["type"] == "Collection" and document.get("assets") and not any(hrefs.values()):
         yield ItemDocument(document, href, href or claimed_origin(document))
 
