@@ -19,6 +19,7 @@ from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
 from intake_virtualzarr.datasets.loadable import decode_integer_scale_factor
 from intake_virtualzarr.datasets.virtual_dataset import (
     backend_variables,
+    check_dimensions,
     drop_bool_dtype_attr,
     with_consistent_attrs,
 )
@@ -60,6 +61,7 @@ class VirtualBackendArray(BackendArray):
 def decoded_dataset(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str], decoders: Attrs) -> xr.Dataset:
     """A group as any xarray engine gives it: decoded and lazy."""
     raw = {name: variable for name, variable in backend_variables(tree, group).items() if name not in dropped}
+    check_dimensions(raw, tree.url)
     variables = {name: _lazy(name, variable) for name, variable in raw.items()}
     found, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
     decoded = dict(found)

@@ -17,10 +17,12 @@ from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_time_units, time_units
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, preferred_chunks, stored_edges
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
+from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.labels import label_names, labels_in_characters
 
 __all__ = [
     "backend_variables",
+    "check_dimensions",
     "drop_bool_dtype_attr",
     "source_label",
     "undecoded_variables",
@@ -54,9 +56,29 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
     return variables
 
 
+def check_dimensions(variables: Mapping[str, xr.Variable], url: str) -> None:
+    """Refuse variables that disagree about the length of a dimension: a document that was changed, or damaged.
+
+    Raises
+    ------
+    FormatError
+        Names the dimension and two variables.
+    """
+    seen: dict[Any, tuple[int, str]] = {}
+    for name, variable in variables.items():
+        for dim, extent in zip(variable.dims, variable.shape, strict=True):
+            known, first = seen.setdefault(dim, (extent, name))
+            if known != extent:
+                raise FormatError(
+                    f"{url}: contradicts itself: dimension {dim!r} has {known} elements in {first!r} and {extent} in {name!r}; "
+                    f"if one of them is of no use, drop_variables=[{name!r}] opens the others"
+                )
+
+
 def undecoded_variables(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[str]) -> dict[str, xr.Variable]:
     """The variables of a virtual dataset before labels are read: times know their units, and give them to their bounds."""
     variables = {n: v for n, v in backend_variables(tree, group).items() if n not in dropped}
+    check_dimensions(variables, tree.url)
     _complete_bounds(variables)
     _mark_times(variables)
     return variables

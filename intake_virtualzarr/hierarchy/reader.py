@@ -375,6 +375,8 @@ def readable_manifest(
                 if not 0 <= entry["source"] < count:
                     raise HierarchyError(f"names source {entry['source']}, there are {count}")
                 source[at], offset[at], length[at] = entry["source"], entry["offset"], entry["length"]
+            if not length[at]:  # taken for a chunk that is not stored, it would be read as fill
+                raise HierarchyError("is listed with no bytes; a chunk that is not stored is not listed")
             if not 0 <= entry.get("codec", 0) < pipelines:
                 raise HierarchyError(f"has codec {entry['codec']}, there are {pipelines} pipelines")
             codec[at] = entry.get("codec", 0)

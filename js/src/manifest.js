@@ -80,9 +80,10 @@ export class ManifestArray extends StoredArray {
     const codec = entry.codec ?? 0;
     if (entry.inline !== undefined) {
       const bytes = fromBase64(entry.inline);
-      return { kind: "inline", bytes, length: bytes.length, codec };
-    }
-    return this.#ref(entry.source, entry.offset, entry.length, codec, signal);
+      if (bytes.length) return { kind: "inline", bytes, length: bytes.length, codec };
+    } else if (entry.length) return this.#ref(entry.source, entry.offset, entry.length, codec, signal);
+    // taken for a chunk that is not stored, it would be read as fill
+    throw new FormatError(`${this.name}: chunk ${coords.join(".")} is listed with no bytes`);
   }
 
   /**
