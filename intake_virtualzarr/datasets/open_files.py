@@ -15,9 +15,9 @@ from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import FormatError, IngestError, VirtualZarrError
-from intake_virtualzarr.formats.find_references import like_a_directory
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.formats.scan_batches import scan_paths
+from intake_virtualzarr.storage.directories import is_directory
 from intake_virtualzarr.storage.urls import is_local, local_path
 
 __all__ = ["group_dataset", "opened_dataset", "scan_files", "scan_failure", "scanned_or_opened", "skipped_scans", "without_group"]
@@ -34,7 +34,7 @@ STORES_AT_ONCE = 16
 def scanned_or_opened(paths: Sequence[str], options: OpenOptions) -> list[Any]:
     """Scans of files, trees of stores (a hierarchy of ours, kerchunk references, an Icechunk repository), or errors."""
     format = options.format
-    stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and _is_directory(path))]
+    stores = [i for i, path in enumerate(paths) if format in STORES or (format is None and is_directory(path))]
     files = sorted(set(range(len(paths))) - set(stores))
     results: list[Any] = [None] * len(paths)
     if files:
@@ -67,11 +67,6 @@ def scan_files(paths: Sequence[str], options: OpenOptions, groups: Collection[st
         checkpoint=options.checkpoint,
         labels=options.labels(groups),
     )
-
-
-def _is_directory(path: str) -> bool:
-    """Whether a path is a directory, or a URL ends like one: there is no asking without a request."""
-    return os.path.isdir(local_path(path)) if is_local(path) else like_a_directory(path)
 
 
 def skipped_scans(labels: Sequence[str], scans: Sequence[Any], on_error: OnError) -> dict[str, str]:

@@ -7,26 +7,24 @@ from typing import Any
 
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.icechunk import documents_of, scanned_repository
 from intake_virtualzarr.formats.icechunk_session import container_access, is_session_store, open_store, session_url
 from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.zarr.find_store import consolidated_v2, scanned_v2
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
+from intake_virtualzarr.storage.directories import REFERENCES, like_a_directory
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
-from intake_virtualzarr.storage.parsing import parse_json
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.url_secrets import strip_url
 
-__all__ = ["find_references", "is_named_as_references", "like_a_directory"]
+__all__ = ["find_references", "is_named_as_references"]
 
 REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Objects that every Icechunk repository has, of version 2 and 1 of its specification."""
 ADAPTER = "|icechunk:"
-ENDS = (".parq", ".parquet", ".icechunk")
-"""Ends of names of directories of references."""
-DIRECTORIES = (*ENDS, ".vzarr", ".zarr")
-"""Ends of names of directories, beside those without a dot."""
 
 
 def is_named_as_references(target: Any) -> bool:
@@ -38,11 +36,11 @@ def is_named_as_references(target: Any) -> bool:
     if not isinstance(target, str | os.PathLike):
         return is_session_store(target)
     text = os.fspath(target)
-    return ADAPTER in text or ("://" in text and strip_url(text).rstrip("/").endswith(ENDS))
+    return ADAPTER in text or ("://" in text and strip_url(text).rstrip("/").endswith(REFERENCES))
 
 
 def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
-    """The references in an Icechunk session or repository, or in a directory of kerchunk references in Parquet.
+    """The references in an Icechunk session or repository, in a directory of kerchunk references in Parquet, or in a store of Zarr v2.
 
     Parameters
     ----------
@@ -66,7 +64,8 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     if is_session_store(target):
         return _repository(target, None, "", access)
     if not isinstance(target, str | os.PathLike):
-        return None
+        keys = keys_of(target, access)
+        return _plain(keys, scanned_v2(keys, consolidated_v2(keys)))
     text = os.fspath(target)
     bare = strip_url(text)
     if format == "icechunk" or ADAPTER in text or ("://" in text and bare.rstrip("/").endswith(".icechunk")):
@@ -75,17 +74,26 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     if not is_directory and not like_a_directory(bare):
         return None
     keys = keys_of(text, access)
-    document = _zmetadata(keys)
+    document = consolidated_v2(keys)
     if document is not None:
-        return tree_of_scan(scanned_parquet(keys, document), ReaderPool(keys.access.asked_by(keys.url)))
+        return _plain(keys, scanned_v2(keys, document) if "record_size" not in document else None) or tree_of_scan(
+            scanned_parquet(keys, document), ReaderPool(keys.access.asked_by(keys.url))
+        )
     if format is None and any(keys.size(key) is not None for key in REPOSITORY):
         return _repository(*open_store(text, access), access)
+    store = _plain(keys, scanned_v2(keys, None)) if format is None else None
+    if store is not None:
+        return store
     if is_directory:
         raise FormatError(
-            f"{text}: is a directory with neither a Zarr hierarchy (zarr.json), nor kerchunk references in Parquet (.zmetadata), "
-            "nor an Icechunk repository"
+            f"{text}: is a directory with neither a Zarr hierarchy (zarr.json or .zgroup), nor kerchunk references in Parquet "
+            "(.zmetadata), nor an Icechunk repository"
         )
     return None
+
+
+def _plain(keys: Keys, scanned: ScannedFile | None) -> VirtualTree | None:
+    return None if scanned is None else tree_of_scan(scanned, ReaderPool(keys.access.asked_by(keys.url)))
 
 
 def _repository(store: Any, url: str | None, group: str, access: Access) -> VirtualTree:
@@ -97,20 +105,3 @@ def _repository(store: Any, url: str | None, group: str, access: Access) -> Virt
         return tree_of(Hierarchy(keys))
     asked = container_access(store, access).asked_by(url or session_url(store))
     return tree_of_scan(scanned_repository(store, url, documents, asked, group), ReaderPool(asked))
-
-
-def like_a_directory(text: str) -> bool:
-    """Whether a URL ends like a directory: without a dot in its last part, or as stores and references do."""
-    tail = text.rstrip("/").rpartition("/")[2]
-    return "://" in text and "::" not in text and ("." not in tail or tail.endswith(DIRECTORIES))
-
-
-def _zmetadata(keys: Keys) -> Any:
-    """The ``.zmetadata`` of references in Parquet, parsed; None if there is none."""
-    raw = keys.get(".zmetadata")
-    if raw is None:
-        return None
-    document = parse_json(raw, f"{keys.url}/.zmetadata")
-    if isinstance(document, dict) and "record_size" not in document and "zarr_consolidated_format" in document:
-        raise FormatError(f"{keys.url}: is a Zarr store of version 2, not references; open it with xarray.open_zarr")
-    return document

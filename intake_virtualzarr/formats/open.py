@@ -7,9 +7,11 @@ from typing import Any
 
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.scan import scan
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.storage.key_value import Keys, archive_of
 from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool
@@ -53,13 +55,19 @@ def open_tree(
 
 def _tree(path: Any, access: Access, format: str | None, labels: LabelChoice | None) -> VirtualTree:
     from intake_virtualzarr.formats.find_references import find_references, is_named_as_references
+    from intake_virtualzarr.formats.zarr.find_store import NAME, scanned_directory, scanned_hierarchy
     from intake_virtualzarr.hierarchy.reader import find_hierarchy, read_tree, tree_of
 
     if format == "vzarr":
         return read_tree(path, access)
+    if format == NAME:
+        store = scanned_directory(path, access, sure=True)
+        if store is not None:
+            return tree_of_scan(store, ReaderPool(access.asked_by(store.source.url)))
     hierarchy = find_hierarchy(path, access) if format is None and not is_named_as_references(path) else None
     if hierarchy is not None:
-        return tree_of(hierarchy)
+        store = _zipped(hierarchy.keys) or scanned_hierarchy(hierarchy)
+        return tree_of(hierarchy) if store is None else tree_of_scan(store, hierarchy.readers)
     references = find_references(path, access, format) if format in (None, "kerchunk", "icechunk") else None
     if references is not None:
         return references
@@ -70,3 +78,13 @@ def _tree(path: Any, access: Access, format: str | None, labels: LabelChoice | N
     asked = access.asked_by(found.source.url)
     own = ReaderPool(asked) if is_network(found.source.url) or asked.rules or asked.modifier is not None else None
     return tree_of_scan(found, own)
+
+
+def _zipped(keys: Keys) -> ScannedFile | None:
+    """The zip file behind a zarr store, scanned; None if there is none, or not all that is in it can be referenced."""
+    archive = archive_of(keys)
+    try:
+        found = scan(archive, format="zarr") if archive is not None else None
+    except VirtualZarrError:
+        return None
+    return None if found is None or found.left_out else found

@@ -19,6 +19,7 @@ OWN = {
     "kerchunk": "intake_virtualzarr.formats.kerchunk_json",
     "netcdf3": "intake_virtualzarr.formats.netcdf3",
     "tiff": "intake_virtualzarr.formats.tiff",
+    "zarr": "intake_virtualzarr.formats.zarr",
 }
 """The plug-ins of this package: modules with a ``FORMAT``."""
 HEAD = 64 * 1024

@@ -15,16 +15,20 @@ from intake_virtualzarr.formats.labels import LabelChoice, with_labels
 from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
 from intake_virtualzarr.formats.parser_input import ParserInput, input_of, without_waiting
 from intake_virtualzarr.formats.parser_loop import parse_file
+from intake_virtualzarr.storage.directories import is_directory
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, SourceReader
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.thread_pool import thread_count
+from intake_virtualzarr.storage.urls import is_local, is_url, local_path
 
 __all__ = ["scan", "scan_many"]
 
 FILES_AT_ONCE = 128
 """Remote files scanned at once in the reading loop."""
+STORES_AT_ONCE = 16
+"""Zarr stores scanned at once."""
 
 
 def scan(
@@ -41,7 +45,7 @@ def scan(
     Parameters
     ----------
     path : path or URL
-        An archive file, local or remote.
+        An archive file, or a Zarr store, local or remote.
     format : str, optional
         Name of the format; default: found by the first bytes.
     storage_options : mapping or Access, optional
@@ -67,6 +71,9 @@ def scan(
         If it is of no known format, or damaged.
     """
     access = Access.of(storage_options, allow=allow, keep_query=keep_query)
+    store = _scanned_store(path, format, access)
+    if store is not None:
+        return store
     reader = open_reader(os.fspath(path), access)
     try:
         parsed = scanned_input(input_of(reader), format, access, labels)
@@ -96,10 +103,10 @@ def scan_many(
         In the order of ``paths``: a `ScannedFile`, or the error of that file.
     """
     access = Access.of(storage_options)
-    readers = [open_reader(os.fspath(path), access) for path in paths]
-    results: Results = {}
-    remote = {i: reader for i, reader in enumerate(readers) if isinstance(reader, AsyncReader)}
-    near = {i: reader for i, reader in enumerate(readers) if i not in remote}
+    results: Results = _scan_stores(paths, format, access, progress)
+    readers = {i: open_reader(os.fspath(path), access) for i, path in enumerate(paths) if i not in results}
+    remote = {i: reader for i, reader in readers.items() if isinstance(reader, AsyncReader)}
+    near = {i: reader for i, reader in readers.items() if i not in remote}
 
     def parse(reader: SourceReader) -> Coroutine[Any, Any, ScannedFile]:
         return scanned_input(input_of(reader), format, access, labels)
@@ -108,13 +115,47 @@ def scan_many(
         _scan_near(near, parse, results, progress)
     if remote:
         run(_scan_remote(remote, parse, results, progress))
-    return [allowed_or_error(results[i], access) for i in range(len(readers))]
+    return [allowed_or_error(results[i], access) for i in range(len(paths))]
 
 
 type Results = dict[int, ScannedFile | VirtualZarrError]
 """What came of each file, by position."""
 type Parsing = Callable[[SourceReader], Coroutine[Any, Any, ScannedFile]]
 """How one file is scanned."""
+
+
+def _scanned_store(path: str | os.PathLike[str], format: str | None, access: Access) -> ScannedFile | None:
+    """The scan of a plain Zarr store; None for a file, and for all other stores."""
+    text = os.fspath(path)
+    if format not in (None, "zarr") or not (is_directory(text) or (format == "zarr" and is_url(text))):
+        return None
+    from intake_virtualzarr.formats.zarr.find_store import scanned_directory
+
+    return scanned_directory(local_path(text) if is_local(text) else text, access, sure=format == "zarr")
+
+
+def _scan_stores(
+    paths: Sequence[str | os.PathLike[str]], format: str | None, access: Access, progress: Callable[[int], None] | None
+) -> Results:
+    """Scans of the paths that are plain Zarr stores, several at once, by position."""
+    results: Results = {}
+    chosen = [i for i, path in enumerate(paths) if format in (None, "zarr") and is_directory(os.fspath(path))]
+    if not chosen:
+        return results
+
+    def one(index: int) -> ScannedFile | VirtualZarrError | None:
+        try:
+            return _scanned_store(paths[index], format, access)
+        except VirtualZarrError as exc:
+            return exc
+
+    with ThreadPoolExecutor(min(len(chosen), STORES_AT_ONCE), thread_name_prefix="intake-virtualzarr-scan") as pool:
+        for index, found in zip(chosen, pool.map(one, chosen), strict=True):
+            if found is not None:
+                results[index] = found
+                if progress:
+                    progress(1)
+    return results
 
 
 def _scan_near(

@@ -33,6 +33,7 @@ from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
 from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
+from intake_virtualzarr.storage.directories import is_directory
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES, MAX_TILES
 from intake_virtualzarr.storage.parsing import as_list, as_object, as_whole, parse_object
@@ -50,13 +51,11 @@ def find_hierarchy(target: Any, access: Access) -> Hierarchy | None:
     A local path must be a directory. A URL is asked for its ``zarr.json`` unless it ends like a file.
     """
     if not isinstance(target, str | os.PathLike):
-        return Hierarchy(keys_of(target, access))
+        keys = keys_of(target, access)
+        return None if keys.get("zarr.json") is None and keys.get(".zgroup") is not None else Hierarchy(keys)
     text = os.fspath(target)
-    if not os.path.isdir(text):
-        tail = strip_url(text).rstrip("/").rpartition("/")[2]
-        like_a_file = "." in tail and not tail.endswith((".vzarr", ".zarr")) and not text.startswith("file://")
-        if "://" not in text or like_a_file:
-            return None
+    if not is_directory(strip_url(text)):
+        return None
     keys = keys_of(text, access)
     root = keys.get("zarr.json")
     return None if root is None else Hierarchy(keys, root=root)

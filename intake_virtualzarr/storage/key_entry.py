@@ -30,3 +30,5 @@ class KeyEntry:
     """Its length [bytes]."""
     modified: datetime | None
     """When it was written; None where the store does not say."""
+    etag: str | None = None
+    """What the store calls this state of it; None where it does not say."""

@@ -25,7 +25,7 @@ from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, loca
 if TYPE_CHECKING:
     from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
-__all__ = ["DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "keys_of"]
+__all__ = ["ABSENT", "DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "archive_of", "keys_of"]
 
 
 class ReadKeys(Protocol):
@@ -323,7 +323,7 @@ class ObjectKeys:
         skipped = len(self._prefix) + 1 if self._prefix else 0
         for batch in self._listed(prefix):
             for entry in batch:
-                yield KeyEntry(str(entry["path"])[skipped:], int(entry["size"]), entry["last_modified"])
+                yield KeyEntry(str(entry["path"])[skipped:], int(entry["size"]), entry["last_modified"], entry.get("e_tag"))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects."""
@@ -391,6 +391,14 @@ class StoreKeys:
         self.store = store
         self.access = access or Access()
         self.url = _store_url(store)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an object can be opened by its URL; not in memory, nor where a wrapper may change what is read."""
+        from zarr.storage import FsspecStore, LocalStore, ObjectStore
+
+        named = isinstance(self.store, FsspecStore | LocalStore | ObjectStore)
+        return named and not self.url.startswith(("zarr://", "memory://MemoryStore-"))
 
     def get(self, key: str, start: int | None = None, stop: int | None = None) -> bytes | None:
         """The bytes of a key."""
@@ -579,6 +587,14 @@ def _store_url(store: Any) -> str:
     if system is not None and isinstance(path, str):
         return absolute_url(str(system.unstrip_protocol(path))).rstrip("/")
     return _object_store_url(getattr(store, "store", None)) or f"zarr://{type(store).__name__}/{id(store):x}"
+
+
+def archive_of(keys: Keys) -> str | None:
+    """The path of the zip file that a zarr store reads; None for any other store."""
+    from zarr.storage import ZipStore
+
+    store = keys.store if isinstance(keys, StoreKeys) else None
+    return os.fspath(store.path) if isinstance(store, ZipStore) and store.read_only else None
 
 
 def _object_store_url(store: Any) -> str | None:

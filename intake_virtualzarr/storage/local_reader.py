@@ -15,7 +15,7 @@ from intake_virtualzarr.storage.reader import Buffer, ByteRange
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import local_path
 
-__all__ = ["LocalReader"]
+__all__ = ["LocalReader", "modification_time"]
 
 LOCAL_GAP = 4096
 """A system call costs about as much as copying this many bytes from the page cache."""
@@ -44,9 +44,7 @@ class LocalReader:
         return self._source(self._stat())
 
     def _source(self, status: os.stat_result) -> Source:
-        microseconds = status.st_mtime_ns // 1000
-        changed = datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
-        return Source(self.url, size=status.st_size, last_modified=changed)
+        return Source(self.url, size=status.st_size, last_modified=modification_time(status))
 
     def _stat(self) -> os.stat_result:
         try:
@@ -136,6 +134,12 @@ class LocalReader:
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             os.close(self._fd)
+
+
+def modification_time(status: os.stat_result) -> datetime:
+    """When a file was last written, in whole microseconds."""
+    microseconds = status.st_mtime_ns // 1000
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
 
 
 def _state(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -71,7 +71,8 @@ class Source:
 
 
 def _strong(etag: str) -> str:
-    return etag.removeprefix("W/")
+    # listings of some stores leave the quotes out
+    return etag.removeprefix("W/").strip('"')
 
 
 def _same_time(a: datetime, b: datetime) -> bool:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["PLAIN_PATH", "absolute_url", "is_local", "is_url", "local_path", "quoted", "relative_url"]
+__all__ = ["PLAIN_PATH", "absolute_url", "is_local", "is_url", "local_path", "quoted", "relative_url", "url_below"]
 
 PLAIN_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]+)+")
 """Absolute paths that `Path` and quoting leave as they are."""
@@ -71,3 +71,18 @@ def relative_url(url: str, base: str) -> str:
 def quoted(path: str) -> str:
     """A path with everything escaped that would have a meaning in an URL (``#``, ``?``, ``%``) or may not stand there."""
     return quote(path, safe="/:@!$&'()*+,;=~-._")
+
+
+def url_below(root: str, key: str) -> str:
+    """The URL of a key of a store, below that of the store; of a chain, the first part with a path is the store.
+
+    Examples
+    --------
+    >>> url_below("s3://bucket/a.zarr", "t/c/0"), url_below("zip://::file:///a.zip", "t/0 1")
+    ('s3://bucket/a.zarr/t/c/0', 'zip://t/0%201::file:///a.zip')
+    """
+    first, chain, others = root.partition("::")
+    if chain and "://" not in first:
+        return f"{first}::{url_below(others, key)}"
+    head = first if first.endswith("://") else first.rstrip("/") + "/"
+    return f"{head}{quoted(key)}{chain}{others}"
