@@ -40,7 +40,7 @@ def is_named_as_references(target: Any) -> bool:
 
 
 def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
-    """The references in an Icechunk session or repository, in a directory of kerchunk references in Parquet, or in a store of Zarr v2.
+    """The references in an Icechunk repository, in a directory of kerchunk references in Parquet, or in a store of Zarr v2.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,7 +13,7 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import pipeline_from_json
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, ManifestError
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, ShardListing, ShardObjects, Shards
@@ -23,6 +23,8 @@ from intake_virtualzarr.storage.urls import quoted
 
 __all__ = ["ChunkObjects", "key_parts", "ordinary_stored"]
 
+ABSENT = Source("inline:absent", size=0, content=b"")
+"""Stands in the source table where a chunk is not stored."""
 FEW = 8
 """Up to this many chunks are fetched at once instead of being asked for their sizes first."""
 
@@ -53,12 +55,20 @@ class ChunkObjects(Sequence[Source]):
             self._kept = {row: blob for row, blob in zip(rows, blobs, strict=True) if blob is not None}
         return {row: len(self._kept.get(row, b"")) for row in rows}
 
+    def __iter__(self) -> Iterator[Source]:
+        return (self._source(row) or ABSENT for row in range(self._count))
+
     def __getitem__(self, row: Any) -> Any:
-        key = self.key(int(row))
-        content = self._kept.get(int(row)) or self._keys.get(key)
-        if content is None:
-            raise HierarchyError(f"{self._keys.url}/{key}: vanished while it was read")
-        return Source(f"{self._keys.url}/{key}", size=len(content), content=content)
+        if not 0 <= row < self._count:
+            raise ManifestError(f"manifest names chunk {row}, the array has {self._count}")
+        found = self._source(int(row))
+        if found is None:
+            raise HierarchyError(f"{self._keys.url}/{self.key(int(row))}: vanished while it was read")
+        return found
+
+    def _source(self, row: int) -> Source | None:
+        content = self._kept.get(row) or self._keys.get(self.key(row))
+        return None if content is None else Source(f"{self._keys.url}/{self.key(row)}", size=len(content), content=content)
 
 
 class ChunkListing:

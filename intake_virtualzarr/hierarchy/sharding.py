@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -16,7 +16,7 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.codecs.pipeline import compile_pipeline
 from intake_virtualzarr.codecs.spec import Pipeline, pipeline_from_json
-from intake_virtualzarr.errors import HierarchyError
+from intake_virtualzarr.errors import HierarchyError, ManifestError
 from intake_virtualzarr.hierarchy.source_table import held
 from intake_virtualzarr.storage.key_value import Keys, ReadKeys
 from intake_virtualzarr.storage.limits import MAX_PAGE
@@ -180,7 +180,12 @@ class ShardObjects(Sequence[Source]):
     def __len__(self) -> int:
         return prod(self.counts)
 
+    def __iter__(self) -> Iterator[Source]:
+        return (self[row] for row in range(len(self)))
+
     def __getitem__(self, row: Any) -> Any:
+        if not 0 <= row < len(self):
+            raise ManifestError(f"manifest names shard {row}, the array has {len(self)}")
         coords = [int(c) for c in np.unravel_index(int(row), self.counts)] if self.counts else []
         return held(self._keys, Source(f"{self._keys.url}/{quoted(self._shards.key_of(coords))}"))
 

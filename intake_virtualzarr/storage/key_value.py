@@ -25,7 +25,19 @@ from intake_virtualzarr.storage.urls import absolute_url, is_local, is_url, loca
 if TYPE_CHECKING:
     from intake_virtualzarr.storage.obstore_reader import ObjectReader
 
-__all__ = ["ABSENT", "DryRunStore", "KeyEntry", "Keys", "LocalKeys", "ObjectKeys", "ReadKeys", "Seen", "StoreKeys", "archive_of", "keys_of"]
+__all__ = [
+    "ABSENT",
+    "DryRunStore",
+    "KeyEntry",
+    "Keys",
+    "LocalKeys",
+    "ObjectKeys",
+    "ReadKeys",
+    "Seen",
+    "StoreKeys",
+    "archive_of",
+    "keys_of",
+]
 
 
 class ReadKeys(Protocol):
@@ -594,7 +606,7 @@ def archive_of(keys: Keys) -> str | None:
     from zarr.storage import ZipStore
 
     store = keys.store if isinstance(keys, StoreKeys) else None
-    return os.fspath(store.path) if isinstance(store, ZipStore) and store.read_only else None
+    return str(store.path) if isinstance(store, ZipStore) and store.read_only else None
 
 
 def _object_store_url(store: Any) -> str | None:

@@ -32,9 +32,7 @@ def listed_states(keys: Keys, prefix: str) -> dict[str, Source] | None:
     if isinstance(keys, LocalKeys):
         return dict(_walked(keys, prefix))
     try:
-        return {
-            one.key: Source(url_below(keys.url, one.key), one.size, one.etag, one.modified) for one in keys.listed(prefix)
-        }
+        return {one.key: Source(url_below(keys.url, one.key), one.size, one.etag, one.modified) for one in keys.listed(prefix)}
     except SourceError:  # reading is allowed to more people than listing
         return None
 

@@ -110,9 +110,7 @@ class ShardChunks:
         box = [range(*s.indices(n)) for s, n in zip(slices, self.shape, strict=True)]
         if not prod(len(span) for span in box):
             return ChunkManifest.empty(tuple(len(span) for span in box))
-        shards = [
-            np.arange(min(span) // n, max(span) // n + 1) for span, n in zip(box, self._layout.per_shard, strict=True)
-        ]
+        shards = [np.arange(min(span) // n, max(span) // n + 1) for span, n in zip(box, self._layout.per_shard, strict=True)]
         numbers = self._objects.rows(shards)
         self._look(numbers.ravel().tolist())
         return references_of_shards(self._layout, box, [span.tolist() for span in shards], numbers, self._indexes)

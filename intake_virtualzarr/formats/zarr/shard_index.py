@@ -133,4 +133,4 @@ def references_of_shards(
         source[place] = np.where(index[..., 1] > 0, number, 0)
     first = [span[0] * n for span, n in zip(shards, layout.per_shard, strict=True)]
     chosen = np.ix_(*(np.asarray(span) - start for span, start in zip(box, first, strict=True))) if box else ()
-    return ChunkManifest(*(np.asarray(column[chosen]) for column in (source, offset, length)))
+    return ChunkManifest(np.asarray(source[chosen]), np.asarray(offset[chosen]), np.asarray(length[chosen]))

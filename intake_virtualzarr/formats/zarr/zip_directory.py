@@ -107,7 +107,8 @@ def _end_record(tail: bytes, url: str) -> int:
 
 
 def _members(directory: bytes, count: int, shift: int, limit: int, url: str) -> list[Member]:
-    out, at = [], 0
+    out: list[Member] = []
+    at = 0
     for _ in range(count):
         if directory[at : at + 4] != ENTRY or at + ENTRY_SIZE > len(directory):
             raise FormatError(f"{url}: is damaged: its directory ends after {len(out)} of {count} members")
@@ -136,7 +137,7 @@ def _wide(extra: bytes, numbers: tuple[int, int, int], url: str) -> list[int]:
             wide = [n for (n,) in struct.iter_unpack("<Q", field[: len(field) // 8 * 8])]
             break
         at += 4 + length
-    out = []
+    out: list[int] = []
     for number in numbers:
         if number == FULL32:
             if not wide:
@@ -210,4 +211,3 @@ def content_of(member: Member, raw: Buffer, url: str) -> bytes:
     if len(content) != member.full_size:
         raise FormatError(f"{url}: member {member.name!r} has {len(content)} bytes, its directory says {member.full_size}")
     return content
-

@@ -98,9 +98,7 @@ def _parsed(chosen: Sequence[Member], url: str) -> Steps[JsonObject]:
         return {}
     placed = yield from with_starts(chosen, url)
     blocks = yield [(one.start, one.size) for one in placed]
-    return {
-        one.name: parse_json(content_of(one, raw, url), f"{url}: {one.name}") for one, raw in zip(placed, blocks, strict=True)
-    }
+    return {one.name: parse_json(content_of(one, raw, url), f"{url}: {one.name}") for one, raw in zip(placed, blocks, strict=True)}
 
 
 def _by_array(members: Sequence[Member], documents: Mapping[str, object]) -> dict[str, dict[str, Member]]:
@@ -134,9 +132,7 @@ def _numbered(members: Members, metadata: ArrayMetadata, shape: Shape) -> list[t
     keys = list(members)
     coords = metadata.keys.coords(keys, len(shape))
     inside = (coords < np.array(shape, np.int64)).all(axis=1).tolist()
-    return [
-        (tuple(at), key, members[key]) for at, key, good in zip(coords.tolist(), keys, inside, strict=True) if good
-    ]
+    return [(tuple(at), key, members[key]) for at, key, good in zip(coords.tolist(), keys, inside, strict=True) if good]
 
 
 def _manifest(members: Members, metadata: ArrayMetadata) -> ChunkManifest:
