@@ -76,14 +76,13 @@ def find_references(target: Any, access: Access, format: str | None = None) -> V
     keys = keys_of(text, access)
     document = consolidated_v2(keys)
     if document is not None:
-        return _plain(keys, scanned_v2(keys, document) if "record_size" not in document else None) or tree_of_scan(
-            scanned_parquet(keys, document), ReaderPool(keys.access.asked_by(keys.url))
-        )
+        store = scanned_v2(keys, document) if format is None and "record_size" not in document else None
+        return _plain(keys, store or scanned_parquet(keys, document))
     if format is None and any(keys.size(key) is not None for key in REPOSITORY):
         return _repository(*open_store(text, access), access)
-    store = _plain(keys, scanned_v2(keys, None)) if format is None else None
+    store = scanned_v2(keys, None) if format is None else None
     if store is not None:
-        return store
+        return _plain(keys, store)
     if is_directory:
         raise FormatError(
             f"{text}: is a directory with neither a Zarr hierarchy (zarr.json or .zgroup), nor kerchunk references in Parquet "

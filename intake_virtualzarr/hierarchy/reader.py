@@ -36,6 +36,7 @@ from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
 from intake_virtualzarr.storage.directories import is_directory
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES, MAX_TILES
+from intake_virtualzarr.storage.object_states import names_below
 from intake_virtualzarr.storage.parsing import as_list, as_object, as_whole, parse_object
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.storage.source import Source, SourceTable
@@ -163,9 +164,8 @@ class Hierarchy:
                 f"{self.keys.url}/{path}: groups are nested deeper than {MAX_NESTING}, or more than {MAX_NODES}; "
                 "a link that leads back to a group above it?"
             )
-        for name in self.keys.names(path):
-            where = f"{path}/{name}" if path else name
-            raw = self.keys.get(f"{where}/zarr.json")
+        below = [f"{path}/{name}" if path else name for name in names_below(self.keys, path) if name != "zarr.json"]
+        for where, raw in zip(below, self.keys.get_many([f"{one}/zarr.json" for one in below]), strict=True):
             if raw is None:
                 continue
             document = self.parsed(raw, where)

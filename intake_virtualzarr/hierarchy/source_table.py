@@ -42,7 +42,7 @@ PAGE_SIZE = 1024
 
 def common_base(urls: Sequence[str]) -> str:
     """The longest common directory of URLs, with a slash at the end; empty if there is none."""
-    if not urls:
+    if not urls or any("::" in url for url in urls):  # a chain names its file at its end
         return ""
     first, last = min(urls), max(urls)
     shared = 0

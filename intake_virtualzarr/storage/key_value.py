@@ -352,7 +352,8 @@ class ObjectKeys:
         import obstore
 
         try:
-            found = obstore.list_with_delimiter(self._store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
+            store = self._reads if self.url.startswith("http") else self._store  # most web servers cannot list, however often asked
+            found = obstore.list_with_delimiter(store, prefix=(self._path(prefix) if prefix else self._prefix) or None)
         except Exception as exc:
             raise self._translated(prefix, exc) from shown_cause(exc)
         for entry in [*found["common_prefixes"], *(o["path"] for o in found["objects"])]:

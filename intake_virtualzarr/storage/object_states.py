@@ -14,10 +14,27 @@ from intake_virtualzarr.storage.obstore_reader import ObjectReader
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.urls import url_below
 
-__all__ = ["KeyRange", "asked_states", "can_list", "listed_states", "read_ranges"]
+__all__ = ["KeyRange", "asked_states", "can_list", "listed_states", "names_below", "read_ranges"]
 
 type KeyRange = tuple[str, int, int]
 """Key, first byte, and one past the last."""
+
+
+def names_below(keys: Keys, prefix: str) -> list[str]:
+    """Names directly below a group.
+
+    Raises
+    ------
+    SourceError
+        If the server does not list; it says what helps.
+    """
+    try:
+        return list(keys.names(prefix))
+    except SourceError as exc:
+        raise SourceError(
+            f"{keys.url}: its metadata are not consolidated, and its server does not list what is there ({exc}); "
+            "consolidate them (zarr.consolidate_metadata), or give access that may list"
+        ) from exc
 
 
 def can_list(keys: Keys) -> bool:

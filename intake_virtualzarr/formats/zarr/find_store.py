@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from intake_virtualzarr._typing import Attrs, JsonObject
-from intake_virtualzarr.errors import FormatError, SourceError
+from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.zarr.object_manifests import ObjectChunks, ShardChunks
 from intake_virtualzarr.formats.zarr.object_table import ObjectTable
@@ -19,6 +19,7 @@ from intake_virtualzarr.hierarchy.reader import Hierarchy
 from intake_virtualzarr.storage.directories import REFERENCES, is_directory
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES
+from intake_virtualzarr.storage.object_states import names_below
 from intake_virtualzarr.storage.parsing import parse_json, parse_object
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.source import Source
@@ -102,7 +103,7 @@ def _walk(keys: Keys, path: str, documents: JsonObject) -> None:
     if path.count("/") >= MAX_NESTING or len(documents) > MAX_NODES:
         raise FormatError(f"{keys.url}/{path}: groups are nested deeper than {MAX_NESTING}, or more than {MAX_NODES}")
     below = f"{path}/" if path else ""
-    names = [name for name in _names(keys, path) if not name.startswith(".")]
+    names = [name for name in names_below(keys, path) if not name.startswith(".")]
     wanted = [f"{below}.zattrs", *(f"{below}{name}/{last}" for name in names for last in (".zarray", ".zgroup"))]
     found = _parsed(keys, wanted)
     arrays = [key.rpartition("/")[0] for key in found if key.endswith(".zarray")]
@@ -110,16 +111,6 @@ def _walk(keys: Keys, path: str, documents: JsonObject) -> None:
     for key in found:
         if key.endswith(".zgroup"):
             _walk(keys, key.rpartition("/")[0], documents)
-
-
-def _names(keys: Keys, path: str) -> list[str]:
-    try:
-        return list(keys.names(path))
-    except SourceError as exc:
-        raise SourceError(
-            f"{keys.url}: its metadata are not consolidated, and its server does not list what is there ({exc}); "
-            "consolidate them (zarr.consolidate_metadata), or give access that may list"
-        ) from exc
 
 
 def _parsed(keys: Keys, wanted: Sequence[str]) -> JsonObject:
