@@ -1,4 +1,4 @@
-"""Plain Zarr stores against `xarray.open_zarr` and zarr-python: versions, shards, consolidated or not, directories and zip files."""
+"""Plain Zarr stores against `xarray.open_zarr` and zarr-python: versions, shards, consolidated, directories, zip files."""
 
 from __future__ import annotations
 
@@ -202,7 +202,8 @@ def test_groups_within_groups_open_as_a_tree(tmp_path):
         with xr.open_datatree(path, engine="zarr", consolidated=False) as direct:
             xr.testing.assert_identical(xr.open_datatree(path, engine="virtualzarr").load(), direct.load())
         xr.testing.assert_identical(
-            xr.open_dataset(path, engine="virtualzarr", group="a/b").load(), xr.open_zarr(path, group="a/b", consolidated=False).load()
+            xr.open_dataset(path, engine="virtualzarr", group="a/b").load(),
+            xr.open_zarr(path, group="a/b", consolidated=False).load(),
         )
 
 
