@@ -16,7 +16,7 @@ from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import FormatError, IngestError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
 from intake_virtualzarr.formats.scan_batches import scan_paths
-from intake_virtualzarr.storage.directories import is_directory
+from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.urls import is_local, local_path
 
 __all__ = ["group_dataset", "opened_dataset", "scan_files", "scan_failure", "scanned_or_opened", "skipped_scans", "without_group"]

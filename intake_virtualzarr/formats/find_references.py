@@ -14,7 +14,7 @@ from intake_virtualzarr.formats.kerchunk_parquet import scanned_parquet
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.formats.zarr.find_store import consolidated_v2, scanned_v2
 from intake_virtualzarr.hierarchy.reader import Hierarchy, tree_of
-from intake_virtualzarr.storage.directories import REFERENCES, like_a_directory
+from intake_virtualzarr.storage.directory_urls import REFERENCES, like_a_directory
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys, keys_of
 from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import Access, ReaderPool

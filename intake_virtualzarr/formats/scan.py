@@ -15,7 +15,7 @@ from intake_virtualzarr.formats.labels import LabelChoice, with_labels
 from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
 from intake_virtualzarr.formats.parser_input import ParserInput, input_of, without_waiting
 from intake_virtualzarr.formats.parser_loop import parse_file
-from intake_virtualzarr.storage.directories import is_directory
+from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, SourceReader

@@ -33,7 +33,7 @@ from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
 from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
-from intake_virtualzarr.storage.directories import is_directory
+from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES, MAX_TILES
 from intake_virtualzarr.storage.object_states import names_below

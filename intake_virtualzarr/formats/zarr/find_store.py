@@ -16,7 +16,7 @@ from intake_virtualzarr.formats.zarr.store_documents import StoreDocuments, is_p
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.hierarchy.reader import Hierarchy
-from intake_virtualzarr.storage.directories import REFERENCES, is_directory
+from intake_virtualzarr.storage.directory_urls import REFERENCES, is_directory
 from intake_virtualzarr.storage.key_value import Keys, keys_of
 from intake_virtualzarr.storage.limits import MAX_NESTING, MAX_NODES
 from intake_virtualzarr.storage.object_states import names_below
