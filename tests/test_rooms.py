@@ -27,7 +27,7 @@ DOORS = {
     "argparse": "cli",
     "dask": "arrays.array datasets.chunk_manager",
     "distributed": "formats.scan_batches",
-    "aiohttp": "storage.fsspec_files",
+    "aiohttp": "storage.fsspec_files storage.http_exchange",
     "fsspec": "storage.fsspec_files",
     "h5py": "formats.hdf5.h5py_reader",
     "fastparquet": "datasets.to_kerchunk_parquet formats.kerchunk_parquet",

@@ -1,47 +1,32 @@
-"""Requests to web servers: ranges, kept connections, and redirects that are followed only where they are allowed.
+"""Requests to web servers: ranges, and redirects that are followed only where they are allowed.
 
-A client of our own, as those of object stores and of fsspec follow every redirect, and send custom headers along.
+aiohttp carries them (`http_exchange`). The clients of object stores follow every redirect, and send custom headers along.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import ssl
-import time
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from urllib.parse import quote, unquote, urljoin, urlsplit
-from weakref import WeakKeyDictionary
 
 from intake_virtualzarr.errors import SourceError
-from intake_virtualzarr.storage.http_connection import Connection, Head, HttpError
+from intake_virtualzarr.storage.http_exchange import Head, HttpError, Part, exchange
 from intake_virtualzarr.storage.http_options import HttpOptions, http_options
-from intake_virtualzarr.storage.limits import MAX_DOCUMENT
-from intake_virtualzarr.storage.network import check_not_forked
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.places import fits, place_of
 from intake_virtualzarr.storage.policy import is_same_server
 from intake_virtualzarr.storage.url_secrets import redact
 
-__all__ = ["Answer", "Part", "ask", "request_target"]
+__all__ = ["Answer", "ask", "request_target"]
 
 HOPS = 10
 """Redirects that one request follows."""
 REDIRECTS = (301, 302, 303, 307, 308)
-KEPT = 30.0
-"""A connection that was idle for longer is not used again [s]."""
-SMALL = 64 * 1024
-"""Bodies of errors and redirects up to this size are received, so that their connection can be kept [bytes]."""
 UNSAFE = "%/:@!$&'()*+,;=~-._"
 """Characters of a path that are sent as they are."""
-
-type Part = tuple[int, int | None]
-"""First byte, and the one behind the last; None for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +107,10 @@ async def ask(url: str, access: Access, *, method: str = "GET", part: Part | Non
     HttpError
         If there is no answer.
     """
-    check_not_forked()
     asked, options = url, http_options(access.options(url))
     headers: Mapping[str, str] = {**options.headers, **_authorization(url)}
     for _ in range(HOPS + 1):
-        head, body = await _exchange(url, method, headers, part, options)
+        head, body = await _send(url, method, headers, part, options)
         target = urljoin(url, head.headers.get("location", "")) if head.status in REDIRECTS else url
         if "location" not in head.headers or head.status not in REDIRECTS:
             return Answer(head, body)
@@ -160,11 +144,6 @@ def _authorization(url: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()}
 
 
-def _proxy_authorization(proxy: str | None) -> dict[str, str]:
-    found = _authorization(proxy or "")
-    return {"Proxy-Authorization": found["Authorization"]} if found else {}
-
-
 def request_target(url: str) -> str:
     """Path and query of a URL, escaped where that is missing.
 
@@ -181,133 +160,28 @@ def request_target(url: str) -> str:
 # ---------------------------------------------------------------------- one exchange
 
 
-async def _exchange(
+async def _send(
     url: str, method: str, headers: Mapping[str, str], part: Part | None, options: HttpOptions
 ) -> tuple[Head, bytes | bytearray]:
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    proxy = options.proxy_for(parts.scheme, host)
-    target, name = request_target(url), _netloc(host, port, 443 if secure else 80)
-    if proxy is not None and not secure:
-        target = f"http://{name}{target}"
-    text = _request(method, target, name, _sent(dict(headers), part, proxy if not secure else None))
-    wants = partial(_limit, part)
-    pool, key = _pool(), (secure, host, port, proxy, options.tls_key)
-    for kept in pool.taken(key):
-        try:
-            found = await kept.exchange(method, text, wants)
-        except HttpError as exc:
-            if exc.unanswered:  # the server closed it in the meantime
-                continue
-            raise
-        pool.keep(key, kept)
-        return found
-    fresh = await _connect(host, port, secure, proxy, options)
-    found = await fresh.exchange(method, text, wants)
-    pool.keep(key, fresh)
-    return found
+    netloc = _netloc(host, parts.port, 443 if secure else 80)
+    if any(mark in text for text in (host, *headers, *headers.values()) for mark in "\r\n\0"):
+        raise SourceError(f"{host!r}: a header or a path holds a line break")
+    sent = {**_always(part), **headers}
+    return await exchange(
+        f"{parts.scheme}://{netloc}{request_target(url)}", method, sent, part, options, options.proxy_for(parts.scheme, host)
+    )
 
 
-def _netloc(host: str, port: int, usual: int | None = None) -> str:
+def _netloc(host: str, port: int | None, usual: int) -> str:
     shown = f"[{host}]" if ":" in host else host if host.isascii() else host.encode("idna").decode()
-    return shown if port == usual else f"{shown}:{port}"
+    return shown if port in (None, usual) else f"{shown}:{port}"
 
 
-def _sent(headers: dict[str, str], part: Part | None, proxy: str | None) -> dict[str, str]:
+def _always(part: Part | None) -> dict[str, str]:
     sent = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "intake-virtualzarr"}
-    sent |= _proxy_authorization(proxy) | headers
     if part is not None:
         start, stop = part
         sent["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
     return sent
-
-
-def _request(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line or "\0" in line for line in lines):
-        raise SourceError(f"{host}: a header or a path holds a line break")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-
-
-def _limit(part: Part | None, head: Head) -> int | None:
-    """How much of a body is received at most; None if none of it is wanted."""
-    if head.status == (200 if part is None else 206):
-        return MAX_DOCUMENT if part is None or part[1] is None else part[1] - part[0]
-    small = head.status >= 300 and head.length is not None and head.length <= SMALL
-    return SMALL if small else None
-
-
-async def _connect(host: str, port: int, secure: bool, proxy: str | None, options: HttpOptions) -> Connection:
-    loop = asyncio.get_running_loop()
-    tls = options.tls() if secure else None
-    try:
-        if proxy is None:
-            _, made = await loop.create_connection(
-                Connection, host, port, ssl=tls, server_hostname=host if secure else None, happy_eyeballs_delay=0.25
-            )
-            return made
-        return await _through(proxy, host, port, tls)
-    except ssl.SSLCertVerificationError as exc:
-        raise SourceError(f"{host}: its certificate is not trusted: {exc.verify_message}") from exc
-    except OSError as exc:
-        raise HttpError(f"error sending request: {exc.strerror or exc}") from exc
-
-
-async def _through(proxy: str, host: str, port: int, tls: ssl.SSLContext | None) -> Connection:
-    """A connection by way of a proxy; with TLS, in a tunnel."""
-    loop = asyncio.get_running_loop()
-    parts = urlsplit(proxy)
-    _, made = await loop.create_connection(Connection, parts.hostname or "", parts.port or 80)
-    if tls is None:
-        return made
-    name = _netloc(host, port)
-    request = _request("CONNECT", name, name, _proxy_authorization(proxy))
-    head, _ = await made.exchange("HEAD", request, lambda head: None)
-    if head.status != 200:
-        made.close()
-        raise HttpError(f"error sending request: the proxy {parts.hostname} answers {head.status} {head.reason}")
-    inner = Connection()
-    transport = await loop.start_tls(made.transport, inner, tls, server_hostname=host)
-    assert transport is not None
-    inner.connection_made(transport)
-    return inner
-
-
-# ---------------------------------------------------------------------- connections that are kept
-
-type _Key = tuple[bool, str, int, str | None, object]
-
-
-class _Pool:
-    """Idle connections of one event loop."""
-
-    def __init__(self) -> None:
-        self._idle: dict[_Key, list[Connection]] = defaultdict(list)
-
-    def keep(self, key: _Key, connection: Connection) -> None:
-        """Take back a connection."""
-        if connection.is_usable:
-            connection.idle_since = time.monotonic()
-            self._idle[key].append(connection)
-
-    def taken(self, key: _Key) -> list[Connection]:
-        """A connection that is idle, in a list; an empty one if there is none."""
-        idle = self._idle[key]
-        while idle:
-            one = idle.pop()  # the one that was used last
-            if one.is_usable and time.monotonic() - one.idle_since <= KEPT:
-                return [one]
-            one.close()
-        return []
-
-
-_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
-
-
-def _pool() -> _Pool:
-    loop = asyncio.get_running_loop()
-    found = _pools.get(loop)
-    if found is None:
-        found = _pools[loop] = _Pool()
-    return found

@@ -29,11 +29,6 @@ class HttpOptions:
     root_certificate: str | None = None
     """A certificate that is trusted beside those of the system, as PEM."""
 
-    @property
-    def tls_key(self) -> object:
-        """What connections must have in common to be used for one another."""
-        return (self.trusts_all, self.root_certificate)
-
     def tls(self) -> ssl.SSLContext:
         """How certificates are checked."""
         return _tls(self.trusts_all, self.root_certificate)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from intake_virtualzarr.errors import SourceError
-from intake_virtualzarr.storage.http_client import Answer, Part, ask
-from intake_virtualzarr.storage.http_connection import HttpError
+from intake_virtualzarr.storage.http_client import Answer, ask
+from intake_virtualzarr.storage.http_exchange import HttpError, Part
 from intake_virtualzarr.storage.network import gate
 from intake_virtualzarr.storage.ranged_reader import RangedReader
 from intake_virtualzarr.storage.reader import Buffer

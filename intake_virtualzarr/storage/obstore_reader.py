@@ -37,6 +37,10 @@ def make_store(url: str, options: JsonObject, *, repeats: bool = False) -> tuple
     except (exceptions.BaseError, ValueError, TypeError) as exc:
         shown = redact(f"{parts.scheme}://{parts.netloc}")
         raise SourceError(f"{shown}: cannot be opened: {redact(str(exc).splitlines()[0])}") from shown_cause(exc)
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":  # obstore's, for options that it does not know; no Exception
+            raise
+        raise SourceError(f"{redact(root)}: an option in {sorted(options)} is not known to obstore: {exc}") from None
 
 
 def _frozen(options: JsonObject) -> tuple[tuple[str, Any], ...]:

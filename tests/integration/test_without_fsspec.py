@@ -18,7 +18,7 @@ READ = """
 import sys
 import intake_virtualzarr as ivz
 ds = ivz.open_virtual_dataset({url!r}).vzarr.decode()
-print(float(ds["v"].values.sum()), sorted(m for m in ("fsspec", "zarr", "aiohttp") if m in sys.modules))
+print(float(ds["v"].values.sum()), sorted(m for m in ("fsspec", "zarr") if m in sys.modules))
 """
 
 
