@@ -30,7 +30,7 @@ DOORS = {
     "aiohttp": "storage.fsspec_files storage.http_exchange",
     "fsspec": "storage.fsspec_files",
     "h5py": "formats.hdf5.h5py_reader",
-    "fastparquet": "datasets.to_kerchunk_parquet formats.kerchunk_parquet",
+    "fastparquet": "datasets.to_kerchunk_parquet",
     "icechunk": "datasets.to_icechunk datasets.icechunk_repository formats.icechunk_session",
     "intake": "drivers cli.demo_run",
     "jinja2": "drivers",

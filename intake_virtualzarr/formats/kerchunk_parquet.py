@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,17 +18,15 @@ import numpy.typing as npt
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.deferred_manifest import DeferredReferences, DeferredSources, Part
 from intake_virtualzarr.arrays.whole_file_manifest import WHOLE, WholeFiles
-from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError, VirtualZarrError
+from intake_virtualzarr.errors import FormatError, MissingExtraError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.kerchunk_table import inline_source
 from intake_virtualzarr.formats.kerchunk_urls import source_url
-from intake_virtualzarr.formats.parquet_table import read_table
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.storage.key_value import Keys
 from intake_virtualzarr.storage.limits import MAX_TILES
 from intake_virtualzarr.storage.parsing import parse_json
-from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 
@@ -121,42 +118,28 @@ class RowFiles:
 
 
 def _table(raw: bytes, label: str, most_rows: int) -> Any:
-    """The rows of a file, by our own reader; forms that it does not know by pyarrow, and local ones by fastparquet.
+    """The rows of a file, by pyarrow: damaged bytes are errors there, and can end a process that reads them by fastparquet.
 
     Raises
     ------
     FormatError
-        If it is damaged.
+        If it is damaged, or longer than expected.
     MissingExtraError
-        If a library is needed.
+        If pyarrow is not installed.
     """
-    import pandas as pd
-
     try:
-        return pd.DataFrame(read_table(raw, most_rows))
-    except UnsupportedError as exc:
-        reason = exc
-    except VirtualZarrError as exc:
-        raise FormatError(f"{label}: is not a whole Parquet file of references: {exc}") from exc
-    read = _engine(label, reason)
-    try:
-        return read(io.BytesIO(raw))
-    except Exception as exc:  # each engine has errors of its own
-        raise FormatError(f"{label}: is not a Parquet file: {exc}") from exc
-
-
-def _engine(label: str, reason: UnsupportedError) -> Callable[[io.BytesIO], Any]:
-    """What makes a table of Parquet; pandas' own function warns of one of the two."""
-    with suppress(ImportError):
         from pyarrow import parquet
-
-        return lambda file: parquet.read_table(file).to_pandas()
-    if not is_network(label):  # damaged files end the process of fastparquet, so it reads none of strangers
-        with suppress(ImportError):
-            from fastparquet import ParquetFile
-
-            return lambda file: ParquetFile(file).to_pandas()
-    raise MissingExtraError(f"{label}: {reason}; to read it, pip install pyarrow")
+    except ImportError as exc:
+        raise MissingExtraError(f"{label}: Parquet references need pyarrow: pip install 'intake-virtualzarr[kerchunk]'") from exc
+    try:
+        file = parquet.ParquetFile(io.BytesIO(raw))
+        if file.metadata.num_rows > most_rows:
+            raise FormatError(f"{label}: has {file.metadata.num_rows} rows, expected at most {most_rows}")
+        return file.read().to_pandas()
+    except FormatError:
+        raise
+    except Exception as exc:  # pyarrow has errors of many kinds
+        raise FormatError(f"{label}: is not a whole Parquet file: {exc}") from exc
 
 
 def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
