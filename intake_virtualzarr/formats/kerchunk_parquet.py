@@ -139,7 +139,7 @@ def _table(raw: bytes, label: str, most_rows: int) -> Any:
     except FormatError:
         raise
     except Exception as exc:  # pyarrow has errors of many kinds
-        raise FormatError(f"{label}: is not a whole Parquet file: {exc}") from exc
+        raise FormatError(f"{label}: is not a Parquet file, or damaged: {exc}") from exc
 
 
 def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:
