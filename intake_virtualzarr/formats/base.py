@@ -16,7 +16,7 @@ from intake_virtualzarr.storage.source import Source
 __all__ = ["ArchiveFile", "Format", "OtherRange", "Parse", "ScannedArray", "ScannedFile", "ScannedGroup", "Wanted"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class ScannedArray:
     """One variable of a file."""
 
@@ -41,7 +41,7 @@ class ScannedArray:
         return sum(segment.stored.manifest.load().count for segment in self.segments)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class ScannedGroup:
     """One group of a file."""
 

@@ -15,6 +15,7 @@ from intake_virtualzarr.formats.labels import LabelChoice, with_labels
 from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowed
 from intake_virtualzarr.formats.parser_input import ParserInput, input_of, without_waiting
 from intake_virtualzarr.formats.parser_loop import parse_file
+from intake_virtualzarr.formats.shared_values import SharedValues
 from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.policy import Allow
@@ -29,6 +30,8 @@ FILES_AT_ONCE = 128
 """Remote files scanned at once in the reading loop."""
 STORES_AT_ONCE = 16
 """Zarr stores scanned at once."""
+FILES_OF_A_TASK = 16
+"""Local files that a thread scans before it asks for more."""
 
 
 def scan(
@@ -107,9 +110,10 @@ def scan_many(
     readers = {i: open_reader(os.fspath(path), access) for i, path in enumerate(paths) if i not in results}
     remote = {i: reader for i, reader in readers.items() if isinstance(reader, AsyncReader)}
     near = {i: reader for i, reader in readers.items() if i not in remote}
+    shared = SharedValues()
 
-    def parse(reader: SourceReader) -> Coroutine[Any, Any, ScannedFile]:
-        return scanned_input(input_of(reader), format, access, labels)
+    async def parse(reader: SourceReader) -> ScannedFile:
+        return shared.scan(await scanned_input(input_of(reader), format, access, labels))
 
     if near:
         _scan_near(near, parse, results, progress)
@@ -177,11 +181,17 @@ def _scan_near(
             if progress:
                 progress(1)
         return
+    indexes = list(readers)
+    size = max(1, min(FILES_OF_A_TASK, len(indexes) // (2 * workers)))
+
+    def some(start: int) -> int:
+        return len([one(index) for index in indexes[start : start + size]])
+
     with ThreadPoolExecutor(workers, thread_name_prefix="intake-virtualzarr-scan") as pool:
-        for future in as_completed([pool.submit(one, index) for index in readers]):
-            future.result()
+        for future in as_completed([pool.submit(some, start) for start in range(0, len(indexes), size)]):
+            done = future.result()
             if progress:
-                progress(1)
+                progress(done)
 
 
 async def _scan_remote(

@@ -9,7 +9,6 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.scan import scan_many
+from intake_virtualzarr.formats.shared_values import SharedValues
 from intake_virtualzarr.formats.workers import Executor, Workers
 from intake_virtualzarr.progress import progress_bar
 from intake_virtualzarr.storage.atomic_write import write_atomically
@@ -75,8 +75,10 @@ def scan_paths(
             return scan_many(paths, format=format, storage_options=access, progress=advance, labels=labels)
         batches = _batches(paths, workers.count)
         results: list[list[Any]] = [[] for _ in batches]
+        shared = SharedValues()
         for number, found in _run(batches, (format, access, labels), workers, checkpoint):
-            results[number] = found if isinstance(found, list) else [_lost(path, found) for path in batches[number]]
+            scans = found if isinstance(found, list) else [_lost(path, found) for path in batches[number]]
+            results[number] = [shared.scan(scan) if isinstance(scan, ScannedFile) else scan for scan in scans]
             advance(len(batches[number]))
         return [result for batch in results for result in batch]
 
@@ -85,25 +87,8 @@ def scan_paths(
 
 
 def scan_batch(paths: Sequence[str], format: str | None, access: Access, labels: LabelChoice | None) -> list[Any]:
-    """Scan a batch; equal attributes become one object, so that they are sent once."""
-    known: dict[bytes, Any] = {}
-
-    def once(value: Any) -> Any:
-        return known.setdefault(pickle.dumps(value), value)
-
-    def interned(scan: Any) -> Any:
-        if not isinstance(scan, ScannedFile):
-            return scan
-        return replace(
-            scan,
-            groups={once(path): replace(g, attrs=once(dict(g.attrs))) for path, g in scan.groups.items()},
-            arrays={
-                once(path): replace(a, path=once(path), dims=once(a.dims), attrs=once(dict(a.attrs)))
-                for path, a in scan.arrays.items()
-            },
-        )
-
-    return [interned(scan) for scan in scan_many(paths, format=format, storage_options=access, labels=labels)]
+    """Scan a batch; what its files repeat is one object, so that it is sent once."""
+    return list(scan_many(paths, format=format, storage_options=access, labels=labels))
 
 
 def _lost(path: str, error: Any) -> VirtualZarrError:

@@ -15,7 +15,7 @@ import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import IngestError, SourceChangedError
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.scan import scan, scan_many
-from intake_virtualzarr.storage.obstore_reader import ObjectReader
+from intake_virtualzarr.storage.ranged_reader import RangedReader
 
 FILES, FAR = 6, 300_000
 
@@ -77,13 +77,13 @@ def test_one_small_remote_file_takes_one_request(near):
 def test_labels_beyond_the_head_are_fetched_in_one_round(tmp_path, monkeypatch, format):
     daily(tmp_path / "far.nc", 3, far=True, format=format)
     rounds: list[int] = []
-    real = ObjectReader.read_merged_async
+    real = RangedReader.read_merged_async
 
     async def counted(self, ranges, expected=None):
         rounds.append(len(ranges))
         return await real(self, ranges, expected)
 
-    monkeypatch.setattr(ObjectReader, "read_merged_async", counted)
+    monkeypatch.setattr(RangedReader, "read_merged_async", counted)
     with serving(tmp_path) as server:
         url = f"{server.url}/far.nc"
         scan(url)
@@ -98,7 +98,7 @@ def test_labels_beyond_the_head_are_fetched_in_one_round(tmp_path, monkeypatch, 
 
 def test_a_file_that_changes_between_scan_and_labels_is_refused(tmp_path, monkeypatch):
     daily(tmp_path / "far.nc", 3, far=True)
-    real = ObjectReader.read_merged_async
+    real = RangedReader.read_merged_async
     with serving(tmp_path) as server:
 
         async def changed(self, ranges, expected=None):
@@ -106,7 +106,7 @@ def test_a_file_that_changes_between_scan_and_labels_is_refused(tmp_path, monkey
                 file.write(b"more")
             return await real(self, ranges, expected)
 
-        monkeypatch.setattr(ObjectReader, "read_merged_async", changed)
+        monkeypatch.setattr(RangedReader, "read_merged_async", changed)
         urls = [f"{server.url}/far.nc"]
         with pytest.raises(SourceChangedError, match="size was"):
             ivz.open_virtual_mfdataset(urls, progress=False)

@@ -53,6 +53,8 @@ MAX_SPARSE_GRID = 2**22
 """A grid may have this many chunks, or `MAX_SPARSENESS` times those stored; more would be mostly empty columns."""
 MAX_SPARSENESS = 64
 MAX_ALTERNATIVES = 255
+FEW = 4096
+"""Columns of equal numbers up to this length are kept for other files."""
 
 STRING = np.dtype(object)
 
@@ -254,7 +256,7 @@ def _chunked(dataset: RawDataset, layout: Chunked, storage: Storage, fill: Any, 
     codec = None
     if total == 1 and len(coords) == 1:  # the scatter below, in a fifth of the time
         column = size.astype(np.uint32).reshape(counts)
-        manifest = ChunkManifest(np.zeros(counts, np.uint32), offset.reshape(counts), column)
+        manifest = ChunkManifest(_first_source(counts), offset.reshape(counts), column)
         return StoredArray(storage.dtype, fill, grid, pipelines[0], manifest, sources)
     flat = coords @ strides[:rank]
     if not isinstance(masks, int) and len(numbers) > 1:
@@ -263,7 +265,7 @@ def _chunked(dataset: RawDataset, layout: Chunked, storage: Storage, fill: Any, 
             index[masks == m] = number
         codec = _spread(flat, index, total, np.uint8, counts)
     manifest = ChunkManifest(
-        np.zeros(counts, np.uint32),
+        _first_source(counts),
         _spread(flat, offset, total, np.uint64, counts),
         _spread(flat, size, total, np.uint32, counts),
         codec,
@@ -279,10 +281,22 @@ def _regular_grid(shape: Shape, chunk_shape: Shape) -> tuple[ChunkGrid, Shape, n
     return grid, counts, np.array([prod(counts[axis + 1 :]) for axis in range(len(counts))], np.int64)
 
 
+def _first_source(counts: Shape) -> npt.NDArray[np.uint32]:
+    """A column of row 0 of the source table: one for all files of a series, if it is small."""
+    return _few_zeros(counts) if prod(counts) <= FEW else np.zeros(counts, np.uint32)
+
+
+@lru_cache(maxsize=1024)
+def _few_zeros(counts: Shape) -> npt.NDArray[np.uint32]:
+    zeros = np.zeros(counts, np.uint32)
+    zeros.flags.writeable = False
+    return zeros
+
+
 def _spread(flat: npt.NDArray[np.int64], values: AnyArray, total: int, dtype: npt.DTypeLike, counts: Shape) -> AnyArray:
-    column = np.zeros(total, dtype)
-    column[flat] = values
-    return column.reshape(counts)
+    column = np.zeros(counts, dtype)
+    column.reshape(total)[flat] = values
+    return column
 
 
 def _masks(
@@ -323,8 +337,8 @@ def _contiguous(dataset: RawDataset, layout: Contiguous, storage: Storage, fill:
         raise FormatError(f"{nbytes} bytes from byte {layout.offset} leave the file of {sources[0].size}: it is truncated")
     elif nbytes <= PIECE:
         grid, counts, _ = _regular_grid(shape, shape)
-        column = np.zeros(counts, np.uint32)
-        manifest = ChunkManifest(column, np.full(counts, layout.offset, np.uint64), column + np.uint32(nbytes))
+        offset, length = np.full(counts, layout.offset, np.uint64), np.full(counts, nbytes, np.uint32)
+        manifest = ChunkManifest(_first_source(counts), offset, length)
     else:
         grid, offsets, lengths = contiguous_grid(shape, storage.itemsize)
         manifest = ChunkManifest.from_columns(grid.grid_shape, offsets + np.uint64(layout.offset), lengths)
