@@ -60,7 +60,11 @@ class VirtualTree:
         ------
         FormatError
             If there is none of that path.
+        ValueError
+            If the path is no text.
         """
+        if path is not None and not isinstance(path, str):
+            raise ValueError(f"group is {path!r}, and must be a string or None")
         absolute = "/" + (path or "").strip("/")
         try:
             return self.groups[absolute]

@@ -192,7 +192,9 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
 
     def open_datatree(self, filename_or_obj: Any, **arguments: Any) -> xr.DataTree:
         """Open all groups as a tree. Arguments are those of `open_dataset`."""
-        return xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **arguments))
+        tree = xr.DataTree.from_dict(self.open_groups_as_dict(filename_or_obj, **arguments))
+        tree.set_close(_nothing_to_close)
+        return tree
 
 
 def _opened(

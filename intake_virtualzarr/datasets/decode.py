@@ -16,6 +16,7 @@ from intake_virtualzarr.arrays.segments import Window
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.arrays.vindex import read_points
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
+from intake_virtualzarr.datasets.file_encoding import source_name
 from intake_virtualzarr.datasets.loadable import decode_integer_scale_factor
 from intake_virtualzarr.datasets.virtual_dataset import (
     backend_variables,
@@ -31,14 +32,15 @@ class VirtualBackendArray(BackendArray):
     """A virtual array behind xarray's lazy indexing."""
 
     def __init__(self, array: VirtualZarrArray, name: str) -> None:
-        self.array = array
+        # not ``array``: xarray takes that for something to look into
+        self.virtual = array
         self.name = name
         self.shape = array.shape
         self.dtype = array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         if isinstance(key, indexing.VectorizedIndexer):  # xarray would read the outer product of all coordinates
-            return read_points(self.array, key.tuple, self.name)
+            return read_points(self.virtual, key.tuple, self.name)
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> Any:
@@ -54,7 +56,7 @@ class VirtualBackendArray(BackendArray):
                 dropped.append(axis)
             else:
                 requests.append(np.asarray(part, dtype=np.int64) % extent)
-        values = self.array.read(requests, self.name)
+        values = self.virtual.read(requests, self.name)
         return values[tuple(0 if axis in dropped else slice(None) for axis in range(len(key)))]
 
 
@@ -62,7 +64,8 @@ def decoded_dataset(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[s
     """A group as any xarray engine gives it: decoded and lazy."""
     raw = {name: variable for name, variable in backend_variables(tree, group).items() if name not in dropped}
     check_dimensions(raw, tree.url)
-    variables = {name: _lazy(name, variable) for name, variable in raw.items()}
+    variables = {_name(name): _lazy(name, variable) for name, variable in raw.items()}
+    raw = {_name(name): variable for name, variable in raw.items()}
     found, attrs, coord_names = xr.conventions.decode_cf_variables(variables, dict(group.attrs), **decoders)
     decoded = dict(found)
     for name, variable in found.items():
@@ -71,10 +74,15 @@ def decoded_dataset(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[s
     labels = {name for name, variable in decoded.items() if name in coord_names or variable.dims == (name,)}
     coords = xr.Coordinates({name: variable for name, variable in decoded.items() if name in labels}, indexes={})
     dataset = xr.Dataset({n: v for n, v in decoded.items() if n not in labels}, coords=coords, attrs=attrs)
-    dataset.encoding["source"] = tree.url
+    dataset.encoding["source"] = source_name(tree.url)
     if group.unlimited:
         dataset.encoding["unlimited_dims"] = set(group.unlimited)
     return dataset
+
+
+def _name(stored: str) -> Any:
+    """A variable without a name is stored under one, as xarray's engines do it."""
+    return None if stored == "__values__" else stored
 
 
 def decode_virtual(dataset: xr.Dataset) -> xr.Dataset:

@@ -12,6 +12,7 @@ import xarray as xr
 from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
+from intake_virtualzarr.datasets.file_encoding import source_name
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import FormatError, IngestError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
@@ -123,7 +124,7 @@ def opened_dataset(tree: VirtualTree, options: OpenOptions) -> xr.Dataset:
     changed = options.preprocess(dataset)
     if not isinstance(changed, xr.Dataset):
         raise VirtualZarrError(f"preprocess gave {type(changed).__name__} for {tree.url}, expected an xarray.Dataset")
-    changed.encoding.setdefault("source", tree.url)
+    changed.encoding.setdefault("source", source_name(tree.url))
     return changed
 
 

@@ -16,6 +16,7 @@ from intake_virtualzarr.arrays.segments import source_of
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES, is_time_units, time_units
 from intake_virtualzarr.datasets.chunk_hints import chunk_hint, preferred_chunks, stored_edges
+from intake_virtualzarr.datasets.file_encoding import file_encoding, source_name
 from intake_virtualzarr.datasets.loadable import decoded_labels, read_labels
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.labels import label_names, labels_in_characters
@@ -42,14 +43,17 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
     variables = {}
     virtual = {name: (v.dims, v.data) for name, v in group.variables.items() if isinstance(v.data, VirtualZarrArray)}
     preferred = preferred_chunks(virtual)
+    source = source_name(tree.url)
     for name, variable in group.variables.items():
-        encoding: JsonObject = {"source": tree.url, "original_shape": variable.data.shape}
+        encoding: JsonObject = {"source": source, "original_shape": variable.data.shape}
         data = variable.data
         if isinstance(data, VirtualZarrArray):
             hint = chunk_hint(data)
             encoding["preferred_chunks"] = preferred[name]
-            if all(isinstance(edge, int) for edge in hint):
-                encoding["chunksizes"] = stored_edges(data) or hint
+            edges = stored_edges(data)
+            if edges is None and all(isinstance(edge, int) for edge in hint):
+                encoding["chunksizes"] = hint
+            encoding.update(file_encoding(data, edges))
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
         attrs = dict(variable.attrs) if data.dtype.kind != "S" else _byte_fills(variable.attrs)
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
@@ -134,7 +138,7 @@ def virtual_dataset(
             variables[name] = decoded_labels(
                 name, variables[name], decode_times=decode_times, characters=name in texts, known=known
             )
-    encoding: JsonObject = {"source": tree.url}
+    encoding: JsonObject = {"source": source_name(tree.url)}
     if group.unlimited:
         encoding["unlimited_dims"] = set(group.unlimited)
     return _assembled(variables, coordinates, attrs, encoding)
