@@ -53,6 +53,8 @@ def encoded_alike(dataset: xr.Dataset, there: xr.Dataset, rewritten: Collection[
             changed = encoded_by(changed, _finer(str(name), there.variables[name], changed, rewritten))
         if changed.dtype.kind in "iufc" and any(key in known for key in PACKING_ATTRIBUTES):
             changed = _packed_alike(str(name), changed)
+        elif changed.dtype.kind in "iufc":  # as they are: whether they fit the type of the store is found out when they are joined
+            changed.encoding = {k: v for k, v in changed.encoding.items() if k not in ENCODINGS}
         out = out.assign_coords({name: changed}) if name in out.coords else out.assign({name: changed})
     return out
 

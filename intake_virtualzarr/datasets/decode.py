@@ -75,8 +75,7 @@ def decoded_dataset(tree: VirtualTree, group: VirtualGroup, dropped: frozenset[s
     coords = xr.Coordinates({name: variable for name, variable in decoded.items() if name in labels}, indexes={})
     dataset = xr.Dataset({n: v for n, v in decoded.items() if n not in labels}, coords=coords, attrs=attrs)
     dataset.encoding["source"] = source_name(tree.url)
-    if group.unlimited:
-        dataset.encoding["unlimited_dims"] = set(group.unlimited)
+    dataset.encoding["unlimited_dims"] = set(group.unlimited)
     return dataset
 
 

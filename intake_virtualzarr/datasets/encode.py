@@ -15,6 +15,7 @@ from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
 from intake_virtualzarr.datasets.cf_axes import is_time
+from intake_virtualzarr.datasets.own_encoding import encoded_as_asked, has_own_encoding
 from intake_virtualzarr.datasets.virtual_dataset import drop_bool_dtype_attr, with_consistent_attrs
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
 from intake_virtualzarr.hierarchy.writer import NodeArray, NodeGroup
@@ -47,6 +48,7 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
     dims = tuple(str(d) for d in variable.dims)
     data = variable._data
     if isinstance(data, VirtualZarrArray):
+        _refuse_repacking(name, variable)
         array, attrs = with_consistent_attrs(data, variable.attrs)
         if array.ndim == 0 and not _is_one_chunk(array):  # one value, cheaper to keep than to point to
             return NodeArray(dims, np.asarray(array), attrs)
@@ -63,6 +65,16 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
         values = values.astype(object)
     _refuse_objects(name, values)
     return NodeArray(dims, values, encoded.attrs)
+
+
+def _refuse_repacking(name: str, variable: xr.Variable) -> None:
+    """References show numbers as files store them; packing of virtual variables stands in their attributes."""
+    asked = [key for key in PACKING_ATTRIBUTES if key in variable.encoding]
+    if asked:
+        raise UnsupportedError(
+            f"{name}: its encoding asks for {', '.join(f'{key}={variable.encoding[key]!r}' for key in asked)}, and its values are "
+            "references to files, whose numbers stay as they are; load the variable first, or drop these from its encoding"
+        )
 
 
 def _is_one_chunk(array: VirtualZarrArray) -> bool:
@@ -107,12 +119,15 @@ def encoded_exactly(name: str, variable: xr.Variable) -> xr.Variable:
 
     The encoding that came with a file is one for its values: numbers that were shifted, masked or computed since may not fit
     it (a gap has no integer). Numbers are therefore written as they are; dates in their unit, as floats where they have gaps.
+    An encoding that names no source is the user's own, and is applied to numbers.
 
     Raises
     ------
     UnsupportedError
         If dates do not come back.
     """
+    if has_own_encoding(variable):
+        return encoded_as_asked(name, variable)
     if variable.dtype.kind in "iufc":
         plain = xr.Variable(variable.dims, variable._data, drop_bool_dtype_attr(variable.attrs, variable.dtype))
         return xr.conventions.encode_cf_variable(plain, name=name)

@@ -27,7 +27,7 @@ def source_name(url: str) -> str:
     return local_path(url) if is_local(url) else url
 
 
-def file_encoding(array: VirtualZarrArray, edges: Shape | None) -> JsonObject:
+def file_encoding(array: VirtualZarrArray, edges: Shape | None, *, grows: bool) -> JsonObject:
     """How a file stores an array: its filters, and ``chunksizes`` or ``contiguous``.
 
     Parameters
@@ -36,12 +36,14 @@ def file_encoding(array: VirtualZarrArray, edges: Shape | None) -> JsonObject:
         A file's own array; joined ones have nothing in common that could be told.
     edges : tuple of int, optional
         Chunk edges of the file.
+    grows : bool
+        Whether it has an unlimited dimension, so that it cannot be contiguous.
     """
     if edges is None:
         return {}
     filters = _filters(array.segments[0].stored.codecs)
     # one chunk of the shape of the array without any filter: HDF5 has it in one piece, unless somebody asked for a chunk
-    if edges == array.shape and not any(filters.values()):
+    if edges == array.shape and not grows and not any(filters.values()):
         return {**filters, "contiguous": True, "chunksizes": None}
     return {**filters, "contiguous": False, "chunksizes": edges}
 

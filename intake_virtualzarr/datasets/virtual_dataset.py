@@ -53,7 +53,7 @@ def backend_variables(tree: VirtualTree, group: VirtualGroup) -> dict[str, xr.Va
             edges = stored_edges(data)
             if edges is None and all(isinstance(edge, int) for edge in hint):
                 encoding["chunksizes"] = hint
-            encoding.update(file_encoding(data, edges))
+            encoding.update(file_encoding(data, edges, grows=not group.unlimited.isdisjoint(variable.dims)))
         encoding["dtype"] = str if data.dtype.kind == "O" else data.dtype
         attrs = dict(variable.attrs) if data.dtype.kind != "S" else _byte_fills(variable.attrs)
         variables[name] = xr.Variable(variable.dims, data, attrs, encoding, fastpath=True)
@@ -139,8 +139,7 @@ def virtual_dataset(
                 name, variables[name], decode_times=decode_times, characters=name in texts, known=known
             )
     encoding: JsonObject = {"source": source_name(tree.url)}
-    if group.unlimited:
-        encoding["unlimited_dims"] = set(group.unlimited)
+    encoding["unlimited_dims"] = set(group.unlimited)
     return _assembled(variables, coordinates, attrs, encoding)
 
 

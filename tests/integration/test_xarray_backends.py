@@ -46,7 +46,8 @@ def outcomes(tmp_path_factory) -> dict[str, str]:
     done = subprocess.run(
         [*command, f"--deselect={LEFT_OUT}", *named], env=environment, capture_output=True, text=True, check=False, cwd=out.parent
     )
-    assert done.returncode in (0, 1), done.stdout[-2000:] + done.stderr[-2000:]
+    # xarray loads all engines that are installed; libraries of some of them (PROJ, twice) crash while Python ends
+    assert done.returncode in (0, 1) or (done.returncode < 0 and " passed" in done.stdout), done.stdout[-2000:] + done.stderr[-2000:]
     ended: dict[str, str] = {}
     for line in out.read_text().splitlines():
         one = json.loads(line)
