@@ -71,7 +71,8 @@ def _read_filter(name: str, options: JsonObject) -> JsonObject:
             return {"bzip2": True, "complevel": options.get("level", 0)}
         case "blosc":
             compressor = "blosc_" + str(options.get("cname", "lz4")).removeprefix("blosc")
-            return {"blosc": {"compressor": compressor, "shuffle": options.get("shuffle", 0)}, "complevel": options.get("clevel", 0)}
+            packed = {"compressor": compressor, "shuffle": options.get("shuffle", 0)}
+            return {"blosc": packed, "complevel": options.get("clevel", 0)}
         case "szip":
             mask, pixels = (*options.get("parameters", ()), 0, 0)[:2]
             return {"szip": {"coding": "nn" if mask & NEAREST_NEIGHBOUR else "ec", "pixels_per_block": pixels}}

@@ -11,8 +11,8 @@ import xarray as xr
 
 from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
-from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
 from intake_virtualzarr.datasets.file_encoding import source_name
+from intake_virtualzarr.datasets.open_options import OnError, OpenOptions
 from intake_virtualzarr.datasets.virtual_dataset import virtual_dataset
 from intake_virtualzarr.errors import FormatError, IngestError, VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree

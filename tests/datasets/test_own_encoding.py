@@ -56,7 +56,8 @@ def test_an_encoding_that_does_not_hold_the_values_is_refused(virtual, tmp_path,
 def test_an_encoding_that_came_with_a_file_does_not_change_values_that_were_computed_since(tmp_path):
     path = tmp_path / "packed.nc"
     encoding = {"height": {"scale_factor": 0.5, "dtype": "int16", "_FillValue": np.int16(-1)}}
-    xr.Dataset({"v": ("x", [1.0, 2.0])}, {"x": [0, 1], "height": ("x", [0.5, 1.0])}).to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    direct = xr.Dataset({"v": ("x", [1.0, 2.0])}, {"x": [0, 1], "height": ("x", [0.5, 1.0])})
+    direct.to_netcdf(path, engine="h5netcdf", encoding=encoding)
     virtual = ivz.open_virtual_dataset(path)
     virtual["height"].values[:] = [0.126, 1.0]
     virtual.vzarr.to_zarr(tmp_path / "s.vzarr")

@@ -23,8 +23,8 @@ from intake_virtualzarr.formats.open import open_tree
 ENGINES = ("netcdf4", "h5netcdf", "scipy")
 """Engines whose files are read."""
 OF_ENGINES = frozenset(
-    ("autoclose", "clobber", "decode_vlen_strings", "diskless", "driver", "driver_kwds", "format", "invalid_netcdf", "lock", "mmap")
-    + ("mode", "open_kwargs", "persist", "phony_dims", "storage_options", "cache", "auto_complex")
+    "autoclose clobber decode_vlen_strings diskless driver driver_kwds format invalid_netcdf lock mmap mode open_kwargs persist "
+    "phony_dims storage_options cache auto_complex".split()
 )
 """Keywords that say how another engine is to read."""
 
