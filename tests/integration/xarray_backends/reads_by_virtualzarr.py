@@ -23,8 +23,25 @@ from intake_virtualzarr.formats.open import open_tree
 ENGINES = ("netcdf4", "h5netcdf", "scipy")
 """Engines whose files are read."""
 OF_ENGINES = frozenset(
-    "autoclose clobber decode_vlen_strings diskless driver driver_kwds format invalid_netcdf lock mmap mode open_kwargs persist "
-    "phony_dims storage_options cache auto_complex".split()
+    {
+        "autoclose",
+        "clobber",
+        "decode_vlen_strings",
+        "diskless",
+        "driver",
+        "driver_kwds",
+        "format",
+        "invalid_netcdf",
+        "lock",
+        "mmap",
+        "mode",
+        "open_kwargs",
+        "persist",
+        "phony_dims",
+        "storage_options",
+        "cache",
+        "auto_complex",
+    }
 )
 """Keywords that say how another engine is to read."""
 
