@@ -181,8 +181,8 @@ def test_showing_a_dataset_reads_no_references(references, tmp_path):
     virtual = ivz.open_virtual_dataset(tmp_path / "refs.parq", loadable_variables=[])
     shutil.rmtree(tmp_path / "refs.parq")
     html = virtual["packed"].data._repr_html_()
-    assert "not counted yet" in html
-    assert "not opened yet" in html
+    assert "read when they are needed" in html
+    assert "opened when they are needed" in html
     assert virtual._repr_html_()
     assert repr(virtual)
 
