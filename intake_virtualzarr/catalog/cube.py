@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from intake_virtualzarr.arrays.tree import VirtualTree
+from intake_virtualzarr.catalog.rasters import check_one_grid, named_bands
 from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.catalog.time_axis import has_time, with_time
 from intake_virtualzarr.datasets.combine import join_datasets
@@ -147,7 +148,8 @@ def _opened(scanned: _Scanned, time_dim: str) -> tuple[list[OpenedSource], dict[
             continue
         tree, own = trees[i], replace(opening, group=groups[i])
         _check_filled(tree, own.group, source.label)
-        opened.append(OpenedSource(source, scan.source, opened_dataset(tree, own)))
+        dataset = opened_dataset(tree, own)
+        opened.append(OpenedSource(source, scan.source, named_bands(dataset, source) if scan.format == "tiff" else dataset))
     return [one for files in by_item(opened) for one in _with_times(files, time_dim)], skipped
 
 
@@ -172,6 +174,7 @@ def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, ti
         If files of one item hold the same variable for the same times, or lie on different grids; if files hold the same
         coordinates and ``duplicates`` does not say which to take.
     """
+    check_one_grid([(files[0].source, files[0].dataset) for files in by_item(opened)], side_by_side=True)
     members = [one for files in by_item(opened) for one in _members(files, time_dim, joining)]
     how = _ordering([dataset for dataset, _ in members], joining, time_dim)
     if how.combine == "by_coords":
@@ -217,6 +220,7 @@ def _joined_assets(files: Sequence[OpenedSource], dim: str, how: JoinOptions) ->
     """The files of one item side by side; files that go on in time stay apart, to be joined like those of other items."""
     if len(files) == 1:
         return [files[0].dataset]
+    check_one_grid([(one.source, one.dataset) for one in files], side_by_side=False)
     for at, one in enumerate(files):
         for other in files[:at]:
             shared = _shared_along(one.dataset, other.dataset, dim)

@@ -32,6 +32,11 @@ MEDIA_TYPES = frozenset(
 SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5")
 """Suffixes of archive files, for assets without a telling media type."""
 
+RASTER_TYPES = frozenset({"image/tiff", "image/geotiff", "application/geotiff", "image/vnd.stac.geotiff"})
+"""Media types of rasters, without parameters such as ``profile=cloud-optimized``."""
+
+RASTER_SUFFIXES = (".tif", ".tiff")
+
 VAGUE_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-binary"})
 DATA_ROLES = frozenset({"data", "source"})
 OTHER_ROLES = frozenset({"virtual", "references", "thumbnail", "overview", "zarr", "stac-items", "opendap"})
@@ -78,7 +83,7 @@ def _choose_keys(document: Attrs, assets: dict[str, AssetDict], asset: AssetLike
     if isinstance(asset, str) and asset in assets:
         return [asset]
     if asset is None:
-        found, what = _archive_keys(assets), "archive file (netCDF, HDF5)"
+        found, what = _archive_keys(assets) or _raster_keys(assets), "archive file (netCDF, HDF5, GeoTIFF)"
     elif callable(asset):
         found, what = (
             [key for key, one in assets.items() if asset(key, one)],
@@ -101,6 +106,12 @@ def _archive_keys(assets: dict[str, AssetDict]) -> list[str]:
     found = [key for key, one in assets.items() if is_archive(key, one)]
     preferred = [key for key in found if _roles(assets[key]) & DATA_ROLES]
     return preferred or found
+
+
+def _raster_keys(assets: dict[str, AssetDict]) -> list[str]:
+    """Rasters with the role of data; beside archive files they would be pictures of these."""
+    found = [key for key, one in assets.items() if _roles(one) & DATA_ROLES and not _roles(one) & OTHER_ROLES]
+    return [key for key in found if _media_type(assets[key]) in RASTER_TYPES or _path(_href(assets[key])).endswith(RASTER_SUFFIXES)]
 
 
 def is_archive(key: str, asset: AssetDict) -> bool:

@@ -292,6 +292,14 @@ def _group(asset: Attrs) -> str | None:
     return sys.intern(group) if isinstance(group, str) else None
 
 
+def _bands(asset: Attrs) -> tuple[str, ...]:
+    """Names of the bands of an asset: ``bands`` of STAC 1.1, or ``eo:bands``."""
+    listed = asset.get("bands") or asset.get("eo:bands")
+    names = [one.get("name") for one in listed if isinstance(one, Mapping)] if isinstance(listed, list | tuple) else []
+    told = [sys.intern(name) for name in names if isinstance(name, str) and name and "/" not in name]
+    return tuple(told) if len(told) == len(names) == len(set(told)) else ()
+
+
 def _asset_fields(key: str, asset: Attrs, updated: Any) -> JsonObject:
     size = asset.get("file:size")
     return {
@@ -299,6 +307,7 @@ def _asset_fields(key: str, asset: Attrs, updated: Any) -> JsonObject:
         "media_type": sys.intern(asset["type"]) if isinstance(asset.get("type"), str) else None,
         "size": int(size) if isinstance(size, int | float) else None,
         "group": _group(asset),
+        "bands": _bands(asset),
         "checksum": asset.get("file:checksum"),
         "updated": parse_time(asset.get("updated"), f"asset {key!r}: updated") or updated,
     }

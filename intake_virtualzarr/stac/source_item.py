@@ -53,6 +53,8 @@ class SourceItem:
     """Media type of the asset, as given."""
     size: int | None = None
     """``file:size`` [bytes]."""
+    bands: tuple[str, ...] = ()
+    """Names of the bands of the asset (``bands``, ``eo:bands``), if all have one and no two the same."""
     group: str | None = None
     """Group in the file, as the asset's ``xarray:open_kwargs`` name it."""
     checksum: str | None = None

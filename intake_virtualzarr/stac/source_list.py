@@ -127,6 +127,7 @@ def _asset(one: SourceItem, directory: str | os.PathLike[str] | None) -> JsonObj
         "roles": ["data", "source"],
         "file:size": one.size,
         "file:checksum": one.checksum,
+        "bands": [{"name": name} for name in one.bands] or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
