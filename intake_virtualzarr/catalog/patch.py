@@ -12,12 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.segments import Segment, StoredArray
 from intake_virtualzarr.arrays.source_positions import uses_sources
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.join_options import JoinOptions
+from intake_virtualzarr.datasets.renewed_sources import with_sources
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.storage.source import Source, SourceTable
+from intake_virtualzarr.storage.source import Source
 
 __all__ = ["patched"]
 
@@ -56,7 +56,7 @@ def patched(
         keep &= ~np.isin(np.asarray(index), np.asarray(one.indexes[dim]))
     if not (rising or falling):
         return None
-    store = _with_sources(store, {url: one for url, one in gone.items() if one is not None})
+    store = with_sources(store, {url: one for url, one in gone.items() if one is not None})
     pieces = [store.isel({dim: run}) for run in _runs(keep, index, arriving, dim, falling=falling)]
     ordered = sorted([*pieces, *arriving], key=lambda one: one.indexes[dim][0], reverse=falling)
     ordered = [one for one in ordered if one.sizes[dim]]
@@ -95,26 +95,6 @@ def _from_files(store: xr.Dataset, dim: str, gone: Collection[str]) -> npt.NDArr
         if dim in dims:
             found |= uses_sources(data, dims.index(dim), gone)
     return found
-
-
-def _with_sources(store: xr.Dataset, now: Mapping[str, Source]) -> xr.Dataset:
-    """The store with other states of files that no chunk of it lies in any more."""
-    known: dict[int, StoredArray] = {}
-
-    def renewed(segment: Segment) -> Segment:
-        old = segment.stored
-        if id(old) not in known:
-            rows = (old.sources[row] for row in range(len(old.sources)))
-            table = SourceTable(tuple(now.get(one.url, one) for one in rows))
-            known[id(old)] = replace(old, sources=table)
-        return replace(segment, stored=known[id(old)])
-
-    out = store.copy(deep=False)
-    for name, variable in store.variables.items():
-        data = variable.data
-        if now and isinstance(data, VirtualZarrArray):
-            out[name] = variable.copy(deep=False, data=data.replace(segments=tuple(map(renewed, data.segments))))
-    return out
 
 
 def _runs(keep: npt.NDArray[np.bool_], index: pd.Index, arriving: Sequence[xr.Dataset], dim: str, *, falling: bool) -> list[slice]:

@@ -21,7 +21,7 @@ EXAMPLES = {
     "append": ("catalog/sst.vzarr sst_20240131.nc",),
     "compact": ("catalog/sst.vzarr",),
     "describe": ("catalog/sst.vzarr", "catalog/catalog.yaml --json"),
-    "check": ("catalog/catalog.yaml",),
+    "check": ("catalog/catalog.yaml", "catalog/sst.vzarr --rebase --move /old/archive /new/archive"),
     "clean": ("catalog/sst.vzarr --older-than 7d --dry-run",),
     "export": ("catalog/sst.vzarr sst.json --format kerchunk", "catalog/sst.vzarr repository --format icechunk"),
     "serve": (".", "catalog --port 8080"),

@@ -66,7 +66,8 @@ class Source:
     def _changed(self, what: str, then: str, now: str) -> None:
         raise SourceChangedError(
             f"{self.url}: changed since it was scanned: {what} was {then}, is {now}; "
-            "the chunk offsets may no longer hold, scan it again"
+            "the chunk offsets may no longer hold, scan it again. If it was copied or touched only, "
+            "intake-virtualzarr check --rebase accepts it in a store"
         )
 
 
