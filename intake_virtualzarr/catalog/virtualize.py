@@ -103,7 +103,7 @@ def virtualize(
         How variables without the joined dimension are compared; ``"override"`` reads none and takes those of the first file.
     data_vars, coords : {"minimal", "different", "all"} or list of str
         Which variables get the joined dimension beside those that have it. With ``"minimal"`` the others are taken once, and
-        must agree.
+        must agree. (`open_virtual_mfdataset` has xarray's defaults, which repeat them for each file.)
     combine_attrs : {"override", "drop", "identical", "no_conflicts", "drop_conflicts"} or callable
         What becomes of attributes of the dataset.
     encoding_mismatch : {"decode", "raise"}

@@ -41,7 +41,7 @@ type EncodingMismatch = Literal["decode", "raise"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class JoinOptions:
-    """How virtual datasets are joined. The defaults are those of ``xarray.open_mfdataset``."""
+    """How virtual datasets are joined. The defaults are those of ``xarray.open_mfdataset``; of searches, those of `CUBE`."""
 
     combine: Combine | None = "by_coords"
     """Order by the values of coordinates, or as given; ``None``: by coordinates where they tell the order."""
@@ -60,4 +60,5 @@ class JoinOptions:
 
 CUBE = JoinOptions(combine=None, data_vars="minimal", coords="minimal")
 """How the files of a search are joined unless told otherwise: a mask or a grid that all files repeat is stored once. xarray
-repeats it for every file, and who names files as for ``xarray.open_mfdataset`` gets what that gives."""
+repeats it for every file, and who names files as for ``xarray.open_mfdataset`` gets what that gives (`JoinOptions`). The how-to page
+*Join files* tells users of both."""
