@@ -60,5 +60,5 @@ class JoinOptions:
 
 CUBE = JoinOptions(combine=None, data_vars="minimal", coords="minimal")
 """How the files of a search are joined unless told otherwise: a mask or a grid that all files repeat is stored once. xarray
-repeats it for every file, and who names files as for ``xarray.open_mfdataset`` gets what that gives (`JoinOptions`). The how-to page
-*Join files* tells users of both."""
+repeats it for every file, and who names files as for ``xarray.open_mfdataset`` gets what that gives (`JoinOptions`). The
+how-to page *Join files* tells users of both."""
