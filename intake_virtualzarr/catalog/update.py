@@ -173,8 +173,8 @@ def update(
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional
         Directory in which scans of finished batches of files are kept, so that a call that was interrupted goes on where it
-        stopped. Files that have changed, as far as can be seen without opening them, are scanned again. Trust the directory:
-        what it holds is unpickled.
+        stopped. Files whose size, modification time or ETag has changed are scanned again (one request tells, for each remote
+        file). Trust the directory: what it holds is unpickled.
     storage_options : mapping or Access, optional
         Options for opening sources and writing, by URL prefix.
     allow : str or list of str, optional

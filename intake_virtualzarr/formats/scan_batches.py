@@ -5,31 +5,21 @@ A batch that is finished is kept in ``checkpoint``, if one is given.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pickle
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from intake_virtualzarr._version import __version__
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.checkpoint import Checkpoint
 from intake_virtualzarr.formats.labels import LabelChoice
-from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.scan import scan_many
 from intake_virtualzarr.formats.shared_values import SharedValues
 from intake_virtualzarr.formats.workers import Executor, Workers
 from intake_virtualzarr.progress import progress_bar
-from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access
-from intake_virtualzarr.storage.source import SourceTable
-from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
 
 __all__ = ["scan_paths"]
-
-type Arguments = tuple[str | None, Access, LabelChoice | None]
-"""Format, options and labels of `scan_batch`."""
 
 BATCH = 250
 """Files of one task: some 200 ms of work; with much less the scheduler takes a share of the time that is seen."""
@@ -63,8 +53,7 @@ def scan_paths(
     progress : bool, optional
         Whether to show a bar; default: on a terminal.
     checkpoint : path, optional
-        Directory in which finished batches are kept. A batch of the same files, unchanged as far as can be seen without
-        opening them, is not scanned again.
+        Directory in which the scans of finished batches are kept; files that have not changed since are not scanned again.
     labels : LabelChoice, optional
         Small variables whose values are read with the scan; default: none.
     """
@@ -73,14 +62,21 @@ def scan_paths(
         workers = Workers(client, executor)
         if not workers.are_elsewhere and checkpoint is None:
             return scan_many(paths, format=format, storage_options=access, progress=advance, labels=labels)
-        batches = _batches(paths, workers.count)
-        results: list[list[Any]] = [[] for _ in batches]
+        store = None if checkpoint is None else Checkpoint(checkpoint, format, labels, access)
+        results: dict[int, Any] = {} if store is None else store.found(paths)
+        advance(len(results))
+        batches = _batches([i for i in range(len(paths)) if i not in results], workers.count)
         shared = SharedValues()
-        for number, found in _run(batches, (format, access, labels), workers, checkpoint):
-            scans = found if isinstance(found, list) else [_lost(path, found) for path in batches[number]]
-            results[number] = [shared.scan(scan) if isinstance(scan, ScannedFile) else scan for scan in scans]
-            advance(len(batches[number]))
-        return [result for batch in results for result in batch]
+        calls = {n: ([paths[i] for i in batch], format, access, labels) for n, batch in enumerate(batches)}
+        for number, found in workers.run(scan_batch, calls):
+            of_batch = calls[number][0]
+            scans = found if isinstance(found, list) else [_lost(path, found) for path in of_batch]
+            if store is not None:
+                store.keep(of_batch, scans)
+            for i, scan in zip(batches[number], scans, strict=True):
+                results[i] = shared.scan(scan) if isinstance(scan, ScannedFile) else scan
+            advance(len(of_batch))
+        return [results[i] for i in range(len(paths))]
 
 
 # ---------------------------------------------------------------------- what a worker runs
@@ -98,65 +94,7 @@ def _lost(path: str, error: Any) -> VirtualZarrError:
 # ---------------------------------------------------------------------- batches
 
 
-def _batches(paths: Sequence[str], workers: int) -> list[list[str]]:
+def _batches(numbers: Sequence[int], workers: int) -> list[Sequence[int]]:
     """Batches of nearly equal size, at least two a worker where they are not too small."""
-    size = max(LEAST, min(BATCH, -(-len(paths) // (2 * workers))))
-    return [list(paths[i : i + size]) for i in range(0, len(paths), size)]
-
-
-def _run(
-    batches: Sequence[list[str]], arguments: Arguments, workers: Workers, checkpoint: str | os.PathLike[str] | None
-) -> Iterator[tuple[int, Any]]:
-    """Scans of batches as they come, by number; an exception in place of those of a batch whose task failed."""
-    todo = []
-    for number, batch in enumerate(batches):
-        kept = None if checkpoint is None else _kept(_place(checkpoint, batch, arguments))
-        if kept is None:
-            todo.append(number)
-        else:  # what it names may have been allowed then, and not be now
-            yield number, [allowed_or_error(scan, arguments[1]) for scan in kept]
-    for number, found in workers.run(scan_batch, {number: (batches[number], *arguments) for number in todo}):
-        if checkpoint is not None and _complete(found):
-            _keep(_place(checkpoint, batches[number], arguments), found)
-        yield number, found
-
-
-def _place(checkpoint: str | os.PathLike[str], batch: list[str], arguments: Arguments) -> Path:
-    """The file of a batch: its name tells what was scanned, how, and the state of local files."""
-    seen = [_state(absolute_url(path)) for path in batch]
-    format, _, labels = arguments
-    chosen = labels and [None if names is None else sorted(names) for names in (labels.names, labels.dropped, labels.groups)]
-    text = repr((__version__, batch, seen, format, chosen))
-    return Path(checkpoint) / f"{hashlib.sha256(text.encode()).hexdigest()}.pickle"
-
-
-def _state(url: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(local_path(url)) if is_local(url) else None
-    except OSError:
-        return None
-    return None if status is None else (status.st_size, status.st_mtime_ns)
-
-
-def _complete(found: Any) -> bool:
-    """Whether all files of a batch were scanned (others may succeed next time), and none was named with a secret."""
-    return isinstance(found, list) and all(isinstance(scan, ScannedFile) and not _has_secret(scan) for scan in found)
-
-
-def _has_secret(scan: ScannedFile) -> bool:
-    tables = (segment.stored.sources for array in scan.arrays.values() for segment in array.segments)
-    rows = (table.rows if isinstance(table, SourceTable) else table for table in tables)
-    return scan.source.signed is not None or any(one.signed is not None for row in rows if isinstance(row, tuple) for one in row)
-
-
-def _kept(path: Path) -> Any:
-    try:
-        return pickle.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except Exception:  # cut short by a crash: scanned again
-        return None
-
-
-def _keep(path: Path, found: Any) -> None:
-    write_atomically(path, pickle.dumps(found, protocol=5))
+    size = max(LEAST, min(BATCH, -(-len(numbers) // (2 * workers))))
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]

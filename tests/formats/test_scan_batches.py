@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import warnings
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -10,11 +14,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import sst_dataset
+from support.helpers import serving
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats import scan_batches, workers
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.scan_batches import scan_paths
 from intake_virtualzarr.progress import progress_bar
 
@@ -96,7 +102,6 @@ def test_a_batch_with_a_changed_or_failed_file_is_scanned_again(small_batches, t
     kept = tmp_path / "kept"
     with pytest.raises(IngestError, match=r"3\.nc"):
         ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN)
-    assert not list(kept.glob("*"))
     (tmp_path / "3.nc").write_bytes(good)
     agrees(ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN), paths)
     write(tmp_path / "2.nc", 2)
@@ -104,12 +109,70 @@ def test_a_batch_with_a_changed_or_failed_file_is_scanned_again(small_batches, t
     agrees(ivz.open_virtual_mfdataset(paths, checkpoint=kept, **JOIN), paths)
 
 
-def test_a_damaged_checkpoint_is_scanned_again(paths, small_batches, scanned, tmp_path):
+def test_a_damaged_or_foreign_checkpoint_is_refused(paths, small_batches, tmp_path):
     scan_paths(paths[:4], progress=False, checkpoint=tmp_path)
-    for kept in tmp_path.glob("*"):
-        kept.write_bytes(kept.read_bytes()[:50])
-    agrees(ivz.open_virtual_mfdataset(paths[:4], checkpoint=tmp_path, **JOIN), paths[:4])
-    assert len(scanned) == 8
+    (kept,) = tmp_path.glob("*")
+    whole = kept.read_bytes()
+    for content in (whole[:-50], whole[:60], b"", whole.replace(b"scans 1", b"scans 2"), b"{}"):
+        kept.write_bytes(content)
+        with pytest.raises(IngestError, match=r"\.scans: is damaged, or no checkpoint of ours; remove it"):
+            scan_paths(paths[:4], progress=False, checkpoint=tmp_path)
+    kept.write_bytes(whole)
+    with pytest.raises(IngestError, match="is a file, expected a directory"):
+        scan_paths(paths[:4], progress=False, checkpoint=kept)
+
+
+def test_a_checkpoint_counts_whatever_the_batches_and_for_the_same_options_only(paths, small_batches, scanned, tmp_path):
+    scan_paths(paths[:8], progress=False, checkpoint=tmp_path)
+    scanned.clear()
+    found = scan_paths([*paths[9:11], *paths[1:7]], progress=False, checkpoint=tmp_path)
+    assert scanned == paths[9:11], "files before them move the others into other batches"
+    assert [scan.source.url for scan in found] == [f"file://{path}" for path in [*paths[9:11], *paths[1:7]]]
+    scanned.clear()
+    scan_paths(paths[:8], progress=False, checkpoint=tmp_path, labels=LabelChoice())
+    assert scanned == paths[:8], "labels were not read then"
+
+
+KILLED = """
+import os, signal, sys
+from intake_virtualzarr.formats import scan_batches
+real, calls = scan_batches.scan_many, []
+def scan(paths, **options):
+    calls.append(paths)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(paths, **options)
+scan_batches.scan_many, scan_batches.LEAST, scan_batches.BATCH = scan, 4, 4
+scan_batches.scan_paths(sys.argv[2:], progress=False, checkpoint=sys.argv[1])
+"""
+
+
+def test_a_killed_scan_goes_on_and_sees_what_changed_meanwhile(small_batches, scanned, tmp_path):
+    paths = [write(tmp_path / f"{n:02}.nc", n) for n in range(12)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "kept"), *paths], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    write(tmp_path / "05.nc", 5)
+    os.utime(paths[5], ns=(1, 1))
+    os.remove(paths[2])
+    scans = scan_paths(paths, progress=False, checkpoint=tmp_path / "kept")
+    assert sorted(scanned) == [paths[n] for n in (2, 5, 8, 9, 10, 11)]
+    assert [n for n, scan in enumerate(scans) if not isinstance(scan, ScannedFile)] == [2]
+
+
+def test_remote_files_that_changed_are_scanned_again(small_batches, scanned, tmp_path):
+    for n in range(4):
+        write(tmp_path / f"{n}.nc", n)
+    with serving(tmp_path) as server:
+        urls = [f"{server.url}/{n}.nc" for n in range(4)]
+        scan_paths(urls, progress=False, checkpoint=tmp_path / "kept")
+        with open(tmp_path / "2.nc", "ab") as file:
+            file.write(b"more")
+        scanned.clear()
+        server.requests.clear()
+        found = scan_paths(urls, progress=False, checkpoint=tmp_path / "kept")
+        assert scanned == [urls[2]]
+        assert sum(server.requests.values()) == 4 + 1, "one look at each, one scan"
+        assert found[2].source.size == (tmp_path / "2.nc").stat().st_size
 
 
 @pytest.fixture(scope="module")
