@@ -106,7 +106,8 @@ def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: 
     dims = dims_of(document, path)
     shape = tuple(int(n) for n in document["shape"])
     if new.dims != dims:
-        raise HierarchyError(f"{path}: has dimensions {dims}, what is appended {new.dims}; transpose it first")
+        way = "transpose it first" if sorted(new.dims) == sorted(dims) else "rename them, or join all files anew and write with mode='w'"
+        raise HierarchyError(f"{path}: has dimensions {dims}, what is appended {new.dims}; {way}")
     axis = dims.index(dim)
     other = (*new.data.shape[:axis], shape[axis], *new.data.shape[axis + 1 :])
     if other != shape:

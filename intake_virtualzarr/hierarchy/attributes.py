@@ -28,7 +28,8 @@ def attributes_to_json(attrs: Attrs, dtype: DType | None = None) -> JsonObject:
     """
     out: JsonObject = {}
     types: dict[str, str] = {}
-    for name, value in attrs.items():
+    for name, given in attrs.items():
+        value = _comparable(given, dtype) if name in ("_FillValue", "missing_value") and dtype is not None else given
         if name == "_FillValue" and dtype is not None and dtype.kind == "f" and _is_one_number(value):
             out[name] = base64.standard_b64encode(struct.pack("<d", float(np.ravel(value)[0]))).decode()
             types[name] = str(np.asarray(value).dtype)
@@ -41,6 +42,12 @@ def attributes_to_json(attrs: Attrs, dtype: DType | None = None) -> JsonObject:
     if types:
         out[ATTRIBUTE_TYPES] = types
     return out
+
+
+def _comparable(fill: Any, dtype: DType) -> Any:
+    """A missing-value marker as xarray compares it with real numbers: a complex one by its real part, not as a pair of two."""
+    array = np.asarray(fill)
+    return array.real if array.dtype.kind == "c" and dtype.kind in "iuf" else fill
 
 
 def _is_one_number(value: Any) -> bool:

@@ -18,7 +18,8 @@ export function makeMemberDecoder(decode, from, to, what) {
   const working = dataType(decode.dtype ?? to.name, what);
   const floats = working.name.startsWith("float");
   const mask = maskValues(decode.mask ?? [], stored);
-  const { scale_factor: scale, add_offset: offset } = decode;
+  // JSON has text for what is not finite, or too large: "NaN", "Infinity", "9007199254740993"
+  const [scale, offset] = [decode.scale_factor, decode.add_offset].map((one) => (one === undefined ? one : Number(one)));
   if (!floats && (mask.size || scale !== undefined || offset !== undefined)) {
     throw new FormatError(`${what}: decode to ${working.name} with mask, scale_factor or add_offset; expected float32 or float64`);
   }

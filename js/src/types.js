@@ -48,8 +48,8 @@
  * @property {string} [dtype]
  * @property {boolean | null} [unsigned]
  * @property {(number | string)[]} [mask]
- * @property {number} [scale_factor]
- * @property {number} [add_offset]
+ * @property {number | string} [scale_factor]
+ * @property {number | string} [add_offset]
  */
 
 /**

@@ -20,8 +20,8 @@ from intake_virtualzarr.errors import VirtualZarrError
 
 __all__ = ["check_series"]
 
-POLICIES = ("override", "override", "drop", "drop_conflicts", "drop_conflicts", "no_conflicts", "identical")
-JOINS = ("outer", "outer", "outer", "inner", "left", "right", "exact")
+POLICIES = (*["override", "drop", "drop_conflicts"] * 4, "no_conflicts", "identical")
+JOINS = (*["outer"] * 6, "inner", "left", "right", "exact")
 PER_FAMILY = 40
 """Series that are made of the files of one family."""
 known_family = lru_cache(maxsize=2)(write_family)
@@ -136,6 +136,8 @@ def check_series(folder: Path, seed: int, families: Path | None = None) -> str:
                     return "refused by both"
                 if isinstance(exc, VirtualZarrError) and _loses_files(series, expected):
                     return "refused, where xarray loses files"
+                if isinstance(exc, VirtualZarrError) and door is by_append:  # stations in another order, another packing
+                    return "refused by append, which joins nothing"
                 exc.add_note(f"{door.__name__}, series of seed {seed}: {series}")
                 raise
             assert not isinstance(expected, Exception), f"{door.__name__}, seed {seed}: xarray refuses it: {expected} {series}"
@@ -156,6 +158,8 @@ def _compare(found: xr.Dataset, expected: xr.Dataset, note: str) -> None:
         assert found.attrs == expected.attrs, (found.attrs, expected.attrs)
         for name, variable in expected.variables.items():
             other = found.variables[name]
+            if not variable.size:  # what was never there has no type
+                continue
             assert other.dtype.kind == variable.dtype.kind, (name, other.dtype, variable.dtype)
             assert variable.dtype.kind not in "iuf" or other.dtype == variable.dtype, (name, other.dtype, variable.dtype)
             assert other.attrs == variable.attrs, (name, other.attrs, variable.attrs)
