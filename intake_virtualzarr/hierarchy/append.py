@@ -106,7 +106,8 @@ def _append_one(addition: HierarchyTransaction, path: str, new: NodeArray, dim: 
     dims = dims_of(document, path)
     shape = tuple(int(n) for n in document["shape"])
     if new.dims != dims:
-        way = "transpose it first" if sorted(new.dims) == sorted(dims) else "rename them, or join all files anew and write with mode='w'"
+        renamed = "rename them, or join all files anew and write with mode='w'"
+        way = "transpose it first" if sorted(new.dims) == sorted(dims) else renamed
         raise HierarchyError(f"{path}: has dimensions {dims}, what is appended {new.dims}; {way}")
     axis = dims.index(dim)
     other = (*new.data.shape[:axis], shape[axis], *new.data.shape[axis + 1 :])

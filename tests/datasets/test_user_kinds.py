@@ -42,7 +42,10 @@ def test_packed_numbers_are_not_computed_with(packed, compute):
     assert np.isfinite(float(packed.vzarr.decode().t.mean()))
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("drop", {}), ("drop_conflicts", {"title": "x"}), ("override", {"title": "x", "n": 0})])
+POLICIES = {"drop": {}, "drop_conflicts": {"title": "x"}, "override": {"title": "x", "n": 0}}
+
+
+@pytest.mark.parametrize(("policy", "expected"), POLICIES.items())
 def test_attributes_are_joined_by_the_policy(tmp_path, policy, expected):
     paths = [tmp_path / f"{n}.nc" for n in range(2)]
     for n, path in enumerate(paths):
