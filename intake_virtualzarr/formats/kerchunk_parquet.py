@@ -135,7 +135,9 @@ def _table(raw: bytes, label: str, most_rows: int) -> Any:
         file = parquet.ParquetFile(io.BytesIO(raw))
         if file.metadata.num_rows > most_rows:
             raise FormatError(f"{label}: has {file.metadata.num_rows} rows, expected at most {most_rows}")
-        return file.read().to_pandas()
+        table = file.read().to_pandas()
+        texts = [name for name in ("path", "raw") if name in table]
+        return table.astype(dict.fromkeys(texts, object))  # pandas decodes text when it is touched, and damaged text must fail here
     except FormatError:
         raise
     except Exception as exc:  # pyarrow has errors of many kinds

@@ -51,3 +51,18 @@ def test_more_rows_than_the_record_size_are_refused(references):
 def test_whole_files_read_as_the_files_they_name(references):
     with xr.open_dataset(references / "a.nc", engine="h5netcdf") as expected:
         xr.testing.assert_equal(ivz.open_virtual_dataset(references / "a.parq").vzarr.decode().load(), expected)
+
+
+def test_a_path_that_is_no_utf_8_is_damage(references, tmp_path):
+    """Found by the fuzzer of documents: pandas decodes text when it is touched, outside of what reads the file."""
+    from pyarrow import parquet
+
+    copy = tmp_path / "c.parq"
+    shutil.copytree(references / "a.parq", copy)
+    (rows, *_) = copy.glob("sst/*.parq")
+    parquet.write_table(parquet.read_table(rows), rows, compression="none")
+    whole = rows.read_bytes()
+    assert b"a.nc" in whole
+    rows.write_bytes(whole.replace(b"a.nc", b"a.n\xff"))
+    with pytest.raises(ivz.FormatError, match=r"sst/refs\.0\.parq: is not a Parquet file, or damaged"):
+        ivz.open_virtual_dataset(copy).sst.load()
