@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-__all__ = ["changed_parameters", "has_secret", "redact", "shown_cause", "strip_signed", "strip_url"]
+__all__ = ["changed_parameters", "redact", "shown_cause", "strip_signed", "strip_url"]
 
 HARMLESS = frozenset({"versionid"})
 """Query parameters that name the object itself (lower case)."""
@@ -105,11 +105,6 @@ def changed_parameters(one: str, other: str) -> list[str]:
     """Names of query parameters, known signatures apart, in which two URLs differ."""
     first, second = (dict(parse_qsl(urlsplit(strip_signed(url)).query, keep_blank_values=True)) for url in (one, other))
     return sorted(name for name in {*first, *second} if first.get(name) != second.get(name))
-
-
-def has_secret(url: str) -> bool:
-    """Whether a URL holds something that is not stored."""
-    return strip_url(url) != url
 
 
 def redact(text: object, mark: str = "?…") -> str:
