@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,7 +47,9 @@ class PublishedStore:
     dataset: xr.Dataset
     """The store, virtual."""
     files: dict[str, Source]
-    """Its source files by URL."""
+    """Its source files by URL; a Zarr store with all its chunk objects is one."""
+    objects: dict[str, tuple[Source, ...]]
+    """The chunk objects of each of these Zarr stores, by its URL."""
     items: tuple[tuple[JsonObject, SourceItem], ...]
     """The items that were recorded, and their sources."""
     root: Seen
@@ -168,10 +170,40 @@ def _read_named(target: Target, name: str, modifier: Modifier | None) -> Publish
     root = keys.look("zarr.json")
     if root.value is None:
         raise HierarchyError(f"{store}: is not there; ingest with overwrite=True makes it anew")
-    files = {one.url: one for one in tree_sources(tree_of(Hierarchy(keys, root=root.value)))}
+    recorded = _recorded(target, document)
+    files, objects = _by_store(tree_sources(tree_of(Hierarchy(keys, root=root.value))), recorded)
     plain = [SourceItem(href=url) for url in files]
     dataset = open_virtual_dataset(store, storage_options=signing_access(target.access, plain, modifier))
-    return PublishedStore(target, name, kind, document, asset, dataset, files, _recorded(target, document), root)
+    return PublishedStore(target, name, kind, document, asset, dataset, files, objects, recorded, root)
+
+
+def _by_store(
+    sources: Sequence[Source], recorded: Sequence[tuple[JsonObject, SourceItem]]
+) -> tuple[dict[str, Source], dict[str, tuple[Source, ...]]]:
+    """Files by URL, and the chunk objects of Zarr stores by that of the store: it has an item, or a name that ends in ``.zarr``."""
+    roots = {absolute_url(one.href).rstrip("/") for _, one in recorded}
+    files: dict[str, Source] = {}
+    objects: dict[str, list[Source]] = {}
+    for source in sources:
+        root = _root_of(source.url, roots)
+        if root is None:
+            files[source.url] = source
+        else:
+            files.setdefault(root, Source(root))
+            objects.setdefault(root, []).append(source)
+    return files, {root: tuple(found) for root, found in objects.items()}
+
+
+def _root_of(url: str, roots: Collection[str]) -> str | None:
+    head, mark, _ = url.partition(".zarr/")
+    if mark:
+        return f"{head}.zarr"
+    above = url.rpartition("/")[0]
+    while above.count("/") > 2:
+        if above in roots:
+            return above
+        above = above.rpartition("/")[0]
+    return None
 
 
 def _only_name(target: Target) -> str:

@@ -204,7 +204,7 @@ def update(
     found = found_sources(items, options.select)
     new, pairs = compare_sources(found, published.known)
     reading = signing_access(options.opening.access, (*published.known, *found), modifier)
-    states = file_states(pairs, published.files, reading, progress) if check_files else {}
+    states = file_states(pairs, published, reading, progress) if check_files else {}
     unlike = [one for pair in pairs if (one := difference(*pair, published.files, states)) is not None]
     gone = missing_sources(published.items, pairs, found, listing_of(items, options.select.policy), queries(items, options.select))
     unlike += [Difference("missing", one, "is not found any more") for one in gone]

@@ -98,6 +98,10 @@ def replace_files(plan: Plan, scan: Scan, fuse: bool) -> UpdateReport | None:
         return None
     now = {one.file.url: one.file for one in again}
     lost = [absolute_url(one.source.href) for one in plan.differences if one.state in ("changed", "missing")]
+    if any(
+        url in published.objects for url in lost
+    ):  # what was recorded of a Zarr store are its objects, and others may be there now
+        return None
     gone = {url: now.get(url) for url in lost}
     dataset = patched(published.dataset, [one.dataset for one in arriving], gone, dim, scan.options.joining)
     if dataset is None:

@@ -34,10 +34,18 @@ def found_sources(items: ItemsLike, select: SelectOptions) -> tuple[SourceItem, 
 
 
 def file_states(
-    pairs: Iterable[tuple[SourceItem, SourceItem]], files: Mapping[str, Source], access: Access, progress: bool | None
+    pairs: Iterable[tuple[SourceItem, SourceItem]], published: PublishedStore, access: Access, progress: bool | None
 ) -> dict[str, SourceState]:
-    urls = dict.fromkeys(absolute_url(found.href) for found, _ in pairs)
-    return {one.url: one for one in source_states([files[url] for url in urls if url in files], access, progress)}
+    files, objects = published.files, published.objects
+    urls = [url for url in dict.fromkeys(absolute_url(found.href) for found, _ in pairs) if url in files]
+    asked = [(url, one) for url in urls for one in objects.get(url, (files[url],))]
+    states: dict[str, SourceState] = {}
+    for (url, _), state in zip(asked, source_states([one for _, one in asked], access, progress), strict=True):
+        if (
+            states.get(url) is None or states[url].state == "same"
+        ):  # of the objects of a Zarr store, one that is not as it was tells
+            states[url] = SourceState(url, state.state, state.reason)
+    return states
 
 
 def difference(

@@ -16,7 +16,7 @@ from zarr.storage import ZipStore
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.datasets.check_sources import check_sources
-from intake_virtualzarr.errors import SourceChangedError, SourceError
+from intake_virtualzarr.errors import IngestError, SourceChangedError, SourceError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Zarr V3 specification"),
@@ -162,6 +162,22 @@ def test_stores_are_ingested_and_opened_by_intake(tmp_path):
     assert report.sources == 2
     found = intake.open_catalog(str(tmp_path / "out/catalog.yaml")).sst.to_dask().load()
     xr.testing.assert_equal(found, xr.concat([year(0), year(1)], "time"))
+
+
+def test_a_published_cube_of_stores_is_updated(tmp_path):
+    """Same stores: nothing; one more: appended; a chunk object that was rewritten: found, and the cube made anew on request."""
+    paths = [str(store(tmp_path / f"{k}.zarr", k, "v3")) for k in range(2)]
+    ivz.ingest(paths, tmp_path / "out", name="s", progress=False)
+    assert ivz.update(paths, tmp_path / "out", name="s", progress=False).action == "nothing"
+    paths.append(str(store(tmp_path / "2.zarr", 2, "v3")))
+    assert ivz.update(paths, tmp_path / "out", name="s", progress=False).action == "append"
+    zarr.open_array(tmp_path / "1.zarr/v", mode="r+")[:10, :1000] = 0.0
+    with pytest.raises(IngestError, match=r"1\.zarr: changed: size was"):
+        ivz.update(paths, tmp_path / "out", name="s", progress=False)
+    assert ivz.update(paths, tmp_path / "out", name="s", progress=False, conflicts="rewrite").action == "rewrite"
+    direct = xr.concat([year(k) for k in range(3)], "time")
+    direct.v[30:40, :1000] = 0.0
+    xr.testing.assert_equal(through_engine(tmp_path / "out/s.vzarr"), direct)
 
 
 @pytest.mark.parametrize("urlpath", ["*.zarr", ["0.zarr", "1.zarr"]])
