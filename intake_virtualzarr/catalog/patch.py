@@ -48,14 +48,15 @@ def patched(
     """
     index = store.indexes.get(dim)
     fits = index is not None and all(dim in one.indexes and _same_variables(one, store) for one in arriving)
-    if index is None or not fits or not index.is_unique or _shared_from(store, dim, gone):
+    if index is None or not fits or not index.is_unique:
         return None
     rising, falling = index.is_monotonic_increasing, index.is_monotonic_decreasing and len(index) > 1
+    # labels tell at once; what follows looks through all manifests
+    if not (rising or falling) or _shared_from(store, dim, gone):
+        return None
     keep = ~_from_files(store, dim, gone)
     for one in arriving:
         keep &= ~np.isin(np.asarray(index), np.asarray(one.indexes[dim]))
-    if not (rising or falling):
-        return None
     store = with_sources(store, {url: one for url, one in gone.items() if one is not None})
     pieces = [store.isel({dim: run}) for run in _runs(keep, index, arriving, dim, falling=falling)]
     ordered = sorted([*pieces, *arriving], key=lambda one: one.indexes[dim][0], reverse=falling)

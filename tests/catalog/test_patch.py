@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr import VirtualZarrError
-from intake_virtualzarr.catalog import cube, update, update_done
+from intake_virtualzarr.catalog import cube, patch, update, update_done
 from intake_virtualzarr.catalog.compact import compact
+from intake_virtualzarr.datasets.join_options import JoinOptions
 
 
 def write(path, day, *, value=None, packed=True, mask=1):
@@ -133,3 +134,10 @@ def test_an_update_makes_a_store_compact_by_itself(tmp_path, monkeypatch):
         pieces.append(len(ivz.open_virtual_dataset(tmp_path / "c" / "s.vzarr").sst.data.segments))
     assert pieces == [2, 3, 1, 2]
     xr.testing.assert_identical(opened(tmp_path).drop_attrs(), direct(paths).drop_attrs())
+
+
+def test_labels_that_are_not_sorted_are_refused_before_manifests_are_looked_through(tmp_path, monkeypatch):
+    paths = [write(tmp_path / f"{day}.nc", day) for day in range(3)]
+    store = ivz.open_virtual_mfdataset(paths).isel(time=[1, 0, 2])
+    monkeypatch.setattr(patch, "uses_sources", None)
+    assert patch.patched(store, [], {}, "time", JoinOptions()) is None
