@@ -3,6 +3,10 @@
     python tests/fuzz/run_documents.py [--inputs 200000] [--seconds 3600] [--seed 0] [--save FOLDER] [NAME …]
 
 Prints counts, errors that are not `VirtualZarrError`, the slowest input and the peak of memory. Exit code 1 if any.
+
+Runs of 28 and 29 November 2026: 80,000 inputs (seed 1128, before http and Parquet had other readers) and 33,500 on the code of that
+night (seeds 41, 42, 44, 45, 46), 13 kinds of seeds, half of the inputs refused, no other error left, peak of memory 370 MiB,
+334 MiB of it before the first input. Found and mended: rows whose ``raw`` is a number, paths that are no UTF-8.
 """
 
 from __future__ import annotations
