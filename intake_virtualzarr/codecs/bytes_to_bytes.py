@@ -220,6 +220,8 @@ def unshuffle_together(blocks: Sequence[Buffer], nbytes: int, size: int) -> npt.
     """
     _check_sizes(blocks, nbytes)
     count = len(blocks)
+    if threading.current_thread() is threading.main_thread():
+        return _unshuffle_each(blocks, nbytes, size)
     places = 16 + 4 * count + (4 + nbytes) * np.arange(count + 1, dtype="<i4")
     parts: list[Buffer] = [_HEAD.pack(2, 1, 0x11, size, count * nbytes, nbytes, int(places[-1])), places[:-1].tobytes()]
     length = nbytes.to_bytes(4, "little")
@@ -227,6 +229,14 @@ def unshuffle_together(blocks: Sequence[Buffer], nbytes: int, size: int) -> npt.
         parts += (length, block)
     out = _scratch.take(count * nbytes)
     blosc.decompress(b"".join(parts), out)
+    return out
+
+
+def _unshuffle_each(blocks: Sequence[Buffer], nbytes: int, size: int) -> npt.NDArray[np.uint8]:
+    """The same block by block: in the main thread, numcodecs lets blosc start threads of its own for a frame of several blocks."""
+    out = _scratch.take(len(blocks) * nbytes)
+    for at, block in enumerate(blocks):
+        out[at * nbytes : (at + 1) * nbytes] = np.frombuffer(_through_blosc(np.frombuffer(block, np.uint8), size), np.uint8)
     return out
 
 

@@ -21,6 +21,7 @@ from intake_virtualzarr.hierarchy.attributes import attributes_from_json, attrib
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.held_values import holds_values, longer_values
 from intake_virtualzarr.hierarchy.manifest_writer import ArrayHeader, packing_to_json, reference, write_plan
+from intake_virtualzarr.hierarchy.merged_tail import merged_tail
 from intake_virtualzarr.hierarchy.parts import as_member
 from intake_virtualzarr.hierarchy.reader import Hierarchy, dims_of
 from intake_virtualzarr.hierarchy.transaction import HierarchyTransaction
@@ -179,11 +180,12 @@ def _append_virtual(addition: HierarchyTransaction, path: str, document: JsonObj
         members = [as_member(addition, path, document, axis)]
     else:
         members = list(transformer["configuration"]["members"])
+    edges = [[*own, *data.chunks[axis]] if n == axis else own for n, own in enumerate(there.chunks)]
+    kept, data = merged_tail(addition, path, members, axis, there, data)
     entry = new_member(addition, path, data, Packing.from_attrs(attrs, dtype), there, new)
     entry["length"] = data.shape[axis]
-    edges = [[*own, *data.chunks[axis]] if n == axis else own for n, own in enumerate(there.chunks)]
     head = ArrayHeader(dtype, there.fill_value, dims_of(document, path), attrs)
-    addition.documents[path] = concatenation(head, axis, view_of(edges), [*members, entry])
+    addition.documents[path] = concatenation(head, axis, view_of(edges), [*members[:kept], entry])
 
 
 def concatenation(head: ArrayHeader, axis: int, grid: ChunkGrid, members: Sequence[Attrs]) -> JsonObject:
