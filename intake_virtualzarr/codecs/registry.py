@@ -59,7 +59,10 @@ type ArrayFactory = Callable[[Attrs, DType], ArrayDecoder]
 
 GROUP = "intake_virtualzarr.codecs"
 """Entry point group of modules that register decoders."""
-LATER = dict.fromkeys(("tiff.", "imagecodecs_"), "intake_virtualzarr.codecs.tiff_layouts")
+LATER = {
+    "grib": "intake_virtualzarr.codecs.grib_values",
+    **dict.fromkeys(("tiff.", "imagecodecs_"), "intake_virtualzarr.codecs.tiff_layouts"),
+}
 """Modules of this package that are imported when a codec is first named, by the beginning of its name."""
 
 _BYTES: dict[str, Callable[[Attrs], BytesDecoder]] = {}

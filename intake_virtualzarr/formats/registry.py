@@ -15,6 +15,7 @@ __all__ = ["GROUP", "HEAD", "OWN", "first_request", "format_named", "format_of",
 GROUP = "intake_virtualzarr.formats"
 """Entry point group of format plug-ins of other packages."""
 OWN = {
+    "grib": "intake_virtualzarr.formats.grib",
     "hdf5": "intake_virtualzarr.formats.hdf5",
     "kerchunk": "intake_virtualzarr.formats.kerchunk_json",
     "netcdf3": "intake_virtualzarr.formats.netcdf3",

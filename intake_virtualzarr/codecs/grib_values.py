@@ -1,0 +1,193 @@
+"""The codecs of GRIB: ``grib`` for values, ``grib.latitude`` and ``grib.longitude`` for the points of a grid. Extra ``grib``.
+
+A chunk of values is a whole message; of several fields in it ``field`` names the one. A chunk of coordinates is the section that
+describes the grid, of edition 1 with what stands before it. Values come in rows from the first one stored, each from its first
+column on, whatever the scanning mode; what a bitmap leaves out is NaN.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from intake_virtualzarr._typing import AnyArray, Attrs
+from intake_virtualzarr.codecs.bounded import most_bytes
+from intake_virtualzarr.codecs.grib_checks import check_message
+from intake_virtualzarr.codecs.grib_grid import ALTERNATING, COLUMNS_FIRST, GridShape, grid_shape1, grid_shape2
+from intake_virtualzarr.codecs.grib_message import message2, sections_of, stub1, stub2
+from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
+from intake_virtualzarr.errors import CodecError, MissingExtraError, UnsupportedError
+
+__all__: list[str] = []
+
+SENTINEL = -1.0e100
+"""Stands for missing values in what ecCodes gives: its own default is a number like others."""
+BIT_FOR_BIT = {0, 2, 3, 40, 41}
+"""Templates of packing that gribberish decodes into the very numbers of ecCodes."""
+EXTRA = "pip install 'intake-virtualzarr[grib]'"
+
+
+@register_layout("grib")
+def _grib(configuration: Attrs) -> LayoutDecoder:
+    place = configuration.get("field")
+
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
+        most_bytes(chunk)
+        message = bytes(data)
+        if len(message) < 20 or message[:4] != b"GRIB":
+            raise CodecError(f"bytes that begin with {message[:8]!r} are no GRIB message")
+        try:
+            if message[7] == 1:
+                grid, values = _edition1(message, chunk)
+            else:
+                grid, values = _edition2(message, None if place is None else int(place), chunk)
+        except UnsupportedError as exc:
+            raise CodecError(f"GRIB message: {exc}") from exc
+        return _in_rows(values, grid).astype(chunk.dtype).reshape(chunk.shape)
+
+    return decode
+
+
+def _edition1(message: bytes, chunk: ChunkSpec) -> tuple[GridShape, AnyArray]:
+    size = int.from_bytes(message[8:11], "big")
+    at = 8 + size
+    grid = grid_shape1(message[at : at + int.from_bytes(message[at : at + 3], "big")] if message[15] & 0x80 else b"")
+    _check_count(grid.points, chunk)
+    return grid, _by_eccodes(message, grid.points)
+
+
+def _edition2(message: bytes, place: int | None, chunk: ChunkSpec) -> tuple[GridShape, AnyArray]:
+    sections = sections_of(message, place)
+    grid = grid_shape2(sections[3])
+    _check_count(grid.points, chunk)
+    check_message(sections, grid.points)
+    single = message2(message[6], sections)
+    values = None
+    if int.from_bytes(sections[5][9:11], "big") in BIT_FOR_BIT:
+        values = _by_gribberish(single, grid.points)
+    return grid, _by_eccodes(single, grid.points) if values is None else values
+
+
+def _check_count(points: int, chunk: ChunkSpec) -> None:
+    if points != prod(chunk.shape):
+        raise CodecError(f"GRIB message has {points} values, expected {chunk.shape}")
+
+
+def _in_rows(values: AnyArray, grid: GridShape) -> AnyArray:
+    """Values with columns as the last axis, each line from its first point on."""
+    if grid.rows is None or grid.columns is None:
+        return values
+    across = grid.scanning & COLUMNS_FIRST
+    lines = values.reshape((grid.columns, grid.rows) if across else (grid.rows, grid.columns))
+    if grid.scanning & ALTERNATING:
+        lines = lines.copy()
+        lines[1::2] = lines[1::2, ::-1].copy()
+    return lines.T if across else lines
+
+
+# ---------------------------------------------------------------- libraries
+
+
+def _by_gribberish(message: bytes, points: int) -> AnyArray | None:
+    """Values as gribberish decodes them; None if it is not installed, or cannot."""
+    try:
+        import gribberish
+    except ImportError:
+        return None
+    try:
+        values: AnyArray = np.asarray(gribberish.parse_grib_array(message, 0, False, False), np.float64).reshape(-1)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # a panic of Rust is no Exception
+        return None
+    return values if values.size == points else None
+
+
+def eccodes() -> Any:
+    """The library.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    try:
+        import eccodes
+    except (ImportError, RuntimeError) as exc:
+        raise MissingExtraError(f"reading this GRIB message needs ecCodes: {EXTRA}") from exc
+    return eccodes
+
+
+def _opened(ec: Any, message: bytes) -> Any:
+    try:
+        return ec.codes_new_from_message(message)
+    except ec.CodesInternalError as exc:
+        raise CodecError(f"GRIB message of {len(message)} bytes is damaged ({exc})") from exc
+
+
+def _by_eccodes(message: bytes, points: int) -> AnyArray:
+    ec = eccodes()
+    handle = _opened(ec, message)
+    try:
+        ec.codes_set(handle, "missingValue", SENTINEL)
+        if ec.codes_get_size(handle, "values") != points:
+            raise CodecError(f"GRIB message has {ec.codes_get_size(handle, 'values')} values, its grid {points} points")
+        values: AnyArray = ec.codes_get_double_array(handle, "values")
+    except ec.CodesInternalError as exc:
+        raise CodecError(f"GRIB message cannot be decoded ({exc})") from exc
+    finally:
+        ec.codes_release(handle)
+    values[values == SENTINEL] = np.nan
+    return values
+
+
+# ---------------------------------------------------------------- coordinates
+
+
+SOME_PRODUCT = b"\0\0\0\x22\x04" + bytes(29)
+SOME_CENTRE = b"\0\0\0\x15\x01" + bytes([0, 98, 0, 0, 2, 0, 1, 7, 208, 1, 1, 0, 0, 0, 0, 0])
+
+
+def _coordinate(key: str) -> LayoutDecoder:
+    def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
+        most_bytes(chunk)
+        raw = bytes(data)
+        try:
+            if raw[:4] == b"GRIB":
+                size = int.from_bytes(raw[8:11], "big")
+                product, section = raw[8 : 8 + size], raw[8 + size :]
+                grid, stub = grid_shape1(section), stub1(product, section)
+            else:
+                grid, stub = grid_shape2(raw), stub2(0, {1: SOME_CENTRE, 3: raw, 4: SOME_PRODUCT})
+        except (UnsupportedError, IndexError) as exc:
+            raise CodecError(f"description of a GRIB grid: {exc}") from exc
+        _check_count(grid.points, chunk)
+        return _points(stub, key, grid.points).astype(chunk.dtype).reshape(chunk.shape)
+
+    return decode
+
+
+def _points(stub: bytes, key: str, points: int) -> AnyArray:
+    ec = eccodes()
+    handle = _opened(ec, stub)
+    try:
+        values: AnyArray = ec.codes_get_double_array(handle, key)
+    except ec.CodesInternalError as exc:
+        raise CodecError(f"{key} of a GRIB grid cannot be computed ({exc})") from exc
+    finally:
+        ec.codes_release(handle)
+    if values.size != points:
+        raise CodecError(f"GRIB grid has {values.size} {key}, expected {points}")
+    return values
+
+
+@register_layout("grib.latitude")
+def _latitude(_configuration: Attrs) -> LayoutDecoder:
+    return _coordinate("latitudes")
+
+
+@register_layout("grib.longitude")
+def _longitude(_configuration: Attrs) -> LayoutDecoder:
+    return _coordinate("longitudes")
