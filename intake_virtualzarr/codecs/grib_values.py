@@ -16,9 +16,10 @@ from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.codecs.bounded import most_bytes
 from intake_virtualzarr.codecs.grib_checks import check_message
 from intake_virtualzarr.codecs.grib_grid import ALTERNATING, COLUMNS_FIRST, GridShape, grid_shape1, grid_shape2
+from intake_virtualzarr.codecs.grib_library import eccodes, gribberish
 from intake_virtualzarr.codecs.grib_message import message2, sections_of, stub1, stub2
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
-from intake_virtualzarr.errors import CodecError, MissingExtraError, UnsupportedError
+from intake_virtualzarr.errors import CodecError, UnsupportedError
 
 __all__: list[str] = []
 
@@ -26,7 +27,6 @@ SENTINEL = -1.0e100
 """Stands for missing values in what ecCodes gives: its own default is a number like others."""
 BIT_FOR_BIT = {0, 2, 3, 40, 41}
 """Templates of packing that gribberish decodes into the very numbers of ecCodes."""
-EXTRA = "pip install 'intake-virtualzarr[grib]'"
 
 
 @register_layout("grib")
@@ -92,32 +92,16 @@ def _in_rows(values: AnyArray, grid: GridShape) -> AnyArray:
 
 def _by_gribberish(message: bytes, points: int) -> AnyArray | None:
     """Values as gribberish decodes them; None if it is not installed, or cannot."""
-    try:
-        import gribberish
-    except ImportError:
+    library = gribberish()
+    if library is None:
         return None
     try:
-        values: AnyArray = np.asarray(gribberish.parse_grib_array(message, 0, False, False), np.float64).reshape(-1)
+        values: AnyArray = np.asarray(library.parse_grib_array(message, 0, False, False), np.float64).reshape(-1)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # a panic of Rust is no Exception
         return None
     return values if values.size == points else None
-
-
-def eccodes() -> Any:
-    """The library.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed.
-    """
-    try:
-        import eccodes
-    except (ImportError, RuntimeError) as exc:
-        raise MissingExtraError(f"reading this GRIB message needs ecCodes: {EXTRA}") from exc
-    return eccodes
 
 
 def _opened(ec: Any, message: bytes) -> Any:
@@ -128,7 +112,7 @@ def _opened(ec: Any, message: bytes) -> Any:
 
 
 def _by_eccodes(message: bytes, points: int) -> AnyArray:
-    ec = eccodes()
+    ec = eccodes("reading this GRIB message")
     handle = _opened(ec, message)
     try:
         ec.codes_set(handle, "missingValue", SENTINEL)
@@ -170,7 +154,7 @@ def _coordinate(key: str) -> LayoutDecoder:
 
 
 def _points(stub: bytes, key: str, points: int) -> AnyArray:
-    ec = eccodes()
+    ec = eccodes(f"computing {key} of a GRIB grid")
     handle = _opened(ec, stub)
     try:
         values: AnyArray = ec.codes_get_double_array(handle, key)

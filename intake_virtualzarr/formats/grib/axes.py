@@ -44,7 +44,8 @@ def axes1(section: bytes, grid: GridShape) -> tuple[AnyArray, AnyArray]:
 
 def _axes(grid: GridShape, corners: list[float], parallels: int) -> tuple[AnyArray, AnyArray]:
     north, west, south, east = corners
-    assert grid.rows is not None and grid.columns is not None
+    assert grid.rows is not None
+    assert grid.columns is not None
     upwards = bool(grid.scanning & J_POSITIVE)
     if grid.rows > 1 and (south < north) == upwards:
         raise UnsupportedError(f"its rows go from latitude {north} to {south}, against its scanning mode {grid.scanning}")

@@ -115,7 +115,7 @@ def _cube(members: Sequence[Member], kind: str) -> Cube | Unplaced:
         if known:
             falling = name == "level" and naming.level_type in FALLING
             axes.append((name, tuple(sorted(known, reverse=falling))))
-    long = [(name, {value: k for k, value in enumerate(values)}) for name, values in axes if len(values) > 1]
+    long = [(name, _index(values)) for name, values in axes if len(values) > 1]
     shape = [len(index) for _, index in long]
     if np.prod(shape, dtype=float) > SPARSE * len(members) + SMALL:
         names = ", ".join(f"{name} {len(index)}" for name, index in long)
@@ -125,6 +125,10 @@ def _cube(members: Sequence[Member], kind: str) -> Cube | Unplaced:
     if len(np.unique(places, axis=0)) < len(members) if long else len(members) > 1:
         return Unplaced(naming.name, _twice(members))
     return Cube(naming, kind, members[0].field.grid, tuple(axes), tuple(members), places)
+
+
+def _index(values: Sequence[float]) -> dict[float | None, int]:
+    return {value: k for k, value in enumerate(values)}
 
 
 def _twice(members: Sequence[Member]) -> str:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from intake_virtualzarr.codecs.grib_library import eccodes, no_eccodes
 from intake_virtualzarr.codecs.grib_message import stub1, stub2
 from intake_virtualzarr.formats.grib.messages import Field
 from intake_virtualzarr.formats.grib.parameters import Name, common_name
 from intake_virtualzarr.formats.grib.product import Layout, layout_of, scaled
 
-__all__ = ["EXTRA", "Naming", "field_keys", "naming_of"]
+__all__ = ["Naming", "field_keys", "naming_of"]
 
-EXTRA = "pip install 'intake-virtualzarr[grib]'"
 UNKNOWN = frozenset({"unknown", "undef", "~", "", None})
 ISOBARIC, HYBRID, NONE = 100, 105, 255
 
@@ -114,7 +114,7 @@ def _with_level(found: Naming, raw: bytes, layout: Layout) -> Naming:
     return replace(found, level_type="isobaricInPa", level=value) if value < 100 else replace(found, level=value / 100)
 
 
-def stub_of(signature: _Signature) -> bytes:
+def _stub_of(signature: _Signature) -> bytes:
     """A message without values."""
     if signature.edition == 1:
         return stub1(signature.product, signature.grid)
@@ -122,21 +122,13 @@ def stub_of(signature: _Signature) -> bytes:
     return stub2(signature.discipline, sections)
 
 
-def _eccodes() -> Any:
-    try:
-        import eccodes
-    except (ImportError, RuntimeError):  # the library behind it may be missing, too
-        return None
-    return eccodes
-
-
 @lru_cache(maxsize=16384)
 def _asked(signature: _Signature) -> Naming | None:
-    ec = _eccodes()
-    if ec is None:
+    if no_eccodes():
         known = common_name(signature.edition, signature.discipline, signature.identification, signature.product)
         return None if known is None else _naming(known, signature)
-    handle = _handle(ec, stub_of(signature))
+    ec = eccodes("naming a field of GRIB")
+    handle = _handle(ec, _stub_of(signature))
     if handle is None:
         return None
     try:
@@ -206,9 +198,9 @@ def _get(ec: Any, handle: Any, key: str, kind: type | None = None) -> Any:
 
 def field_keys(field: Field, keys: tuple[str, ...]) -> tuple[int | None, ...]:
     """Whole numbers that ecCodes knows of a field; None for each that it does not, or if it is not installed."""
-    ec = _eccodes()
-    if ec is None:
+    if no_eccodes():
         return (None,) * len(keys)
+    ec = eccodes("describing a field of GRIB")
     sections = {1: field.identification, 2: field.local, 3: field.grid, 4: field.product}
     message = stub1(field.product, field.grid) if field.edition == 1 else stub2(field.discipline, sections)
     handle = _handle(ec, message)

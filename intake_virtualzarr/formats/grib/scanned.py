@@ -7,14 +7,15 @@ from dataclasses import replace
 from itertools import count
 
 from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr.codecs.grib_library import EXTRA
 from intake_virtualzarr.errors import FormatError, UnsupportedError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGroup
 from intake_virtualzarr.formats.grib.cubes import Cube, Member, cubes_of
 from intake_virtualzarr.formats.grib.groups import grouped
 from intake_virtualzarr.formats.grib.messages import Field
-from intake_virtualzarr.formats.grib.names import EXTRA, Naming, field_keys, naming_of
+from intake_virtualzarr.formats.grib.names import Naming, field_keys, naming_of
 from intake_virtualzarr.formats.grib.product import UNITS, product_of
-from intake_virtualzarr.formats.grib.variables import coordinates_of, data_variable, shape_of
+from intake_virtualzarr.formats.grib.stored_cubes import coordinates_of, data_variable, shape_of
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["scanned_file"]
@@ -137,5 +138,3 @@ def _attrs(members: Iterable[Member]) -> JsonObject:
     if len({naming.centre for naming in namings}) == 1:
         attrs |= {"GRIB_centre": namings[0].centre, "institution": namings[0].centre_name}
     return attrs
-
-

@@ -47,6 +47,8 @@ ATTRS: dict[str, JsonObject] = {
     "wavelength": {"units": "m", "standard_name": "radiation_wavelength", "long_name": "wavelength"},
 }
 """Attributes of coordinates, where cfgrib has some the same."""
+UNITS = (("hours", 3600), ("minutes", 60), ("seconds", 1))
+"""Units of steps, and how long they are."""
 
 
 def shape_of(field: Field) -> GridShape:
@@ -87,8 +89,8 @@ def data_variable(path: str, cube: Cube, grid: GridShape, source: Source, coordi
         offset[tuple(at)], length[tuple(at)] = member.field.offset, member.field.length
         codec[tuple(at)] = places.index(member.field.place)
     pipelines = [(CodecSpec.of("grib", **({} if place is None else {"field": place})),) for place in places]
-    columns = [part.reshape(chunks.grid_shape) for part in (offset, length)]
-    manifest = ChunkManifest.from_columns(chunks.grid_shape, *columns, codec=codec.reshape(chunks.grid_shape))
+    at_all = chunks.grid_shape
+    manifest = ChunkManifest.from_columns(at_all, offset.reshape(at_all), length.reshape(at_all), codec=codec.reshape(at_all))
     dtype, fill = np.dtype(np.float32), np.float32(np.nan)
     stored = StoredArray(dtype, fill, chunks, pipelines[0], manifest, SourceTable((source,)), tuple(pipelines[1:]))
     dims = (*(cube.level_name if name == "level" else name for name, _ in long), *grid_dims(grid))
@@ -123,7 +125,7 @@ def coordinates_of(cube: Cube, grid: GridShape, source: Source) -> dict[str, Sca
 def _coordinate(name: str, called: str, values: tuple[float, ...]) -> tuple[AnyArray, JsonObject]:
     attrs = dict(ATTRS.get(called, {"long_name": called, "units": "1"}))
     if name == "step":
-        unit, seconds = next((u, s) for u, s in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if not any(v % s for v in values))
+        unit, seconds = next(one for one in UNITS if not any(value % one[1] for value in values))
         return np.array([int(v) // seconds for v in values], np.int64), {"units": unit, **attrs}
     if name in ("number", "time", "percentile"):
         return np.array(values, np.int64), attrs
