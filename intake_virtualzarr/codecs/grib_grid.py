@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from intake_virtualzarr.errors import UnsupportedError
 
-__all__ = ["MOST_POINTS", "GridShape", "grid_shape1", "grid_shape2"]
+__all__ = ["ALTERNATING", "COLUMNS_FIRST", "I_NEGATIVE", "J_POSITIVE", "MOST_POINTS", "GridShape", "grid_shape1", "grid_shape2"]
 
 MOST_POINTS = 2**30
 """Points of one grid; the densest models have less than a tenth."""

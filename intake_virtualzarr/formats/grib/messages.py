@@ -88,7 +88,7 @@ def _field(at: int, length: int, discipline: int, sections: dict[int, tuple[int,
 
 NEEDS = {1: 0, 2: 1, 3: 1, 4: 3, 5: 4, 6: 5, 7: 6}
 """The section that stands before each, if not at once."""
-LEAST = {1: 21, 2: 5, 3: 14, 4: 9}
+LEAST = {1: 21, 2: 5, 3: 14, 4: 11}
 """No section is shorter [bytes]."""
 
 

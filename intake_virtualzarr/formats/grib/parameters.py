@@ -12,7 +12,7 @@ from intake_virtualzarr.formats.grib.product import LAYOUTS, scaled
 
 __all__ = ["Name", "common_name"]
 
-ANYWHERE = "1,2,7,10,100,101,103:10,103:100,103:2,105,106"
+ANYWHERE = "1,2,7,10,100,101,103:10,103:2,105,106"
 """Surfaces of a row with an asterisk that no other row names."""
 EDITION_2 = """
 0.0.0||*|t|t|130|K|air_temperature|Temperature
@@ -58,7 +58,7 @@ EDITION_2 = """
 0.2.22||103:10|i10fg|i10fg|228029|m s**-1||Instantaneous 10 metre wind gust
 0.2.32||*|etadot|etadot|77|s**-1||Eta-coordinate vertical velocity
 0.3.0||1|sp|sp|134|Pa|surface_air_pressure|Surface pressure
-0.3.0||10,100,103:10,103:100,103:2,105,106|pres|pres|54|Pa||Pressure
+0.3.0||10,100,103:10,103:2,105,106|pres|pres|54|Pa||Pressure
 0.3.0||101|msl|msl|151|Pa|air_pressure_at_mean_sea_level|Mean sea level pressure
 0.3.1||*|prmsl|prmsl|260074|Pa||Pressure reduced to MSL
 0.3.4||*|z|z|129|m**2 s**-2|geopotential|Geopotential
@@ -165,6 +165,8 @@ LEVELS_2 = {
     (105, 255): "hybrid",
     (106, 106): "depthBelowLandLayer",
 }
+SHORTEST = 34
+"""Length of section 4 with template 0 [bytes]."""
 CENTRES = {
     7: ("kwbc", "US National Weather Service - NCEP"),
     54: ("cwao", "Canadian Meteorological Service - Montreal"),
@@ -194,11 +196,15 @@ class Name:
 
 def common_name(edition: int, discipline: int, identification: bytes, product: bytes) -> Name | None:
     """What a field is called, if it is a common one."""
-    return _edition1(product) if edition == 1 else _edition2(discipline, identification, product)
+    if edition == 1:
+        return _edition1(product)
+    return _edition2(discipline, identification, product) if len(product) >= SHORTEST else None
 
 
 def _edition2(discipline: int, identification: bytes, raw: bytes) -> Name | None:
     layout = LAYOUTS.get(int.from_bytes(raw[7:9], "big"))
+    if layout is not None and layout.interval is not None and len(raw) < layout.interval + 19:
+        return None
     centre = CENTRES.get(int.from_bytes(identification[5:7], "big"))
     # local names differ from centre to centre, and other layouts stand for other parameters
     if layout is None or centre is None or layout.unit != 17 or layout.probability or layout.percentile or layout.derived:
@@ -211,7 +217,7 @@ def _edition2(discipline: int, identification: bytes, raw: bytes) -> Name | None
     row = _rows2().get((f"{discipline}.{raw[9]}.{raw[10]}", process, surface))
     if row is None or level_type is None:
         return None
-    step_type = {"": "instant", "0": "avg", "1": "accum", "2": "max", "3": "min"}[process]
+    step_type = {"": "instant", "0": "avg", "1": "accum", "2": "max", "3": "min"}.get(process, "unknown")
     sub_centre = int.from_bytes(identification[7:9], "big")
     return _name(row, level_type, level or 0.0, step_type, centre, sub_centre)
 

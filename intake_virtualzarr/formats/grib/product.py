@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.grib.messages import Field
 
-__all__ = ["Layout", "Product", "layout_of", "product_of", "reference_time", "scaled", "signed"]
+__all__ = ["LAYOUTS", "UNITS", "Layout", "Product", "layout_of", "product_of", "reference_time", "scaled", "signed"]
 
 UNITS = {0: 60, 1: 3600, 2: 86400, 10: 3 * 3600, 11: 6 * 3600, 12: 12 * 3600, 13: 1}
 """Units of time of edition 2 that are of one length [seconds]."""
@@ -103,8 +103,9 @@ def layout_of(field: Field) -> Layout | None:
     layout = LAYOUTS.get(int.from_bytes(field.product[7:9], "big"))
     if layout is None:
         return None
-    last = max(layout.surface + 12, (layout.interval or 0) + 20 if layout.interval else 0)
-    return layout if len(field.product) >= last else None
+    sizes = {"surface": 12, "number": 1, "derived": 1, "percentile": 1, "probability": 11, "interval": 19, "wavelength": 5}
+    ends = (at + size for name, size in sizes.items() if (at := getattr(layout, name)) is not None)
+    return layout if len(field.product) >= max(ends) else None
 
 
 def reference_time(field: Field) -> int:
