@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
-from intake_virtualzarr.formats.grib.scanned import scanned_file
+from intake_virtualzarr.formats.grib.file_of_fields import scanned_file
 from intake_virtualzarr.formats.grib.walk import walk
 from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
