@@ -15,7 +15,7 @@ from intake_virtualzarr.codecs.spec import CodecSpec, Pipeline, bytes_codec
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.tiff.directories import Directory
 
-__all__ = ["Samples", "pipeline_of", "samples_of"]
+__all__ = ["COMPRESSION", "Samples", "pipeline_of", "samples_of"]
 
 BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, PREDICTOR, SAMPLE_FORMAT = 258, 259, 262, 266, 317, 339
 JPEG_TABLES, SUBSAMPLING, LERC_PARAMETERS = 347, 530, 50674
