@@ -32,7 +32,8 @@ def preferred_chunks(arrays: Mapping[str, tuple[Sequence[Hashable], VirtualZarrA
     """Chunk edges that xarray takes for ``chunks={}``: those of the file, and along a dimension the same for all variables.
 
     Where stored chunks differ, those that are cheap to read in parts (uncompressed or small ones) follow the others. Others
-    get a common multiple, unless blocks would grow too large: then they differ, as with any engine.
+    get a common multiple, unless blocks would grow too large: then they differ, as with any engine. Where the variables together
+    have more than some `MANY_BLOCKS` blocks, small ones are joined: a task for each would cost more than its values.
 
     Parameters
     ----------
