@@ -215,6 +215,7 @@ import sys
 def peak(): return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
 import xarray as xr, zarr, intake_virtualzarr.datasets.backend
 from intake_virtualzarr.hierarchy import reader as read
+xr.backends.list_engines()  # those of all installed packages
 before = peak()  # what is imported is not memory of the store
 ds = xr.open_dataset(sys.argv[1], engine="virtualzarr", decode_cf=False)
 stored = ds.v.variable._data.segments[0].stored

@@ -23,6 +23,7 @@ from intake_virtualzarr.datasets.join_options import (
 from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OpenOptions
 from intake_virtualzarr.datasets.quick_join import quick_join
+from intake_virtualzarr.datasets.virtual_dataset import source_label
 from intake_virtualzarr.errors import IngestError, JoinError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
@@ -254,8 +255,30 @@ def _ordering(datasets: Sequence[xr.Dataset], joining: JoinOptions, time_dim: st
         first = datasets[0]
         along = any(not _same_everywhere(datasets, d) for d in first.dims if d in first.indexes)
         combine = "by_coords" if along or (joining.concat_dim or time_dim) in first.indexes else "nested"
+        if combine == "nested" and joining.concat_dim is None and all(time_dim not in ds.dims for ds in datasets):
+            raise _without_order(datasets, time_dim)
     dim = (joining.concat_dim or time_dim) if combine == "nested" else None
-    return replace(joining, combine=combine, concat_dim=dim)
+    how = replace(joining, combine=combine, concat_dim=dim)
+    new = isinstance(dim, str) and all(dim not in ds.dims for ds in datasets)
+    # along an axis that no file has every variable is stacked: "minimal" for all would leave nothing that grows
+    return replace(how, data_vars="all") if new and how.data_vars == how.coords == "minimal" else how
+
+
+def _without_order(datasets: Sequence[xr.Dataset], time_dim: str) -> JoinError:
+    """The error of files that nothing puts in order, with the dimension that would join them."""
+    first = datasets[0]
+    differing = [d for d, n in first.sizes.items() if any(ds.sizes.get(d) != n for ds in datasets[1:])]
+    told = [name for name, one in first.coords.items() if one.ndim == 0 and any(_differs(ds, name, one) for ds in datasets[1:])]
+    dim = (*differing, *told, time_dim)[0]
+    where = "the dimension in which they differ" if differing else f"a new axis{', with its value in each file' if told else ''}"
+    return JoinError(
+        f"{source_label(first)} and {source_label(datasets[1])}: no coordinate tells their order, and no variable lies along "
+        f"{time_dim!r}; combine='nested', concat_dim={str(dim)!r} joins them as they come, along {where}"
+    )
+
+
+def _differs(dataset: xr.Dataset, name: Any, one: xr.DataArray) -> bool:
+    return name in dataset.coords and not dataset.coords[name].equals(one)
 
 
 def _same_everywhere(datasets: Sequence[xr.Dataset], dim: Any) -> bool:
