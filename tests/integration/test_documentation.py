@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```python *([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 PAGES = [
     page
     for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*/*.md")))
-    if page.parent.name != "design" and BLOCK.search(page.read_text(encoding="utf-8"))
+    if page.parent.name != "design" and any("no-run" not in flags for flags, _ in BLOCK.findall(page.read_text(encoding="utf-8")))
 ]
 WRITTEN = sorted(
     path
