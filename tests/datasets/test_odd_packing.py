@@ -142,3 +142,27 @@ def test_xarrays_own_decoding_of_a_virtual_dataset_is_no_calculation(packed):
 def test_writing_without_the_accessor_names_the_ways_to_write(packed, method, tmp_path):
     with pytest.raises(UnsupportedError, match=r"ds\.vzarr\.to_zarr.*ds\.vzarr\.decode\(\)"):
         getattr(packed, method)(tmp_path / "out")
+
+
+@pytest.mark.parametrize("way", ["append", "region"])
+@pytest.mark.parametrize("first", ["plain", "odd"])
+@pytest.mark.parametrize("dtype", ["i2", "f4"])
+@pytest.mark.parametrize("attribute", ["scale_factor", "add_offset"])
+@pytest.mark.parametrize("odd", ["text", "vector", "empty", "complex"])
+def test_an_odd_attribute_is_never_dropped_by_an_append_or_a_region(tmp_path, odd, attribute, dtype, first, way):
+    files = {
+        "odd": write(tmp_path / "odd.nc", 0 if first == "odd" else 3, dtype, {attribute: ODD[odd]}),
+        "plain": write(tmp_path / "plain.nc", 0 if first == "plain" else 3, dtype, {}),
+    }
+    second = files["plain" if first == "odd" else "odd"]
+    there = ivz.open_virtual_dataset(files[first])
+    store = tmp_path / "s.vzarr"
+    if way == "append":
+        there.vzarr.to_zarr(store)
+        target = {"append_dim": "k"}
+    else:
+        xr.concat([there, there.assign_coords(k=there.k + 3)], dim="k").vzarr.to_zarr(store)
+        target = {"region": {"k": slice(3, 6)}}
+    with pytest.raises(VirtualZarrError):
+        ivz.open_virtual_dataset(second).vzarr.to_zarr(store, **target)
+    assert xr.open_dataset(store, engine="virtualzarr", decode_cf=False).sizes["k"] == (3 if way == "append" else 6)
