@@ -32,7 +32,7 @@ DOORS = {
     "fsspec": "storage.fsspec_files",
     "gribberish": "codecs.grib_library",
     "h5py": "formats.hdf5.h5py_reader",
-    "fastparquet": "datasets.to_kerchunk_parquet",
+    "fastparquet": "datasets.to_kerchunk_parquet formats.kerchunk_parquet",
     "icechunk": "datasets.to_icechunk datasets.icechunk_repository formats.icechunk_session",
     "intake": "drivers cli.demo_run",
     "jinja2": "drivers",

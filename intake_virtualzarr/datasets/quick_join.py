@@ -21,6 +21,7 @@ from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import Segment, same_fill
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
 from intake_virtualzarr.datasets.combine import join_datasets
+from intake_virtualzarr.datasets.file_encoding import source_name
 from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.datasets.loadable import decoded_labels
 from intake_virtualzarr.datasets.open_files import opened_dataset
@@ -250,7 +251,7 @@ class _Series:
                 indexes[name] = index
                 made = index.create_variables({name: made})[name]
             variables[name] = made
-        encoding = {**pattern.encoding, "source": self.scans[0].source.url}
+        encoding = {**pattern.encoding, "source": source_name(self.scans[0].source.url)}
         names = set(pattern.coords)
         return xr.Dataset._construct_direct(variables, names, attrs=pattern.attrs, indexes=indexes, encoding=encoding)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -27,6 +28,7 @@ from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
 from intake_virtualzarr.storage.key_value import Keys
 from intake_virtualzarr.storage.limits import MAX_TILES
 from intake_virtualzarr.storage.parsing import parse_json
+from intake_virtualzarr.storage.places import is_network
 from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 
@@ -118,30 +120,56 @@ class RowFiles:
 
 
 def _table(raw: bytes, label: str, most_rows: int) -> Any:
-    """The rows of a file, by pyarrow: damaged bytes are errors there, and can end a process that reads them by fastparquet.
+    """The rows of a file, by pyarrow, or of a local one by fastparquet, where damaged bytes can end the process.
 
     Raises
     ------
     FormatError
         If it is damaged, or longer than expected.
     MissingExtraError
-        If pyarrow is not installed.
+        If neither is installed, or fastparquet alone for a file of a network.
     """
+    open_table = _engine(label)
     try:
-        from pyarrow import parquet
-    except ImportError as exc:
-        raise MissingExtraError(f"{label}: Parquet references need pyarrow: pip install 'intake-virtualzarr[kerchunk]'") from exc
-    try:
-        file = parquet.ParquetFile(io.BytesIO(raw))
-        if file.metadata.num_rows > most_rows:
-            raise FormatError(f"{label}: has {file.metadata.num_rows} rows, expected at most {most_rows}")
-        table = file.read().to_pandas()
+        rows, read = open_table(io.BytesIO(raw))
+        if rows > most_rows:
+            raise FormatError(f"{label}: has {rows} rows, expected at most {most_rows}")
+        table = read()
         texts = [name for name in ("path", "raw") if name in table]
         return table.astype(dict.fromkeys(texts, object))  # pandas decodes text when it is touched, and damaged text must fail here
     except FormatError:
         raise
-    except Exception as exc:  # pyarrow has errors of many kinds
+    except Exception as exc:  # both have errors of many kinds
         raise FormatError(f"{label}: is not a Parquet file, or damaged: {exc}") from exc
+
+
+type _OpenTable = Callable[[io.BytesIO], tuple[int, Callable[[], Any]]]
+"""Gives the number of rows, and what reads them."""
+
+
+def _engine(label: str) -> _OpenTable:
+    with suppress(ImportError):
+        from pyarrow import parquet
+
+        def by_pyarrow(raw: io.BytesIO) -> tuple[int, Callable[[], Any]]:
+            file = parquet.ParquetFile(raw)
+            return int(file.metadata.num_rows), lambda: file.read().to_pandas()
+
+        return by_pyarrow
+    if not is_network(label):
+        with suppress(ImportError):
+            from fastparquet import ParquetFile
+
+            def by_fastparquet(raw: io.BytesIO) -> tuple[int, Callable[[], Any]]:
+                file = ParquetFile(raw)
+                return int(file.count()), file.to_pandas
+
+            return by_fastparquet
+        raise MissingExtraError(f"{label}: Parquet references need fastparquet: pip install 'intake-virtualzarr[kerchunk]'")
+    raise MissingExtraError(
+        f"{label}: Parquet references of a network are read by pyarrow only, as damaged ones can end a process otherwise: "
+        "pip install pyarrow"
+    )
 
 
 def _numbers(table: Any, name: str, label: str) -> npt.NDArray[np.int64]:

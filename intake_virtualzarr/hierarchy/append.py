@@ -217,8 +217,8 @@ def new_member(
     own = Packing.from_attrs(new.attrs, data.dtype)
     if own is not None and own.odd is not None and own != packing:
         raise EncodingMismatchError(
-            f"{path}: what is appended cannot be decoded: {own.odd}; its stored numbers are not joined with those that are there: mend "
-            "the attribute in preprocess=, or leave the variable out with drop_variables="
+            f"{path}: what is appended cannot be decoded: {own.odd}; its stored numbers are not joined with those that are there: "
+            "mend the attribute in preprocess=, or leave the variable out with drop_variables="
         )
     entry: JsonObject = {"array": reference(part, path)}
     if packing is not None or own is None:

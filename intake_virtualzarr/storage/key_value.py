@@ -604,9 +604,11 @@ def _store_url(store: Any) -> str:
 
 def archive_of(keys: Keys) -> str | None:
     """The path of the zip file that a zarr store reads; None for any other store."""
+    if not isinstance(keys, StoreKeys):
+        return None
     from zarr.storage import ZipStore
 
-    store = keys.store if isinstance(keys, StoreKeys) else None
+    store = keys.store
     return str(store.path) if isinstance(store, ZipStore) and store.read_only else None
 
 

@@ -39,7 +39,7 @@ def modules_with_doctests():
     for package in (intake_virtualzarr, stac_ext):
         root = Path(package.__file__).parent
         for path in sorted(root.rglob("*.py")):
-            if ">>> " in path.read_text(encoding="utf-8"):
+            if any(">>> " in line and "+SKIP" not in line for line in path.read_text(encoding="utf-8").splitlines()):
                 parts = path.relative_to(root.parent).with_suffix("").parts
                 yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -6,6 +6,7 @@ import json
 import warnings
 import zipfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import pystac
@@ -73,7 +74,9 @@ def test_there_are_enough_hostile_documents(hostile):
 
 def test_the_same_references_are_read_if_they_are_allowed(hostile):
     for name in ("kerchunk: file URL", "store: file URL", "parquet: file URL", "kerchunk: other port", "store: other port"):
-        url = next(one.url for one in hostile.documents if one.name == name)
+        url = next((one.url for one in hostile.documents if one.name == name), None)
+        if url is None and name.startswith("parquet") and find_spec("pyarrow") is None:
+            continue
         with pytest.raises(NotAllowedError) as caught:
             ivz.open_virtual_dataset(url).load()
         allow = eval(str(caught.value).partition("allow=")[2])

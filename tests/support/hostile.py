@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -86,10 +87,11 @@ def documents(place: Place) -> list[Document]:
     for number, (name, text_of) in enumerate(TARGETS.items()):
         found += [
             _kerchunk(f"kerchunk: {name}", place, number, text_of(place.secret, place)),
-            _parquet(f"parquet: {name}", place, number, text_of(place.secret, place)),
             _hierarchy(f"store: {name}", place, number, text_of(place.archive, place)),
             _item(f"item: {name}", place, number, text_of(place.archive, place)),
         ]
+        if find_spec("pyarrow") is not None:  # nothing else reads Parquet of a network
+            found.append(_parquet(f"parquet: {name}", place, number, text_of(place.secret, place)))
         if not name.startswith("redirect"):
             found.append(_intake(f"intake: {name}", place, number, text_of(place.archive, place)))
     return [*found, *_hdf5(place)]
