@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def run(state: Path, folder: Path) -> dict[str, float]:
     return {"import intake_virtualzarr": float(imported.stdout), **json.loads(done.stdout)}
 
 
+def check_out(commit: str, folder: Path) -> None:
+    """An older state of the package, with the entry points that it had."""
+    names = ["intake_virtualzarr", "stac_ext", "pyproject.toml"]
+    archive = subprocess.run(["git", "archive", commit, *names], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
+    groups = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]
+    metadata = folder / "intake_virtualzarr-0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: intake-virtualzarr\nVersion: 0\n")
+    lines = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items()) for group, entries in groups.items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
+
+
 def main() -> None:
     """Compare, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,10 +122,7 @@ def main() -> None:
         folder, old = Path(name) / "files", Path(name) / "old"
         folder.mkdir()
         old.mkdir()
-        archive = subprocess.run(
-            ["git", "archive", options.commit, "intake_virtualzarr", "stac_ext"], cwd=ROOT, check=True, capture_output=True
-        )
-        subprocess.run(["tar", "-x", "-C", str(old)], input=archive.stdout, check=True)
+        check_out(options.commit, old)
         make_files(folder)
         ratios: dict[str, list[float]] = {}
         for _ in range(options.pairs):
