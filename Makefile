@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n 2
 help:
 	@echo "make demo    the whole way once on synthetic files, every value checked (under a minute)"
 	@echo "make test    all tests"
-	@echo "make lint    ruff (rules and format) and mypy"
+	@echo "make lint    ruff (rules and format), codespell and mypy"
 	@echo "make docs    the site of the documentation, in build/site"
 	@echo "make bench   benchmarks, side by side with the peers"
 	@echo "make clean   remove what these made"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.errors import ManifestError
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 
 __all__ = ["DeferredReferences", "DeferredSources", "Part"]
 
@@ -108,7 +108,7 @@ def _first_uses(part: Part) -> npt.NDArray[np.int64]:
     return first
 
 
-class DeferredSources(Sequence[Source]):
+class DeferredSources(SourceRows):
     """The source table of deferred references: one row for each chunk."""
 
     def __init__(self, references: DeferredReferences) -> None:
@@ -117,20 +117,10 @@ class DeferredSources(Sequence[Source]):
     def __len__(self) -> int:
         return prod(self._references.shape)
 
-    def __iter__(self) -> Iterator[Source]:
-        return (self[row] for row in range(len(self)))
-
-    @overload
-    def __getitem__(self, row: int) -> Source: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[Source]: ...
-
-    def __getitem__(self, row: int | slice) -> Source | list[Source]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        if not 0 <= row < len(self):
-            raise ManifestError(f"manifest names source {row}, the table has {len(self)} rows")
-        number, inside = divmod(int(row), self._references.size)
-        part = self._references.part(number)
+    def row(self, number: int) -> Source:
+        """The source of one chunk."""
+        if not 0 <= number < len(self):
+            raise ManifestError(f"manifest names source {number}, the table has {len(self)} rows")
+        which, inside = divmod(number, self._references.size)
+        part = self._references.part(which)
         return part.sources[int(part.row[inside])] if part.length[inside] else ABSENT

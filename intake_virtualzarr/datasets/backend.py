@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import xarray as xr
@@ -11,7 +12,7 @@ from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers ``.vzarr``
-from intake_virtualzarr._typing import JsonObject
+from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.left_out import warn_left_out
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
@@ -29,6 +30,8 @@ __all__ = ["VirtualZarrBackendEntrypoint"]
 type Decode = bool | Mapping[str, bool] | None
 """Whether to decode: all variables alike, or by name."""
 
+DECODERS = ("mask_and_scale", "decode_times", "concat_characters", "decode_coords", "use_cftime", "decode_timedelta")
+"""Arguments that xarray decodes by."""
 ENGINE = "engine 'virtualzarr'"
 
 
@@ -132,21 +135,10 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         ArgumentError
             For an argument that is not known, with the nearest known one.
         """
-        refuse_unknown(unknown, self.open_dataset_parameters, ENGINE)
-        access = Access.of(storage_options, allow=allow, keep_query=keep_query)
-        tree = open_tree(filename_or_obj, storage_options=access, format=format, on_unsupported=on_unsupported)
-        decoders: JsonObject = {
-            "mask_and_scale": mask_and_scale,
-            "decode_times": decode_times,
-            "concat_characters": concat_characters,
-            "decode_coords": decode_coords,
-            "use_cftime": use_cftime,
-            "decode_timedelta": decode_timedelta,
-        }
-        dropped, loadable = name_set(drop_variables), names_or_none(loadable_variables)
-        node = tree.group(group)
-        warn_left_out(tree, node.path, dropped)
-        return _opened(tree, node, dropped, loadable, decoders)
+        opened = _Opened.of(locals())
+        node = opened.tree.group(group)
+        warn_left_out(opened.tree, node.path, opened.dropped)
+        return opened.dataset(node)
 
     def open_groups_as_dict(
         self,
@@ -169,26 +161,15 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         **unknown: Any,
     ) -> dict[str, xr.Dataset]:
         """Open all groups, or all below one, by path. Arguments are those of `open_dataset`."""
-        refuse_unknown(unknown, self.open_dataset_parameters, ENGINE)
-        access = Access.of(storage_options, allow=allow, keep_query=keep_query)
-        tree = open_tree(filename_or_obj, storage_options=access, format=format, on_unsupported=on_unsupported)
-        decoders: JsonObject = {
-            "mask_and_scale": mask_and_scale,
-            "decode_times": decode_times,
-            "concat_characters": concat_characters,
-            "decode_coords": decode_coords,
-            "use_cftime": use_cftime,
-            "decode_timedelta": decode_timedelta,
-        }
-        dropped, loadable = name_set(drop_variables), names_or_none(loadable_variables)
+        opened = _Opened.of(locals())
+        groups = opened.tree.groups
         root = "/" + (group or "").strip("/")
-        paths = [p for p in tree.groups if root == "/" or p == root or p.startswith(root + "/")]
+        paths = [p for p in groups if root == "/" or p == root or p.startswith(root + "/")]
         if not paths:
-            tree.group(root)
+            opened.tree.group(root)
         for path in paths:
-            warn_left_out(tree, path, dropped)
-        opened = {path: _opened(tree, tree.groups[path], dropped, loadable, decoders) for path in paths}
-        return {"/" + path[len(root) :].strip("/") if root != "/" else path: dataset for path, dataset in opened.items()}
+            warn_left_out(opened.tree, path, opened.dropped)
+        return {"/" + path[len(root) :].strip("/") if root != "/" else path: opened.dataset(groups[path]) for path in paths}
 
     def open_datatree(self, filename_or_obj: Any, **arguments: Any) -> xr.DataTree:
         """Open all groups as a tree. Arguments are those of `open_dataset`."""
@@ -197,13 +178,34 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         return tree
 
 
-def _opened(
-    tree: VirtualTree, node: VirtualGroup, dropped: frozenset[str], loadable: frozenset[str] | None, decoders: JsonObject
-) -> xr.Dataset:
-    """One group, decoded and lazy, or as virtual arrays where nothing is to be decoded."""
-    if not any(decoders[name] for name in ("mask_and_scale", "decode_times", "decode_coords")):
-        return _closable(_uncached(virtual_dataset(tree, node, loadable_variables=loadable, drop_variables=dropped)))
-    return _closable(decoded_dataset(tree, node, dropped, decoders))
+@dataclass(frozen=True)
+class _Opened:
+    """What is opened, and how its groups are read: the arguments of `open_dataset`, of which all groups have the same."""
+
+    tree: VirtualTree
+    dropped: frozenset[str]
+    loadable: frozenset[str] | None
+    decoders: JsonObject
+    """Which decoders of CF work, by xarray's names."""
+
+    @classmethod
+    def of(cls, given: Attrs) -> _Opened:
+        """Open what the arguments of a method name."""
+        refuse_unknown(given["unknown"], VirtualZarrBackendEntrypoint.open_dataset_parameters, ENGINE)
+        access = Access.of(given["storage_options"], allow=given["allow"], keep_query=given["keep_query"])
+        tree = open_tree(
+            given["filename_or_obj"], storage_options=access, format=given["format"], on_unsupported=given["on_unsupported"]
+        )
+        dropped, loadable = name_set(given["drop_variables"]), names_or_none(given["loadable_variables"])
+        return cls(tree, dropped, loadable, {name: given[name] for name in DECODERS})
+
+    def dataset(self, node: VirtualGroup) -> xr.Dataset:
+        """One group, decoded and lazy, or as virtual arrays where nothing is to be decoded."""
+        if not any(self.decoders[name] for name in ("mask_and_scale", "decode_times", "decode_coords")):
+            return _closable(
+                _uncached(virtual_dataset(self.tree, node, loadable_variables=self.loadable, drop_variables=self.dropped))
+            )
+        return _closable(decoded_dataset(self.tree, node, self.dropped, self.decoders))
 
 
 def _closable(dataset: xr.Dataset) -> xr.Dataset:

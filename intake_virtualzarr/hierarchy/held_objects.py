@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from intake_virtualzarr._typing import Attrs
@@ -11,7 +11,7 @@ from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.checks import Check, checks_from_text
 from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.storage.key_value import ReadKeys
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 
 __all__ = ["HeldObjects", "check_of_row"]
 
@@ -19,7 +19,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 """Objects of one array that stay in memory [bytes]."""
 
 
-class HeldObjects(Sequence[Source]):
+class HeldObjects(SourceRows):
     """Objects of the store that hold an array's values, fetched whole when they are needed; then what stands in the document."""
 
     def __init__(self, snapshot: Snapshot, rows: Sequence[tuple[ReadKeys, str, Check]], inline: Sequence[Source]) -> None:
@@ -35,11 +35,8 @@ class HeldObjects(Sequence[Source]):
     def __len__(self) -> int:
         return len(self._rows) + len(self._inline)
 
-    def __iter__(self) -> Iterator[Source]:
-        return (self[row] for row in range(len(self)))
-
-    def __getitem__(self, row: Any) -> Any:
-        number = int(row)
+    def row(self, number: int) -> Source:
+        """One object, with its bytes."""
         if number >= len(self._rows):
             return self._inline[number - len(self._rows)]
         found = self._kept.get(number)

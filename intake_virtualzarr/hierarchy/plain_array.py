@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json, shape_f
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json, fill_value_from_json
 from intake_virtualzarr.hierarchy.sharding import Sharding, ShardKeys, ShardListing, ShardObjects, Shards
 from intake_virtualzarr.storage.key_value import Keys
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 from intake_virtualzarr.storage.urls import quoted
 
 __all__ = ["ChunkObjects", "key_parts", "ordinary_stored"]
@@ -29,7 +28,7 @@ FEW = 8
 """Up to this many chunks are fetched at once instead of being asked for their sizes first."""
 
 
-class ChunkObjects(Sequence[Source]):
+class ChunkObjects(SourceRows):
     """The chunks of an ordinary array as sources: row = number of the chunk in C order; bytes are fetched at once."""
 
     def __init__(self, keys: Keys, prefix: str, separator: str, grid_shape: Shape) -> None:
@@ -58,12 +57,13 @@ class ChunkObjects(Sequence[Source]):
     def __iter__(self) -> Iterator[Source]:
         return (self._source(row) or ABSENT for row in range(self._count))
 
-    def __getitem__(self, row: Any) -> Any:
-        if not 0 <= row < self._count:
-            raise ManifestError(f"manifest names chunk {row}, the array has {self._count}")
-        found = self._source(int(row))
+    def row(self, number: int) -> Source:
+        """One chunk, with its bytes."""
+        if not 0 <= number < self._count:
+            raise ManifestError(f"manifest names chunk {number}, the array has {self._count}")
+        found = self._source(number)
         if found is None:
-            raise HierarchyError(f"{self._keys.url}/{self.key(int(row))}: vanished while it was read")
+            raise HierarchyError(f"{self._keys.url}/{self.key(number)}: vanished while it was read")
         return found
 
     def _source(self, row: int) -> Source | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -21,7 +21,7 @@ from intake_virtualzarr.hierarchy.source_table import held
 from intake_virtualzarr.storage.key_value import Keys, ReadKeys
 from intake_virtualzarr.storage.limits import MAX_PAGE
 from intake_virtualzarr.storage.lru import LRU
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 from intake_virtualzarr.storage.urls import quoted
 
 __all__ = ["ShardKeys", "ShardListing", "ShardObjects", "Sharding", "Shards"]
@@ -169,7 +169,7 @@ def _tail(keys: ReadKeys, key: str, count: int) -> bytes | None:
     return None if size is None else keys.get(key, max(0, size - count), size)
 
 
-class ShardObjects(Sequence[Source]):
+class ShardObjects(SourceRows):
     """The shards of an ordinary array as sources: row = number of the shard in C order."""
 
     def __init__(self, keys: Keys, shards: Shards, counts: Shape) -> None:
@@ -180,13 +180,11 @@ class ShardObjects(Sequence[Source]):
     def __len__(self) -> int:
         return prod(self.counts)
 
-    def __iter__(self) -> Iterator[Source]:
-        return (self[row] for row in range(len(self)))
-
-    def __getitem__(self, row: Any) -> Any:
-        if not 0 <= row < len(self):
-            raise ManifestError(f"manifest names shard {row}, the array has {len(self)}")
-        coords = [int(c) for c in np.unravel_index(int(row), self.counts)] if self.counts else []
+    def row(self, number: int) -> Source:
+        """One shard."""
+        if not 0 <= number < len(self):
+            raise ManifestError(f"manifest names shard {number}, the array has {len(self)}")
+        coords = [int(c) for c in np.unravel_index(number, self.counts)] if self.counts else []
         return held(self._keys, Source(f"{self._keys.url}/{quoted(self._shards.key_of(coords))}"))
 
 

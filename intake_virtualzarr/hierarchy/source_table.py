@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.parsing import parse_object
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 from intake_virtualzarr.storage.url_secrets import strip_signed
 from intake_virtualzarr.storage.urls import relative_url
 
@@ -144,7 +144,7 @@ def page_document(rows: Sequence[Source], where: str) -> JsonObject:
     return {"base": seen_from_here, "list": [row_to_json(row, base) for row in rows]}
 
 
-class PagedSources(Sequence[Source]):
+class PagedSources(SourceRows):
     """The shared source table, pages fetched when they are needed."""
 
     def __init__(
@@ -175,17 +175,18 @@ class PagedSources(Sequence[Source]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, row: Any) -> Any:
-        if not 0 <= row < self._count:
-            raise HierarchyError(f"manifest names source {row}, the table has {self._count} rows")
-        number, inside = divmod(int(row), self._page_size)
-        page = self._pages.get(number)
+    def row(self, number: int) -> Source:
+        """One row, of a page that is fetched where it is not at hand."""
+        if not 0 <= number < self._count:
+            raise HierarchyError(f"manifest names source {number}, the table has {self._count} rows")
+        which, inside = divmod(number, self._page_size)
+        page = self._pages.get(which)
         if page is None:
-            page = self._read(number)
+            page = self._read(which)
         base, rows = page
         if inside >= len(rows):
-            raise HierarchyError(f"{self._keys.url}/{self._path}/{number}.json has {len(rows)} rows, row {row} is not there")
-        found = rows[inside]
+            raise HierarchyError(f"{self._keys.url}/{self._path}/{which}.json has {len(rows)} rows, row {number} is not there")
+        found: Source | JsonObject = rows[inside]
         if not isinstance(found, Source):  # a read needs few rows of a page
             found = rows[inside] = held(self._keys, row_from_json(found, base, self._access))
         return found
@@ -201,6 +202,3 @@ class PagedSources(Sequence[Source]):
             page = base, list(document["list"])
         with self._lock:
             return self._pages.setdefault(number, page)
-
-    def __iter__(self) -> Iterator[Source]:
-        return (self[row] for row in range(self._count))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import overload
 
 from intake_virtualzarr.errors import ManifestError, SourceChangedError, SourceError
 from intake_virtualzarr.storage.url_secrets import changed_parameters, strip_url
 
-__all__ = ["Source", "SourceTable", "unify_tables"]
+__all__ = ["Source", "SourceRows", "SourceTable", "unify_tables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,31 @@ def _same_time(a: datetime, b: datetime) -> bool:
     if a.microsecond == 0 or b.microsecond == 0:
         return a.replace(microsecond=0) == b.replace(microsecond=0)
     return a == b
+
+
+class SourceRows(Sequence[Source]):
+    """A table whose rows are made when they are asked for.
+
+    A row that is not there is an error of its own and no `IndexError`, so that iteration goes by the length.
+    """
+
+    @abstractmethod
+    def row(self, number: int) -> Source:
+        """One row; raises if there is none."""
+
+    @overload
+    def __getitem__(self, row: int) -> Source: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[Source]: ...
+
+    def __getitem__(self, row: int | slice) -> Source | list[Source]:
+        if isinstance(row, slice):
+            return [self.row(one) for one in range(*row.indices(len(self)))]
+        return self.row(int(row))
+
+    def __iter__(self) -> Iterator[Source]:
+        return (self.row(number) for number in range(len(self)))
 
 
 @dataclass(frozen=True, slots=True)

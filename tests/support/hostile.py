@@ -97,29 +97,25 @@ def documents(place: Place) -> list[Document]:
     return [*found, *_hdf5(place)]
 
 
-def _kerchunk(name: str, place: Place, number: int, target: str) -> Document:
+def _references(target: str) -> dict[str, Any]:
+    """References of one chunk to a place."""
     zarray = {
         "zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "<f8", "fill_value": None, "order": "C", "filters": None,
         "compressor": None,
     }  # fmt: skip
-    refs = {
+    return {
         ".zgroup": '{"zarr_format": 2}', "v/.zarray": json.dumps(zarray), "v/.zattrs": '{"_ARRAY_DIMENSIONS": ["x"]}',
         "v/0": [target, 0, 32],
     }  # fmt: skip
-    (place.www / f"k{number}.json").write_text(json.dumps({"version": 1, "refs": refs}))
+
+
+def _kerchunk(name: str, place: Place, number: int, target: str) -> Document:
+    (place.www / f"k{number}.json").write_text(json.dumps({"version": 1, "refs": _references(target)}))
     return Document(name, f"{place.near}/k{number}.json", "data")
 
 
 def _parquet(name: str, place: Place, number: int, target: str) -> Document:
-    zarray = {
-        "zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "<f8", "fill_value": None, "order": "C", "filters": None,
-        "compressor": None,
-    }  # fmt: skip
-    refs = {
-        ".zgroup": '{"zarr_format": 2}', "v/.zarray": json.dumps(zarray), "v/.zattrs": '{"_ARRAY_DIMENSIONS": ["x"]}',
-        "v/0": [target, 0, 32],
-    }  # fmt: skip
-    to_parquet(refs, place.www / f"p{number}.parq")
+    to_parquet(_references(target), place.www / f"p{number}.parq")
     return Document(name, f"{place.near}/p{number}.parq", "data")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.formats.grib.messages import Field
-from intake_virtualzarr.formats.grib.names import Naming
+from intake_virtualzarr.formats.grib.parameters import Naming
 from intake_virtualzarr.formats.grib.product import Product
 
 __all__ = ["AXES", "Cube", "Member", "Unplaced", "cubes_of"]

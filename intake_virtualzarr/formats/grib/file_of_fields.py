@@ -13,7 +13,8 @@ from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGr
 from intake_virtualzarr.formats.grib.cubes import Cube, Member, cubes_of
 from intake_virtualzarr.formats.grib.groups import grouped
 from intake_virtualzarr.formats.grib.messages import Field
-from intake_virtualzarr.formats.grib.names import Naming, field_keys, naming_of
+from intake_virtualzarr.formats.grib.names import field_keys, naming_of
+from intake_virtualzarr.formats.grib.parameters import Naming
 from intake_virtualzarr.formats.grib.product import UNITS, product_of
 from intake_virtualzarr.formats.grib.stored_cubes import coordinates_of, data_variable, shape_of
 from intake_virtualzarr.storage.source import Source

@@ -13,35 +13,13 @@ from typing import Any
 from intake_virtualzarr.codecs.grib_library import eccodes, no_eccodes
 from intake_virtualzarr.codecs.grib_message import stub1, stub2
 from intake_virtualzarr.formats.grib.messages import Field
-from intake_virtualzarr.formats.grib.parameters import Name, common_name
+from intake_virtualzarr.formats.grib.parameters import Naming, common_name
 from intake_virtualzarr.formats.grib.product import Layout, layout_of, scaled
 
-__all__ = ["Naming", "field_keys", "naming_of"]
+__all__ = ["field_keys", "naming_of"]
 
 UNKNOWN = frozenset({"unknown", "undef", "~", "", None})
 ISOBARIC, HYBRID, NONE = 100, 105, 255
-
-
-@dataclass(frozen=True, slots=True)
-class Naming:
-    """What a field is called."""
-
-    name: str
-    """Name of the variable: that of CF where ecCodes knows one, else the short name, else made of the codes."""
-    short_name: str
-    long_name: str
-    units: str
-    standard_name: str
-    param_id: int
-    level_type: str
-    """ecCodes' ``typeOfLevel``."""
-    level: float | None
-    step_type: str
-    data_type: str
-    number: int | None
-    centre: str
-    centre_name: str
-    sub_centre: int
 
 
 def naming_of(field: Field) -> Naming | None:
@@ -126,7 +104,7 @@ def _stub_of(signature: _Signature) -> bytes:
 def _asked(signature: _Signature) -> Naming | None:
     if no_eccodes():
         known = common_name(signature.edition, signature.discipline, signature.identification, signature.product)
-        return None if known is None else _naming(known, signature)
+        return None if known is None else _with_member(known, signature)
     ec = eccodes("naming a field of GRIB")
     handle = _handle(ec, _stub_of(signature))
     if handle is None:
@@ -172,14 +150,10 @@ def _made_name(signature: _Signature) -> str:
     return f"param_{signature.discipline}_{raw[9]}_{raw[10]}"
 
 
-def _naming(known: Name, signature: _Signature) -> Naming:
-    made = Naming(
-        known.name, known.short_name, known.long_name, known.units, known.standard_name, known.param_id, known.level_type,
-        known.level, known.step_type, known.data_type, None, known.centre, known.centre_name, known.sub_centre,
-    )  # fmt: skip
+def _with_member(known: Naming, signature: _Signature) -> Naming:
     raw = signature.product
     member = signature.edition == 1 and len(raw) >= 51 and raw[4] == 98 and raw[40] == 1
-    return replace(made, number=raw[49]) if member else made
+    return replace(known, number=raw[49]) if member else known
 
 
 def _handle(ec: Any, message: bytes) -> Any:

@@ -10,7 +10,7 @@ from functools import cache
 
 from intake_virtualzarr.formats.grib.product import LAYOUTS, scaled
 
-__all__ = ["Name", "common_name"]
+__all__ = ["Naming", "common_name"]
 
 ANYWHERE = "1,2,7,10,100,101,103:10,103:2,105,106"
 """Surfaces of a row with an asterisk that no other row names."""
@@ -176,32 +176,35 @@ CENTRES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """What is known of a parameter."""
+class Naming:
+    """What a field is called."""
 
     name: str
+    """Name of the variable: that of CF where ecCodes knows one, else the short name, else made of the codes."""
     short_name: str
     long_name: str
     units: str
     standard_name: str
     param_id: int
     level_type: str
-    level: float
+    """ecCodes' ``typeOfLevel``."""
+    level: float | None
     step_type: str
     data_type: str
+    number: int | None
     centre: str
     centre_name: str
     sub_centre: int
 
 
-def common_name(edition: int, discipline: int, identification: bytes, product: bytes) -> Name | None:
+def common_name(edition: int, discipline: int, identification: bytes, product: bytes) -> Naming | None:
     """What a field is called, if it is a common one."""
     if edition == 1:
         return _edition1(product)
     return _edition2(discipline, identification, product) if len(product) >= SHORTEST else None
 
 
-def _edition2(discipline: int, identification: bytes, raw: bytes) -> Name | None:
+def _edition2(discipline: int, identification: bytes, raw: bytes) -> Naming | None:
     layout = LAYOUTS.get(int.from_bytes(raw[7:9], "big"))
     if layout is not None and layout.interval is not None and len(raw) < layout.interval + 19:
         return None
@@ -222,7 +225,7 @@ def _edition2(discipline: int, identification: bytes, raw: bytes) -> Name | None
     return _name(row, level_type, level or 0.0, step_type, centre, sub_centre)
 
 
-def _edition1(raw: bytes) -> Name | None:
+def _edition1(raw: bytes) -> Naming | None:
     level_type = LEVELS_1.get(raw[9])
     row = _rows1().get(raw[8])
     if raw[4] != 98 or raw[3] != 128 or level_type is None or row is None or raw[20] not in (0, 1, 10):
@@ -233,9 +236,11 @@ def _edition1(raw: bytes) -> Name | None:
     return _name(rest, level_type, level, step_type, CENTRES[98], raw[25])
 
 
-def _name(row: list[str], level_type: str, level: float, step_type: str, centre: tuple[str, str], sub_centre: int) -> Name:
+def _name(row: list[str], level_type: str, level: float, step_type: str, centre: tuple[str, str], sub_centre: int) -> Naming:
     short, cf, param, units, standard, long = row
-    return Name(cf, short, long, units, standard or "unknown", int(param), level_type, level, step_type, "", *centre, sub_centre)
+    return Naming(
+        cf, short, long, units, standard or "unknown", int(param), level_type, level, step_type, "", None, *centre, sub_centre
+    )
 
 
 @cache

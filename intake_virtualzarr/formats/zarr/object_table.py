@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.hierarchy.array_metadata import ChunkKeys
 from intake_virtualzarr.storage.key_value import Keys, StoreKeys
 from intake_virtualzarr.storage.object_states import asked_states, can_list, listed_states
-from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.source import Source, SourceRows
 from intake_virtualzarr.storage.urls import url_below
 
 __all__ = ["ABSENT", "ObjectTable"]
@@ -29,7 +29,7 @@ LISTED_AT_ONCE = 1000
 """Objects that one request for a listing tells of."""
 
 
-class ObjectTable(Sequence[Source]):
+class ObjectTable(SourceRows):
     """The source table of an array: row = number of the object in C order of the grid of objects.
 
     Zarr's rule is that an object that is not there is fill. So whether it is there is found out before a manifest lists it, and
@@ -65,18 +65,10 @@ class ObjectTable(Sequence[Source]):
 
     def __iter__(self) -> Iterator[Source]:
         self.look(range(len(self)))
-        return (self[row] for row in range(len(self)))
+        return super().__iter__()
 
-    @overload
-    def __getitem__(self, row: int) -> Source: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[Source]: ...
-
-    def __getitem__(self, row: int | slice) -> Source | list[Source]:
-        if isinstance(row, slice):
-            return [self[one] for one in range(*row.indices(len(self)))]
-        number = int(row)
+    def row(self, number: int) -> Source:
+        """One object, with its state where that is known."""
         if not 0 <= number < len(self):
             raise ManifestError(f"manifest names source {number}, the table has {len(self)} rows")
         if number in self._known or self._complete:
