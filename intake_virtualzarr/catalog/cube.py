@@ -15,6 +15,7 @@ from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.catalog.time_axis import has_time, with_time
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.duplicates import without_duplicates
+from intake_virtualzarr.datasets.grib_axes import with_axes
 from intake_virtualzarr.datasets.join_options import (
     CUBE,
     Combine,
@@ -176,6 +177,8 @@ def join_sources(opened: Sequence[OpenedSource], joining: JoinOptions = CUBE, ti
         coordinates and ``duplicates`` does not say which to take.
     """
     check_one_grid([(files[0].source, files[0].dataset) for files in by_item(opened)], side_by_side=True)
+    axes = with_axes([one.dataset for one in opened])
+    opened = [replace(one, dataset=dataset) for one, dataset in zip(opened, axes, strict=True)]
     members = [one for files in by_item(opened) for one in _members(files, time_dim, joining)]
     how = _ordering([dataset for dataset, _ in members], joining, time_dim)
     if how.combine == "by_coords":

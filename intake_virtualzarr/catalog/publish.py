@@ -48,6 +48,7 @@ NAME = re.compile(r"[^\W][\w.-]*")
 SUFFIXES = {
     "application/x-netcdf": frozenset({"nc", "nc4", "cdf"}),
     "application/x-hdf5": frozenset({"h5", "hdf5", "he5"}),
+    "application/wmo-GRIB2": frozenset({"grib2", "grb2", "gb2"}),
 }
 """Media types of files whose items do not say it."""
 

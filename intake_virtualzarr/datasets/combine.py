@@ -11,6 +11,7 @@ from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.completeness import check_complete
 from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize
+from intake_virtualzarr.datasets.grib_axes import with_axes
 from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.datasets.paths import flat_paths
 from intake_virtualzarr.datasets.virtual_dataset import source_label
@@ -29,6 +30,7 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
     """
     flat = list(flat_paths(datasets))
     if how.combine == "by_coords":
+        flat = with_axes(flat)
         flat = [flat[i] for i in without_duplicates(flat, how.duplicates)]
     elif how.duplicates != "raise":
         raise VirtualZarrError(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from intake_virtualzarr._typing import Attrs
 from intake_virtualzarr.errors import StacError
 
-__all__ = ["AssetLike", "MEDIA_TYPES", "SUFFIXES", "choose_assets", "locations"]
+__all__ = ["AssetLike", "MEDIA_TYPES", "SUFFIXES", "choose_assets", "is_grib", "locations"]
 
 type AssetDict = Attrs
 type AssetLike = str | Callable[[str, AssetDict], bool] | Sequence[str] | None
@@ -29,7 +29,12 @@ MEDIA_TYPES = frozenset(
 )
 """Media types of archive files, as found in catalogs."""
 
-SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5")
+GRIB_TYPES = frozenset(f"application/{name}{edition}" for name in ("wmo-grib", "grib", "x-grib") for edition in ("", "1", "2"))
+"""Media types of GRIB, lower case."""
+
+GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2", ".gb1", ".gb2")
+
+SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5", *GRIB_SUFFIXES)
 """Suffixes of archive files, for assets without a telling media type."""
 
 RASTER_TYPES = frozenset({"image/tiff", "image/geotiff", "application/geotiff", "image/vnd.stac.geotiff"})
@@ -83,7 +88,7 @@ def _choose_keys(document: Attrs, assets: dict[str, AssetDict], asset: AssetLike
     if isinstance(asset, str) and asset in assets:
         return [asset]
     if asset is None:
-        found, what = _archive_keys(assets) or _raster_keys(assets), "archive file (netCDF, HDF5, GeoTIFF)"
+        found, what = _archive_keys(assets) or _raster_keys(assets), "archive file (netCDF, HDF5, GRIB, GeoTIFF)"
     elif callable(asset):
         found, what = (
             [key for key, one in assets.items() if asset(key, one)],
@@ -122,7 +127,13 @@ def is_archive(key: str, asset: AssetDict) -> bool:
     media_type = _media_type(asset)
     if media_type in VAGUE_TYPES:
         return _path(href).endswith(SUFFIXES)
-    return media_type in MEDIA_TYPES
+    return media_type in MEDIA_TYPES or media_type in GRIB_TYPES
+
+
+def is_grib(href: str, media_type: str | None) -> bool:
+    """Tell whether a file is of GRIB by its media type, or else by its suffix."""
+    kind = (media_type or "").partition(";")[0].strip().lower()
+    return kind in GRIB_TYPES or (kind in VAGUE_TYPES and _path(href).endswith(GRIB_SUFFIXES))
 
 
 def _matching_keys(assets: dict[str, AssetDict], wanted: str) -> list[str]:

@@ -38,7 +38,7 @@ KEPT_PROPERTIES = frozenset(
 )
 """Item properties that sources keep, beside those with one of `KEPT_PREFIXES`."""
 
-KEPT_PREFIXES = ("cmip6:", "cordex6:", "goes:", "sar:polarizations", "sat:orbit_state", "sat:relative_orbit")
+KEPT_PREFIXES = ("cmip6:", "cordex6:", "ecmwf:", "forecast:", "goes:", "sar:polarizations", "sat:orbit_state", "sat:relative_orbit")
 
 
 class FilterIgnoredWarning(UserWarning):

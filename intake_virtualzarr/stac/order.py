@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from intake_virtualzarr.errors import StacError
+from intake_virtualzarr.stac.assets import is_grib
 from intake_virtualzarr.stac.source_item import SourceItem
 
 __all__ = ["Duplicates", "duplicate_key", "order_sources"]
@@ -79,12 +80,14 @@ def duplicate_key(source: SourceItem) -> Hashable:
     Returns
     -------
     hashable
-        Sources with a time only are asked for theirs: nothing is known of others.
+        Sources with a time only are asked for theirs: nothing is known of others. No file of GRIB is a version of another.
     """
     place = None if source.bbox is None else tuple(round(value, 6) for value in source.bbox)
     identity = tuple(sorted((name, repr(value)) for name, value in source.properties.items() if name not in NOT_IDENTITY))
     times = source.datetime, source.start_datetime, source.end_datetime
-    return (*times, place, source.collection, source.asset_key, identity)
+    # the steps and members of a forecast have one time and place; the files themselves tell which is which
+    file = source.href if is_grib(source.href, source.media_type) else None
+    return (*times, place, source.collection, source.asset_key, identity, file)
 
 
 def _without_duplicates(sources: list[SourceItem], policy: Duplicates, key: Callable[[SourceItem], Hashable]) -> list[SourceItem]:
