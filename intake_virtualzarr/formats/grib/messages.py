@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.grib.window import Reading, Window
 
-__all__ = ["Field", "edition1", "edition2"]
+__all__ = ["END", "Field", "edition1", "edition2"]
 
 LONGEST = 4 * 1024 * 1024
 """A section before the values that is longer is taken for damage [bytes]."""

@@ -5,14 +5,18 @@ Source: WMO Manual on Codes, volume I.2 (WMO-No. 306), FM 92 GRIB edition 2 and 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intake_virtualzarr.errors import FormatError, UnsupportedError
-from intake_virtualzarr.formats.grib.messages import Field, edition1, edition2
-from intake_virtualzarr.formats.grib.window import Reading, Window
-from intake_virtualzarr.storage.reader import Buffer, ByteRange
+from intake_virtualzarr.errors import FormatError, UnsupportedError, VirtualZarrError
+from intake_virtualzarr.formats.base import Wanted
+from intake_virtualzarr.formats.grib.messages import END, Field, edition1, edition2
+from intake_virtualzarr.formats.grib.sidecar import sidecar_offsets
+from intake_virtualzarr.formats.grib.window import HEADER, Reading, Window
+from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
+from intake_virtualzarr.storage.urls import is_local
 
 __all__ = ["MOST_FIELDS", "walk"]
 
@@ -22,9 +26,13 @@ MOST_JUNK = 1024 * 1024
 """Bytes between two messages that are no message: headings of WMO bulletins, padding."""
 LOOK = 64 * 1024
 """What is searched for the next message at once [bytes]."""
+WITHOUT_LIST = 2
+"""Messages that are read before a list beside the file is asked for."""
+AT_ONCE = 512
+"""Messages of a list whose headers are fetched in one round."""
 
 
-def walk(source: Source) -> Generator[Sequence[ByteRange], Sequence[Buffer], list[Field]]:
+def walk(source: Source) -> Reading[list[Field]]:
     """All fields of a file.
 
     Raises
@@ -34,10 +42,12 @@ def walk(source: Source) -> Generator[Sequence[ByteRange], Sequence[Buffer], lis
     UnsupportedError
         If one is of another edition than 1 and 2.
     """
-    window = Window(source.size)
+    window = Window(source.size, far=not is_local(source.url))
+    ahead = LookAhead(source, window)
     fields: list[Field] = []
     at: int | None = yield from _next_message(window, 0, source)
     while at is not None:
+        yield from ahead.before(at)
         found = yield from _message(window, at, source)
         fields += found.fields
         if len(fields) > MOST_FIELDS:
@@ -47,6 +57,61 @@ def walk(source: Source) -> Generator[Sequence[ByteRange], Sequence[Buffer], lis
     if not fields:
         raise FormatError(f"{source.url}: holds no GRIB message")
     return fields
+
+
+class LookAhead:
+    """Fetches what many messages need at once, where a list beside the file tells where they are."""
+
+    def __init__(self, source: Source, window: Window) -> None:
+        self._source = source
+        self._window = window
+        self._passed = 0
+        self._offsets: Sequence[int] | None = () if is_local(source.url) else None
+        self._fetched: Sequence[int] = ()
+        """Offsets whose messages have been fetched last."""
+        self._arrived = 0
+        """At how many of them a message began."""
+
+    def before(self, at: int) -> Reading[None]:
+        """Before the message at ``at`` is read: look further, if that is worth it."""
+        if self._offsets is None and self._passed >= WITHOUT_LIST and not self._window.guesses_right:
+            self._offsets = yield from sidecar_offsets(self._source)
+        self._passed += 1
+        if not self._offsets:
+            return
+        if self._fetched and at <= self._fetched[-1]:
+            self._arrived += 1
+            return
+        k = bisect_left(self._offsets, at)
+        if self._offsets[k : k + 1] != [at] or 2 * self._arrived < len(self._fetched):
+            self._offsets = ()  # the list is of another file
+            return
+        self._fetched, self._arrived = self._offsets[k : k + AT_ONCE], 1
+        yield from _fetched(self._window, self._fetched, self._source)
+
+
+def _fetched(window: Window, offsets: Sequence[int], source: Source) -> Reading[None]:
+    """Walk over messages side by side, for their bytes alone: each round asks for what all of them need next."""
+    heads = [(max(at - len(END), 0), HEADER + len(END)) for at in offsets]  # with the end of the message before
+    answers = yield heads
+    window.keep([(start, bytes(answer)) for (start, _), answer in zip(heads, answers, strict=True)])
+    window.guessing = False
+    running = [_message(window, at, source) for at in offsets]
+    wanted = {k: ask for k, one in enumerate(running) if (ask := _sent(one, None)) is not None}
+    while wanted:
+        answers = yield [place for ask in wanted.values() for place in ask]
+        parts = iter(answers)
+        found = {k: [next(parts) for _ in ask] for k, ask in wanted.items()}
+        wanted = {k: ask for k, answer in found.items() if (ask := _sent(running[k], answer)) is not None}
+    window.guessing = True
+
+
+def _sent(one: Reading[_Message], answer: Sequence[Buffer] | None) -> Wanted | None:
+    """What a walk wants next; None at its end. What is wrong with a message, the walk over the file says."""
+    try:
+        return next(one) if answer is None else one.send(answer)
+    except (StopIteration, VirtualZarrError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
