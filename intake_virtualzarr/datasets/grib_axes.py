@@ -1,6 +1,6 @@
 """Axes for what tells files of GRIB apart: the steps, times and members of a forecast often come as a file each.
 
-In the file such a coordinate has one value and no axis. Where files are joined by their coordinates, it becomes an axis of length one.
+In the file such a coordinate has one value and no axis. Where files are joined by coordinates, it becomes an axis of length one.
 """
 
 from __future__ import annotations
