@@ -1,7 +1,7 @@
 """Lists of messages that lie beside a file (``.idx`` of NOAA, ``.index`` of ECMWF): where to look ahead, and nothing else.
 
-What a list says of names and times is not read. Of its offsets only those count at which the walk over the file arrives; a list that
-is wrong costs requests, and never gives another result.
+Its names and times are not read. Of its offsets only those count at which the walk over the file arrives; a list
+that is wrong costs requests, and never gives another result.
 """
 
 from __future__ import annotations
