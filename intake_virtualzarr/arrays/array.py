@@ -6,6 +6,7 @@ Nothing here reads values except `VirtualZarrArray.__array__`. NumPy's functions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_selection import AxisRequest, overlap, request_length
 from intake_virtualzarr.arrays.fill_value import as_scalar, family, fill_segment, is_exact, is_fill, is_nan
 from intake_virtualzarr.arrays.indexing import normalize_key, runs_of
+from intake_virtualzarr.arrays.listed_references import listed_stored
 from intake_virtualzarr.arrays.numpy_protocol import FUNCTIONS, array_namespace, dispatch, dispatch_ufunc
 from intake_virtualzarr.arrays.read import Box, read_boxes, read_segments
 from intake_virtualzarr.arrays.repr_html import array_html
@@ -33,6 +35,7 @@ from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import UnsupportedError, warn_renamed
 from intake_virtualzarr.storage.options import merged_access
 from intake_virtualzarr.storage.readers import Access, ReaderPool
+from intake_virtualzarr.storage.source import Source
 
 __all__ = ["VirtualZarrArray", "pool_of"]
 
@@ -119,6 +122,54 @@ class VirtualZarrArray(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> VirtualZarrArray:
         """The whole of one stored array."""
         return cls(stored.shape, stored.dtype, stored.fill_value, (Segment.whole(stored, packing),), readers=readers, check=False)
+
+    @classmethod
+    def from_references(
+        cls,
+        shape: Sequence[int],
+        chunk_shape: Sequence[int],
+        dtype: npt.DTypeLike,
+        urls: Sequence[str | PathLike[str] | Source],
+        offset: npt.ArrayLike,
+        length: npt.ArrayLike,
+        source: npt.ArrayLike = 0,
+        *,
+        codecs: Sequence[Any] | None = None,
+        fill_value: object = 0,
+    ) -> VirtualZarrArray:
+        """An array from columns of references that you have: of another index, a database, a computation.
+
+        Parameters
+        ----------
+        shape, chunk_shape : sequence of int
+            Shape of the array and of its chunks [elements]; edge chunks are stored whole, as Zarr and HDF5 do.
+        dtype : dtype
+            Type of the stored numbers, with their byte order where no ``codecs`` are given.
+        urls : sequence of str, path or Source
+            The files. A ``Source`` also tells size, ETag or time of change, which every read then checks.
+        offset, length : array_like of int
+            First byte and encoded size of each chunk [bytes], in the shape of the chunk grid (or flat, in C order, or whatever
+            broadcasts to it). Length 0: the chunk is not stored and reads as ``fill_value``. Arrays of uint64 and uint32 are taken
+            as they are, without a copy.
+        source : array_like of int
+            For each chunk the number of its file in ``urls``. Arrays of uint32 are not copied.
+        codecs : sequence, optional
+            How chunks are encoded, as in Zarr v3 metadata (or codecs of zarr-python); default: plain bytes.
+        fill_value : scalar
+            Value of chunks that are not stored.
+
+        Raises
+        ------
+        ManifestError
+            If a column does not fit the chunk grid, or names a file that is not there.
+
+        Examples
+        --------
+        >>> array = VirtualZarrArray.from_references((2, 6), (1, 3), "int16", ["a.bin", "b.bin"], [[0, 6]], 6, [[0], [1]])
+        >>> array.n_references
+        4
+        """
+        return cls.from_stored(listed_stored(shape, chunk_shape, dtype, urls, offset, length, source, codecs, fill_value))
 
     @classmethod
     def full(

@@ -26,6 +26,7 @@ from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_valu
 from intake_virtualzarr.hierarchy.documents import VERSION, dump
 from intake_virtualzarr.hierarchy.embedded import IN_PLACE_BYTES, in_place
 from intake_virtualzarr.hierarchy.paged_manifest import page_checks, page_shape, refs_document, write_pages
+from intake_virtualzarr.hierarchy.renumbered import Renumbered, used_rows
 from intake_virtualzarr.hierarchy.source_table import PAGE_SIZE, common_base, page_document, row_to_json
 from intake_virtualzarr.hierarchy.write_plan import Concat, Fill, Leaf, Plan, view_grid
 from intake_virtualzarr.storage.source import Source
@@ -206,7 +207,7 @@ def _write_fill(shape: Shape, head: ArrayHeader) -> JsonObject:
 def _write_manifest(stored: StoredArray, head: ArrayHeader, path: str, sink: DocumentWriter) -> JsonObject:
     manifest = stored.manifest.load()
     configuration: JsonObject = {}
-    used = np.unique(manifest.source[manifest.length > 0]).tolist()
+    used = used_rows(manifest, len(stored.sources))
     count = manifest.count
     if count <= READABLE_REFERENCES and len(used) <= READABLE_SOURCES and _inlined_bytes(stored, used) <= IN_PLACE_BYTES:
         configuration.update(_readable(stored, manifest, used, path, sink))
@@ -266,28 +267,27 @@ def _packed(
     described = refs_document(manifest.shape, page, fields)
     rows = [stored.sources[row] for row in used]
     if part and page == manifest.shape and len(used) <= READABLE_SOURCES and all(row.content is None for row in rows):
-        pages = dict(write_pages(_renumbered(manifest, used), page, fields))
+        pages = dict(write_pages(_own_rows(manifest, used), page, fields))
         if sum(map(len, pages.values())) <= IN_PLACE_BYTES:
             return {"manifest": in_place(described, pages), "sources": _listed(rows, path, sink)}
-    manifest = _with_inlined(stored, manifest, used, path, sink)
+    renumbered = _shared_rows(stored, manifest, used, path, sink)
     refs = f"{sink.place(path)}/refs"
-    written = {key: sink.put(f"{refs}/{key}", data) for key, data in write_pages(manifest, page, fields)}
+    written = {key: sink.put(f"{refs}/{key}", data) for key, data in write_pages(renumbered, page, fields)}
     objects = {"path": reference(refs, path), "checks": checks_to_text(page_checks(manifest.shape, page, written))}
     return {"manifest": {"zarr.json": described, "objects": objects}, "sources": sink.table(path)}
 
 
-def _renumbered(manifest: ChunkManifest, used: list[int]) -> ChunkManifest:
+def _own_rows(manifest: ChunkManifest, used: list[int]) -> Renumbered:
     """Rows of a table of the used sources only."""
-    kept = manifest.length > 0
-    source = np.zeros(manifest.shape, np.uint32)
-    source[kept] = np.searchsorted(used, manifest.source[kept])
-    return ChunkManifest(source, manifest.offset, manifest.length, manifest.codec)
+    rows = np.zeros(max(used, default=-1) + 1, dtype=np.uint32)
+    rows[used] = np.arange(len(used))
+    return Renumbered(manifest, rows)
 
 
-def _with_inlined(stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: DocumentWriter) -> ChunkManifest:
+def _shared_rows(stored: StoredArray, manifest: ChunkManifest, used: list[int], path: str, sink: DocumentWriter) -> Renumbered:
     """Rows of the shared table in place of the array's own; inlined bytes go to one file of the hierarchy."""
-    mapping = np.zeros(max(used, default=-1) + 1, dtype=np.uint32)
-    shift = np.zeros(mapping.size, dtype=np.uint64)
+    rows = np.zeros(max(used, default=-1) + 1, dtype=np.uint32)
+    shift = np.zeros(rows.size, dtype=np.uint64)
     inlined = [row for row in used if stored.sources[row].content is not None]
     if inlined:
         blob = b"".join(stored.sources[row].content or b"" for row in inlined)
@@ -296,21 +296,12 @@ def _with_inlined(stored: StoredArray, manifest: ChunkManifest, used: list[int],
         target = sink.row(Source(f"{sink.url}/{quoted(key)}", size=len(blob)))
         at = 0
         for row in inlined:
-            mapping[row], shift[row] = target, at
+            rows[row], shift[row] = target, at
             at += len(stored.sources[row].content or b"")
     for row in used:
         if stored.sources[row].content is None:
-            mapping[row] = sink.row(stored.sources[row])
-    if not used:
-        return manifest
-    kept = manifest.length > 0
-    source = np.zeros(manifest.shape, np.uint32)
-    source[kept] = mapping[manifest.source[kept]]
-    offset = manifest.offset
-    if inlined:
-        offset = offset.copy()
-        offset[kept] += shift[manifest.source[kept]]
-    return ChunkManifest(source, offset, manifest.length, manifest.codec)
+            rows[row] = sink.row(stored.sources[row])
+    return Renumbered(manifest, rows, shift if inlined else None)
 
 
 # ---------------------------------------------------------------------- concatenations

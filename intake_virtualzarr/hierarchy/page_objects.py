@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from intake_virtualzarr._typing import Attrs, Shape
@@ -26,7 +27,7 @@ class PageObjects:
     """Metadata of the array of references."""
     counts: Shape
     """Pages along each axis of the chunk grid."""
-    checks: tuple[Check, ...]
+    checks: Sequence[Check]
     """What each page holds, in C order."""
     keys: ReadKeys
     """Where the pages lie."""

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import product
-from math import prod
-from typing import Any
+from math import isqrt, prod
+from typing import Any, Protocol
 
 import numpy as np
 from numcodecs import Blosc
@@ -32,14 +32,36 @@ __all__ = ["PAGE_REFERENCES", "PagedManifest", "page_checks", "page_number", "pa
 FIELDS = ("source", "offset", "length", "codec")
 PAGE_REFERENCES = 16_384
 """References in a full page: some 60 kB, one request."""
-PAGES_KEPT = 64
-"""Pages of one manifest that stay in memory."""
+REFERENCES_KEPT = 64 * PAGE_REFERENCES
+"""References of one manifest that stay in memory, in whole pages: 16 MB."""
+MOST_PAGE_REFERENCES = REFERENCES_KEPT // 4
+
+
+class References(Protocol):
+    """What is written as pages."""
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the chunk grid."""
+
+    def region(self, slices: tuple[slice, ...]) -> ChunkManifest:
+        """The references of a box of chunks."""
+
+
+def page_references(count: int) -> int:
+    """References in a full page of a manifest of ``count`` chunks.
+
+    A page takes some four bytes a reference, its check in the root eleven: what a reader asks for, both together, is least where
+    a page holds the root of 2.7 times their number. From a hundred million on that is more than `PAGE_REFERENCES`.
+    """
+    least = isqrt(27 * count // 10)
+    return min(max(PAGE_REFERENCES, 1 << (least - 1).bit_length() if least else 0), MOST_PAGE_REFERENCES)
 
 
 def page_shape(grid_shape: Shape) -> Shape:
-    """Shape of a page: whole trailing axes as far as they fit, at most `PAGE_REFERENCES` references."""
+    """Shape of a page: whole trailing axes as far as they fit, at most `page_references`."""
     page = [1] * len(grid_shape)
-    room = PAGE_REFERENCES
+    room = page_references(prod(grid_shape))
     for axis in reversed(range(len(grid_shape))):
         page[axis] = max(1, min(grid_shape[axis], room))
         room //= page[axis]
@@ -69,7 +91,7 @@ def refs_document(grid_shape: Shape, page: Shape, fields: int) -> JsonObject:
     }
 
 
-def write_pages(manifest: ChunkManifest, page: Shape, fields: int) -> Iterator[tuple[str, bytes]]:
+def write_pages(manifest: References, page: Shape, fields: int) -> Iterator[tuple[str, bytes]]:
     """Keys (below ``refs/``) and bytes of all pages that list a chunk; several are compressed at once."""
     counts = tuple(-(-n // p) for n, p in zip(manifest.shape, page, strict=True))
     pool, ahead = decode_pool(), 2 * thread_count()
@@ -112,7 +134,7 @@ def page_number(key: str, counts: Shape) -> int:
     return int(np.ravel_multi_index(coords, counts)) if counts else 0
 
 
-def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape) -> bytes | None:
+def _page_bytes(manifest: References, page: Shape, fields: int, coords: Shape) -> bytes | None:
     """One page, compressed; None if it lists no chunk."""
     box = tuple(slice(c * p, min((c + 1) * p, n)) for c, p, n in zip(coords, page, manifest.shape, strict=True))
     part = manifest.region(box)
@@ -131,6 +153,10 @@ def _page_bytes(manifest: ChunkManifest, page: Shape, fields: int, coords: Shape
     return bytes(Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE).encode(block))
 
 
+def _weight(page: ChunkManifest | None) -> int:
+    return 1 if page is None else min(page.length.size, REFERENCES_KEPT)  # one page is kept, however large
+
+
 class PagedManifest:
     """A manifest whose pages are fetched when they are needed."""
 
@@ -142,7 +168,7 @@ class PagedManifest:
         self._keys = keys
         self._path = path
         self._label = label
-        self._pages: LRU[Shape, ChunkManifest | None] = LRU(PAGES_KEPT)
+        self._pages: LRU[Shape, ChunkManifest | None] = LRU(REFERENCES_KEPT, _weight)
         self._layout: tuple[Shape, int, Pipeline] | None = None
         self._pages_at: ShardKeys | Shards = ShardKeys("", "/")
         self._loaded: ChunkManifest | None = None
@@ -266,7 +292,8 @@ class PagedManifest:
     def _prefetch(self, wanted: list[Shape]) -> None:
         """Fetch pages at once, as many as the cache keeps."""
         page, fields, codecs = self._read_layout()
-        missing = [coords for coords in wanted if coords not in self._pages][: PAGES_KEPT - 1]
+        most = max(1, REFERENCES_KEPT // prod(page) - 1)
+        missing = [coords for coords in wanted if coords not in self._pages][:most]
         if len(missing) < 2:
             return
         for coords, raw in zip(missing, self._encoded(missing), strict=True):

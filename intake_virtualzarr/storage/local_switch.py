@@ -136,14 +136,26 @@ else:
 
 def sync_files(root: Path, files: Sequence[Path]) -> None:
     """Bring new files, and the directories from ``root`` down to them, onto the disk; several at once."""
+    directories = _directories(root, files)
     if len(files) == 1:
         _sync_file(files[0])
-    else:
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(_sync_file, files))
-    directories = {root, *(parent for file in files for parent in file.parents if parent.is_relative_to(root))}
-    for directory in sorted(directories, reverse=True):
-        _sync_directory(directory)
+        for directory in sorted(directories, reverse=True):
+            _sync_directory(directory)
+        return
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(_sync_file, files))
+        list(pool.map(_sync_directory, directories))
+
+
+def _directories(root: Path, files: Sequence[Path]) -> set[Path]:
+    """The directories that files below ``root`` lie in, up to it."""
+    found = {root}
+    for file in files:
+        directory = file.parent
+        while directory not in found and directory != directory.parent:
+            found.add(directory)
+            directory = directory.parent
+    return found
 
 
 def _sync_file(path: Path) -> None:

@@ -9,18 +9,25 @@ import { FormatError } from "./errors.js";
  */
 
 /**
- * Read checks as they stand in documents: eight bytes each, little-endian, in base64.
+ * The checks of many objects, by their number.
+ *
+ * @typedef {(number: number) => Check} Checks
+ */
+
+/**
+ * Read checks as they stand in documents: eight bytes each, little-endian, in base64. There may be a hundred thousand, and a reader
+ * needs few: each is made when it is asked for.
  *
  * @param {any} text
  * @param {number} count expected
  * @param {string} what for errors
- * @returns {Check[]}
+ * @returns {Checks}
  */
 export function readChecks(text, count, what) {
   const bytes = typeof text === "string" ? decoded(text, what) : new Uint8Array();
   if (bytes.length !== 8 * count) throw new FormatError(`${what}: found checks of ${bytes.length / 8} objects, expected ${count}`);
-  const view = new DataView(bytes.buffer);
-  return Array.from({ length: count }, (_, i) => ({ size: view.getUint32(8 * i, true), crc: view.getUint32(8 * i + 4, true) }));
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return (number) => ({ size: view.getUint32(8 * number, true), crc: view.getUint32(8 * number + 4, true) });
 }
 
 /** @param {string} text @param {string} what */

@@ -231,7 +231,7 @@ function withoutRecord(document) {
 /** @param {string} text @param {string} name */
 async function oneCheck(text, name) {
   const { readChecks } = await import("./checks.js");
-  return readChecks(text, 1, name)[0];
+  return readChecks(text, 1, name)(0);
 }
 
 /** @param {Uint8Array} a @param {Uint8Array} b */

@@ -88,7 +88,7 @@ function asObjects({ io, url, name }, files) {
   const checks = readChecks(files.objects.checks, counts.reduce((a, b) => a * b, 1), `${name}: manifest`);
   const get = async (/** @type {string} */ key, /** @type {AbortSignal | undefined} */ signal) => {
     const coords = key.slice(folder.length).split("/").slice(1, -1).map(Number);
-    const check = checks[coords.reduce((sum, at, i) => sum * counts[i] + at, 0)];
+    const check = checks(coords.reduce((sum, at, i) => sum * counts[i] + at, 0));
     return check.size === 0 ? undefined : io.checked(key, check, signal);
   };
   return open(document, `${folder}zarr.json`, name, io, { get, getRange: beyond });

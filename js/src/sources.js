@@ -23,7 +23,7 @@ export function sourceTable(manifest, documentUrl, openPage, name) {
   const config = manifest.sources ?? {};
   const { list, path, page_size: pageSize, count = list?.length ?? 0 } = config;
   const rows = list && resolveRows(config, documentUrl);
-  /** @type {import("./checks.js").Check[] | undefined} */
+  /** @type {import("./checks.js").Checks | undefined} */
   let checks;
   return async (row, signal) => {
     const page = rows ?? (row < count ? await pageOf(Math.floor(row / pageSize), signal) : []);
@@ -42,7 +42,7 @@ export function sourceTable(manifest, documentUrl, openPage, name) {
       const { readChecks } = await import("./checks.js");
       checks ??= readChecks(config.checks, Math.ceil(count / pageSize), `${name}: sources`);
     }
-    const page = await openPage(url, signal, checks?.[number]);
+    const page = await openPage(url, signal, checks?.(number));
     if (!page) throw new FormatError(`${name}: source page '${describeUrl(url)}' is absent; write the store again`);
     return page;
   }

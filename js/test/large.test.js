@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { utimesSync } from "node:fs";
+import { utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,8 @@ import * as zarr from "zarrita";
 import { openVirtual } from "../src/index.js";
 import { serve } from "./server.js";
 import { runPython, temporary } from "./vectors.js";
+
+const SIMULATED = fileURLToPath(new URL("../../tests/support/large_stores.py", import.meta.url));
 
 let directory;
 let server;
@@ -41,4 +43,16 @@ test("another chunk of the same page takes one request more", async () => {
   const { requests } = server.count();
   await array.getChunk([50, 7, 4]);
   assert.equal(server.count().requests, requests + 1);
+});
+
+test("one chunk of a thousand million takes the same requests", async () => {
+  runPython(SIMULATED, directory.path, "1000000", "1000", `${server.url}/data/numbers.bin`);
+  writeFileSync(join(directory.path, "data", "numbers.bin"), new Int16Array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+  const store = await openVirtual(`${server.url}/simulated.vzarr`);
+  const array = await zarr.open.v3(zarr.root(store).resolve("v"), { kind: "array" });
+  const { data } = await array.getChunk([500_000, 7]);
+  assert.deepEqual(Array.from(data), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const { requests, bytes } = store.stats;
+  assert.ok(requests <= 4, `${requests} requests`);
+  assert.ok(bytes <= 700_000, `${bytes} bytes`);
 });
