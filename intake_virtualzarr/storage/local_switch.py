@@ -20,6 +20,9 @@ PATIENCE = 60.0
 STALE = 600.0
 """A temporary file or a lock without a process behind it is left over after this time [s]."""
 
+FEW = 4
+"""So many files are brought onto the disk one after the other: threads would cost more than they save."""
+
 
 def create_file(path: Path, value: bytes) -> None:
     """Write a file that is not there yet, in place: its name is nobody else's, and nothing names it before it is whole."""
@@ -136,10 +139,11 @@ else:
 
 def sync_files(root: Path, files: Sequence[Path]) -> None:
     """Bring new files, and the directories from ``root`` down to them, onto the disk; several at once."""
-    directories = _directories(root, files)
-    if len(files) == 1:
-        _sync_file(files[0])
-        for directory in sorted(directories, reverse=True):
+    directories = sorted(_directories(str(root), files), reverse=True)
+    if len(files) <= FEW:
+        for file in files:
+            _sync_file(file)
+        for directory in directories:
             _sync_directory(directory)
         return
     with ThreadPoolExecutor(16) as pool:
@@ -147,18 +151,18 @@ def sync_files(root: Path, files: Sequence[Path]) -> None:
         list(pool.map(_sync_directory, directories))
 
 
-def _directories(root: Path, files: Sequence[Path]) -> set[Path]:
-    """The directories that files below ``root`` lie in, up to it."""
+def _directories(root: str, files: Sequence[Path]) -> set[str]:
+    """The directories of the files, and those above them up to ``root``."""
     found = {root}
     for file in files:
-        directory = file.parent
-        while directory not in found and directory != directory.parent:
-            found.add(directory)
-            directory = directory.parent
+        above = os.path.dirname(file)
+        while above not in found and above.startswith(root):
+            found.add(above)
+            above = os.path.dirname(above)
     return found
 
 
-def _sync_file(path: Path) -> None:
+def _sync_file(path: str | Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -166,6 +170,6 @@ def _sync_file(path: Path) -> None:
         os.close(handle)
 
 
-def _sync_directory(path: Path) -> None:
+def _sync_directory(path: str | Path) -> None:
     with suppress(OSError):  # some file systems have no such thing for directories
         _sync_file(path)
