@@ -204,13 +204,16 @@ _scratch = _Scratch()
 def join(blocks: Sequence[Buffer], nbytes: int) -> npt.NDArray[np.uint8]:
     """Decoded chunks of so many bytes each, one behind the other.
 
+    The result is memory that this thread uses again when it calls this again.
+
     Raises
     ------
     CodecError
         If one has another size.
     """
     _check_sizes(blocks, nbytes)
-    return np.frombuffer(bytearray().join(blocks), np.uint8)
+    out = _scratch.take(len(blocks) * nbytes)
+    return np.concatenate([np.frombuffer(block, np.uint8) for block in blocks], out=out)
 
 
 def unshuffle_together(blocks: Sequence[Buffer], nbytes: int, size: int) -> npt.NDArray[np.uint8]:
