@@ -6,11 +6,12 @@ The public names are imported when they are first used, so that ``import intake_
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.datasets.xarray_hook import register_with_xarray
 
+TYPE_CHECKING = False
+"""As in `typing`, which would cost more at run time than all else here."""
 if TYPE_CHECKING:
     from intake_virtualzarr.arrays.array import VirtualZarrArray
     from intake_virtualzarr.arrays.manifest import ChunkManifest

@@ -3,17 +3,18 @@
 xarray has no entry points for accessors, and ``import intake_virtualzarr`` must not cost an import of xarray.
 """
 
-import sys
-from collections.abc import Sequence
-from importlib import import_module
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from types import ModuleType
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
+import sys
+from importlib import import_module
+
+TYPE_CHECKING = False
+"""As in `typing`, which would cost more at run time than all else that the top package imports."""
 if TYPE_CHECKING:
-    # at run time it would cost more than all else that the top package imports
+    from collections.abc import Sequence
     from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 __all__ = ["register_with_xarray"]
 
@@ -23,7 +24,7 @@ ACCESSOR = "intake_virtualzarr.datasets.accessor"
 class _AndThen:
     """A loader that imports the accessor after its module."""
 
-    def __init__(self, loader: "Loader") -> None:
+    def __init__(self, loader: Loader) -> None:
         self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -44,6 +45,8 @@ class _WaitForXarray:
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name != "xarray" or self not in sys.meta_path:
             return None
+        from importlib.util import find_spec  # first needed here
+
         sys.meta_path.remove(self)
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
