@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import FormatError, MissingExtraError, UnsupportedError, VirtualZarrError
+from intake_virtualzarr.storage.key_value import keys_of
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.storage.url_secrets import redact, shown_cause, strip_url
 from intake_virtualzarr.storage.urls import absolute_url, is_local, local_path
@@ -28,6 +29,8 @@ __all__ = [
 
 VERSION = re.compile(r"^(?P<url>[^|]*)\|icechunk:(//?@?(?P<ref>[^/|]*)(?P<group>/[^|]*)?)?(\|zarr3?:?)?$")
 """xarray makes one slash of two in what does not begin like an URL."""
+HEADS = ("repo", "config.yaml")
+"""What a repository has: of version 2, and of version 1 where its settings were changed."""
 SNAPSHOT = re.compile(r"^[0-9A-HJKMNP-TV-Z]{20}$")
 
 
@@ -119,9 +122,19 @@ def open_store(path: str, access: Access) -> tuple[Any, str, str]:
     url = absolute_url(place).rstrip("/")
     access.check(url)
     access = access.remembering(url)
+    _check_redirects(url, access)
     with icechunk_errors(icechunk, f"{redact(path)}: cannot be opened by Icechunk"):
         repository = icechunk.Repository.open(storage_of(icechunk, url, access))
         return repository.readonly_session(**version).store, strip_url(url), group
+
+
+def _check_redirects(url: str, access: Access) -> None:
+    """Refuse a web server that leads elsewhere: Icechunk's client follows any redirect, and sends headers along.
+
+    A server that redirects some files only, or not the first time, is not noticed.
+    """
+    if urlsplit(url).scheme in ("http", "https"):
+        keys_of(url, access).get_many(list(HEADS))
 
 
 def import_icechunk(what: str) -> Any:

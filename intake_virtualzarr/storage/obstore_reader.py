@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,9 +23,11 @@ from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.url_secrets import redact, shown_cause
 
-__all__ = ["ObjectReader", "make_store"]
+__all__ = ["ObjectReader", "asks_for_http", "make_store"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ENDPOINT = re.compile(r"(AWS|AZURE|GOOGLE)_.*(ENDPOINT|BASE_URL|EMULATOR)", re.IGNORECASE)
+"""Variables of the environment that name a server."""
 
 
 def make_store(url: str, options: JsonObject, *, repeats: bool = False) -> tuple[Any, str]:
@@ -43,14 +47,34 @@ def make_store(url: str, options: JsonObject, *, repeats: bool = False) -> tuple
         raise SourceError(f"{redact(root)}: an option in {sorted(options)} is not known to obstore: {exc}") from None
 
 
-def _frozen(options: JsonObject) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted((k, _frozen(v) if isinstance(v, dict) else v) for k, v in options.items()))
+Frozen = tuple[tuple[str, Any], ...]
+"""Options by which stores are told apart."""
+
+
+def _frozen(options: JsonObject) -> Frozen:
+    return tuple(sorted((k, _frozen(v) if isinstance(v, Mapping) else v) for k, v in options.items()))
+
+
+def _thawed(options: Frozen) -> JsonObject:
+    return {k: _thawed(v) if isinstance(v, tuple) else v for k, v in options}
+
+
+def asks_for_http(options: JsonObject) -> bool:
+    """Whether options or the environment name an endpoint without encryption.
+
+    Else none may be used: obstore follows redirects by itself, and one to a service of the reader's own network has seldom
+    a certificate.
+    """
+    named = [value for name, value in os.environ.items() if ENDPOINT.match(name)]
+    given = any(isinstance(value, str) and value.lower().startswith("http://") for value in (*options.values(), *named))
+    return given or any("emulator" in name.lower() and value for name, value in options.items())
 
 
 @lru_cache(maxsize=256)
-def _store(root: str, frozen: tuple[tuple[str, Any], ...], repeats: bool) -> Any:
-    options = {k: dict(v) if isinstance(v, tuple) else v for k, v in frozen}
-    client: Any = {"allow_http": True, "timeout": "3600s", **options.pop("client_options", {})}
+def _store(root: str, frozen: Frozen, repeats: bool) -> Any:
+    options = _thawed(frozen)
+    client: Any = {"timeout": "3600s", **options.pop("client_options", {})}
+    client.setdefault("allow_http", asks_for_http(options))
     if "headers" in options:
         client["default_headers"] = dict(options.pop("headers"))
     patience = patience_of(options)

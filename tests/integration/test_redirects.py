@@ -19,6 +19,7 @@ from intake_virtualzarr.stac.client import patient_io
 from intake_virtualzarr.stac.items import iter_items
 from intake_virtualzarr.stac.pages import iter_pages
 from intake_virtualzarr.storage.key_value import keys_of
+from intake_virtualzarr.storage.obstore_reader import asks_for_http
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.policy import ENVIRONMENT, Policy
 from intake_virtualzarr.storage.readers import open_reader
@@ -179,6 +180,48 @@ def test_chained_urls_are_held_to_the_same_rule(servers):
     assert len(open_reader(f"simplecache::{servers.first.url}/other.nc", access).head(10)[1]) == 10
     assert servers.first.headers("x-api-key")
     assert "secret" not in repr(servers.other.asked)
+
+
+# ---------------------------------------------------------------------- clients of others
+
+
+def test_an_icechunk_repository_that_leads_elsewhere_is_refused_before_its_client_asks(servers, tmp_path):
+    icechunk = pytest.importorskip("icechunk")
+    repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(tmp_path / "www/r")))
+    session = repository.writable_session("main")
+    xr.Dataset({"v": (("y", "x"), VALUES)}).to_zarr(session.store, consolidated=False)
+    session.commit("values")
+    headers = {f"{servers.first.url}/": {"headers": SECRETS}}
+    found = ivz.open_virtual_dataset(f"{servers.first.url}/r", format="icechunk", storage_options=headers)
+    np.testing.assert_array_equal(found["v"].values, VALUES)
+    files = [path.relative_to(tmp_path / "www").as_posix() for path in (tmp_path / "www/r").rglob("*") if path.is_file()]
+    servers.first.rules |= {f"/{name}": f"{servers.other.url}/{name}" for name in files}
+    with pytest.raises(NotAllowedError, match=r"/r/repo: redirects to .*allow=\['http"):
+        ivz.open_virtual_dataset(f"{servers.first.url}/r", format="icechunk", storage_options=headers)
+    assert not servers.other.asked
+
+
+def test_object_stores_use_no_encryption_only_where_the_endpoint_says_so(servers, monkeypatch):
+    options = {"skip_signature": True, "region": "us-east-1"}
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    for given, is_plain in (
+        ({}, False),
+        ({"endpoint": "https://example.org"}, False),
+        ({"endpoint": servers.first.url}, True),
+        ({"use_emulator": True}, True),
+    ):
+        assert asks_for_http({**options, **given}) is is_plain, given
+    monkeypatch.setenv("AWS_ENDPOINT_URL", servers.first.url)
+    assert asks_for_http(options)
+
+
+def test_options_of_a_client_in_an_object_store_may_be_nested(servers):
+    options = {"endpoint": servers.first.url, "skip_signature": True, "region": "us-east-1"}
+    nested = {**options, "client_options": {"default_headers": {"x-team": "ocean"}}}
+    with pytest.raises(SourceError, match="not found"):
+        open_reader("s3://bucket/none.nc", Access.of({"s3://bucket/": nested})).read([(0, 10)])
+    assert servers.first.headers("x-team") == ["ocean"]
 
 
 # ---------------------------------------------------------------------- STAC
