@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -52,7 +51,7 @@ Frozen = tuple[tuple[str, Any], ...]
 
 
 def _frozen(options: JsonObject) -> Frozen:
-    return tuple(sorted((k, _frozen(v) if isinstance(v, Mapping) else v) for k, v in options.items()))
+    return tuple(sorted((k, _frozen(v) if isinstance(v, dict) else v) for k, v in options.items()))
 
 
 def _thawed(options: Frozen) -> JsonObject:
