@@ -60,6 +60,7 @@ type ArrayFactory = Callable[[Attrs, DType], ArrayDecoder]
 GROUP = "intake_virtualzarr.codecs"
 """Entry point group of modules that register decoders."""
 LATER = {
+    "fits.": "intake_virtualzarr.codecs.fits_tiles",
     "grib": "intake_virtualzarr.codecs.grib_values",
     **dict.fromkeys(("tiff.", "imagecodecs_"), "intake_virtualzarr.codecs.tiff_layouts"),
 }

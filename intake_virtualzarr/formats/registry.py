@@ -15,6 +15,7 @@ __all__ = ["GROUP", "HEAD", "OWN", "first_request", "format_named", "format_of",
 GROUP = "intake_virtualzarr.formats"
 """Entry point group of format plug-ins of other packages."""
 OWN = {
+    "fits": "intake_virtualzarr.formats.fits",
     "grib": "intake_virtualzarr.formats.grib",
     "hdf5": "intake_virtualzarr.formats.hdf5",
     "kerchunk": "intake_virtualzarr.formats.kerchunk_json",
@@ -84,8 +85,6 @@ def _looks(head: Buffer) -> str:
         return "is GRIB"
     if first.startswith(b"\x0e\x03\x13\x01"):
         return "is HDF4"
-    if first.startswith(b"SIMPLE  ="):
-        return "is FITS"
     if first.lstrip().startswith((b"<", b"{")):
         return "looks like text or a web page, such as a login form or an error message"
     return f"begins with {first!r}"
