@@ -46,7 +46,8 @@ def _unsigned(_configuration: Attrs, dtype: DType) -> ArrayDecoder:
     highest = word.type(1 << (8 * dtype.itemsize - 1))
 
     def undo(values: AnyArray) -> AnyArray:
-        return (np.ascontiguousarray(values).view(word) ^ highest).view(dtype)
+        whole: AnyArray = np.ascontiguousarray(values).view(word) ^ highest
+        return whole.view(dtype)
 
     return undo, stored
 

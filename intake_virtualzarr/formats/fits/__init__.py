@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
 from intake_virtualzarr.formats.fits.hdus import read_hdus
-from intake_virtualzarr.formats.fits.scanned import scanned_file
+from intake_virtualzarr.formats.fits.image_variables import scanned_file
 from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
 

@@ -16,7 +16,8 @@ from intake_virtualzarr.formats.base import ScannedArray, ScannedFile, ScannedGr
 from intake_virtualzarr.formats.fits.cards import Header
 from intake_virtualzarr.formats.fits.hdus import Hdu
 from intake_virtualzarr.formats.fits.scaling import Numbers, numbers_of
-from intake_virtualzarr.formats.fits.tiles import compressed_segments, numbers_of_compressed
+from intake_virtualzarr.formats.fits.tile_codecs import numbers_of_compressed
+from intake_virtualzarr.formats.fits.tiles import compressed_segments
 from intake_virtualzarr.formats.hdf5.contiguous import contiguous_grid
 from intake_virtualzarr.storage.limits import MAX_AXES
 from intake_virtualzarr.storage.source import Source
@@ -33,6 +34,8 @@ STRUCTURE = re.compile(
 UNNAMED = "COMPRESSED_IMAGE"
 """What writers call a compressed image that has no name."""
 LETTERS = "xyz"
+AXIS = re.compile(r"(?:.*_)?(?:[xyz]|axis\d+)")
+"""Names of dimensions, which no image of several axes may have."""
 
 
 def scanned_file(found: list[Hdu], source: Source) -> ScannedFile:
@@ -84,10 +87,8 @@ class _Scan:
             numbers = numbers_of(hdu.header, hdu.header.whole("BITPIX"))
             shape, segments = hdu.axes[::-1], _contiguous(hdu, numbers, self._source)
         else:
-            raise UnsupportedError(
-                f"is a table ({hdu.kind or 'of no kind'}), only images are referenced; astropy.table.Table.read(…, hdu={hdu.number})"
-                " reads it"
-            )
+            what = f"is a table ({hdu.kind or 'of no kind'}), only images are referenced"
+            raise UnsupportedError(f"{what}; astropy.table.Table.read(…, hdu={hdu.number}) reads it")
         if len(shape) > MAX_AXES:
             raise UnsupportedError(f"has {len(shape)} axes, at most {MAX_AXES} are referenced")
         path, attrs = f"/{name}", _attrs(hdu.header) | numbers.packing
@@ -103,7 +104,7 @@ class _Scan:
         version = hdu.header.values.get("EXTVER", 1)
         if version != 1 and isinstance(version, int):
             name = f"{name}_{version}"
-        if name in self._names or name.startswith((".", "__")) or re.fullmatch(r"[xyz](_.*)?|axis\d+(_.*)?", name):
+        if name in self._names or name.startswith((".", "__")) or AXIS.fullmatch(name):
             name = f"{name}_HDU{hdu.number}".lstrip("._")
         self._names.add(name)
         return name
@@ -112,7 +113,7 @@ class _Scan:
         """``z``, ``y``, ``x`` of the file; axes of its own for an image that has other lengths than those before."""
         own = [LETTERS[axis] if axis < len(LETTERS) else f"axis{axis + 1}" for axis in range(len(shape))][::-1]
         if any(self.sizes.get(dim, length) != length for dim, length in zip(own, shape, strict=True)):
-            own = [f"{dim}_{name}" for dim in own]
+            own = [f"{name}_{dim}" for dim in own]
         self.sizes |= dict(zip(own, shape, strict=True))
         return tuple(own)
 
