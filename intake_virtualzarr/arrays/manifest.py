@@ -13,9 +13,11 @@ import numpy.typing as npt
 from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.errors import ManifestError
 
-__all__ = ["ChunkManifest", "ChunkRef", "MAX_CHUNK", "Manifest", "concatenate_manifests"]
+__all__ = ["ChunkManifest", "ChunkRef", "MAX_CHUNK", "MAX_PIPELINES", "Manifest", "concatenate_manifests"]
 
 MAX_CHUNK = 2**32 - 1
+MAX_PIPELINES = 256
+"""Codec pipelines of one manifest: a chunk names its own in a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,10 @@ def concatenate_manifests(
     if coded:
         of_none = np.uint8(0)
         before = np.concatenate([np.broadcast_to(of_none if m.codec is None else m.codec, m.shape) for m in manifests], axis)
-        codec = _renumbered(before, codecs, extents, axis, missing).astype(np.uint8)
+        wide = _renumbered(before, codecs, extents, axis, missing)
+        if wide.size and int(wide.max()) >= MAX_PIPELINES:
+            raise ManifestError(f"one manifest for chunks of {int(wide.max()) + 1} codec pipelines, at most {MAX_PIPELINES} fit")
+        codec = wide.astype(np.uint8)
     if gaps:
         source[missing] = 0
         if codec is not None:

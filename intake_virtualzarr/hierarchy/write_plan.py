@@ -17,11 +17,11 @@ from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, concatenate_axes
 from intake_virtualzarr.arrays.fill_value import is_fill
-from intake_virtualzarr.arrays.manifest import ChunkManifest, concatenate_manifests
+from intake_virtualzarr.arrays.manifest import MAX_PIPELINES, ChunkManifest, concatenate_manifests
 from intake_virtualzarr.arrays.rank import with_own_axes
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, same_fill
 from intake_virtualzarr.codecs.cf_packing import Packing
-from intake_virtualzarr.codecs.spec import Pipeline, same_decoding
+from intake_virtualzarr.codecs.spec import Pipeline
 from intake_virtualzarr.storage.source import SourceTable, unify_tables
 
 __all__ = ["Concat", "Fill", "Leaf", "Plan", "plan_array", "view_grid"]
@@ -130,7 +130,10 @@ def _end_to_end(segments: Sequence[Segment], low: Shape, shape: Shape, array: Vi
         stored.append(b)
         at += s.shape[axis]
     whole = (*first.shape[:axis], at - low[axis], *first.shape[axis + 1 :])
-    return _fuse(stored, axis) if whole == shape else None
+    if whole != shape:
+        return None
+    codecs = _CommonCodecs()
+    return _fuse(stored, axis, codecs) if all(map(codecs.take, stored)) else None
 
 
 def _best_cuts(segments: Sequence[Segment], low: Shape, shape: Shape) -> tuple[int, list[int]]:
@@ -225,19 +228,22 @@ def _fused(members: Sequence[Plan], axis: int, array: VirtualZarrArray) -> list[
     """Join neighbours whose chunks can stand in one manifest."""
     out: list[Plan] = []
     group: list[Leaf] = []
+    codecs = _CommonCodecs()
 
     def flush() -> None:
+        nonlocal codecs
         if group:
-            out.append(_fuse([leaf.stored for leaf in group], axis) if len(group) > 1 else group[0])
+            out.append(_fuse([leaf.stored for leaf in group], axis, codecs) if len(group) > 1 else group[0])
             group.clear()
+        codecs = _CommonCodecs()
 
     for member in members:
         leaf = member if isinstance(member, Leaf) else _empty_like(member, group, axis, array)
-        if isinstance(leaf, Leaf) and leaf.fusible and leaf.is_plain and _fits(group, leaf, axis):
+        if isinstance(leaf, Leaf) and leaf.fusible and leaf.is_plain and _fits(group, leaf, axis) and codecs.take(leaf.stored):
             group.append(leaf)
         else:
             flush()
-            if isinstance(member, Leaf) and member.fusible and member.is_plain:
+            if isinstance(member, Leaf) and member.fusible and member.is_plain and codecs.take(member.stored):
                 group.append(member)
             else:
                 out.append(member)
@@ -280,40 +286,50 @@ def _fill_is_moot(stored: StoredArray) -> bool:
     return length.size > 0 and bool((length > 0).all())
 
 
-def _fuse(stored: Sequence[StoredArray], axis: int) -> Leaf:
+def _fuse(stored: Sequence[StoredArray], axis: int, common: _CommonCodecs) -> Leaf:
     first = stored[0]
     table, mappings = unify_tables([s.sources for s in stored])
-    codecs, numbers = _common_codecs(stored)
     grid = first.grid.replace(axis, concatenate_axes([s.grid.axes[axis] for s in stored]))
-    manifest = concatenate_manifests([s.manifest.load() for s in stored], axis, mappings, numbers)
+    manifest = concatenate_manifests([s.manifest.load() for s in stored], axis, mappings, common.numbers)
+    codecs = common.pipelines
     fused = StoredArray(first.dtype, first.fill_value, grid, codecs[0], manifest, table, tuple(codecs[1:]))
     return Leaf(fused, fused.shape)
 
 
-def _common_codecs(stored: Sequence[StoredArray]) -> tuple[list[Pipeline], list[list[int]]]:
-    """All codec pipelines, and for each array the new numbers of its own."""
-    pipelines: list[Pipeline] = []
-    known: dict[int, int] = {}
+class _CommonCodecs:
+    """The codec pipelines of arrays whose chunks stand in one manifest, and for each array the new numbers of its own."""
 
-    def number(pipeline: Pipeline) -> int:
-        found = known.get(id(pipeline))
+    def __init__(self) -> None:
+        self.pipelines: list[Pipeline] = []
+        self.numbers: list[list[int]] = []
+        self._known: dict[int, int] = {}
+        self._alike: dict[Pipeline, int] = {}
+        self._first: tuple[Pipeline, list[int]] | None = None
+
+    def take(self, stored: StoredArray) -> bool:
+        """Take an array along; False, and nothing taken, if its chunks would need more pipelines than a manifest has."""
+        if self._first is not None and stored.codecs is self._first[0] and not stored.alternatives:
+            self.numbers.append(self._first[1])
+            return True
+        before = len(self.pipelines)
+        numbers = [self._number(stored.codecs), *map(self._number, stored.alternatives)]
+        if len(self.pipelines) > MAX_PIPELINES:
+            del self.pipelines[before:]
+            self._known = {key: number for key, number in self._known.items() if number < before}
+            self._alike = {key: number for key, number in self._alike.items() if number < before}
+            return False
+        self._first = self._first or (stored.codecs, numbers[:1])
+        self.numbers.append(numbers)
+        return True
+
+    def _number(self, pipeline: Pipeline) -> int:
+        found = self._known.get(id(pipeline))
         if found is None:
-            for i, other in enumerate(pipelines):
-                if same_decoding(pipeline, other):
-                    found = i
-                    break
-            else:
-                found = len(pipelines)
-                pipelines.append(pipeline)
-            known[id(pipeline)] = found
+            found = self._alike.setdefault(tuple(codec.decoding() for codec in pipeline), len(self.pipelines))
+            if found == len(self.pipelines):
+                self.pipelines.append(pipeline)
+            self._known[id(pipeline)] = found
         return found
-
-    usual = [number(stored[0].codecs)]
-    own = stored[0].codecs
-    numbers = [
-        usual if s.codecs is own and not s.alternatives else [number(s.codecs), *map(number, s.alternatives)] for s in stored
-    ]
-    return pipelines, numbers
 
 
 def view_grid(plan: Plan, shape: Shape) -> ChunkGrid:

@@ -25,6 +25,8 @@ MEDIA_TYPES = frozenset(
         "application/hdf5",
         "application/hdf",
         "application/x-hdf-eos5",
+        "application/fits",
+        "image/fits",
     }
 )
 """Media types of archive files, as found in catalogs."""
@@ -34,7 +36,9 @@ GRIB_TYPES = frozenset(f"application/{name}{edition}" for name in ("wmo-grib", "
 
 GRIB_SUFFIXES = (".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2", ".gb1", ".gb2")
 
-SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5", *GRIB_SUFFIXES)
+FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fz")
+
+SUFFIXES = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".hdf", ".he5", *GRIB_SUFFIXES, *FITS_SUFFIXES)
 """Suffixes of archive files, for assets without a telling media type."""
 
 RASTER_TYPES = frozenset({"image/tiff", "image/geotiff", "application/geotiff", "image/vnd.stac.geotiff"})

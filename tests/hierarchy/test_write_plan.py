@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.fill_value import fill_segment
 from intake_virtualzarr.arrays.manifest import ChunkManifest, concatenate_manifests
 from intake_virtualzarr.arrays.segments import Segment
+from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.hierarchy.write_plan import Concat, Leaf, plan_array
 
@@ -144,6 +146,26 @@ def test_joined_manifests_name_the_same_sources(data):
             assert (after.source, after.offset, after.length) == (mapping[before.source], before.offset, before.length)
             assert after.codec == numbers[before.codec]
     assert len(rows) == joined.length.size
+
+
+def test_more_pipelines_than_a_manifest_can_number_take_several(tmp_path):
+    """A chunk names its pipeline in a byte; the 257th of a series must not be taken for the first."""
+    parts = []
+    for number in range(300):
+        stored, _ = helpers.store_array(
+            tmp_path / f"{number}.bin", np.zeros((1, 4), "i2"), [AxisGrid.regular(n, n) for n in (1, 4)]
+        )
+        shift = CodecSpec.of("numcodecs.fixedscaleoffset", offset=number, scale=1, dtype="<i2")
+        parts.append(Segment.whole(replace(stored, codecs=(shift, *stored.codecs))).moved((number, 0)))
+    array = VirtualZarrArray((300, 4), "i2", 0, parts)
+    assert isinstance(plan_array(array), Concat)
+    assert [len(member.stored.sources) for member in plan_array(array).members] == [256, 44]
+    xr.Dataset({"v": (("t", "x"), array)}).vzarr.to_zarr(tmp_path / "s.vzarr")
+    found = xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr")
+    assert np.array_equal(found.v, np.repeat(np.arange(300), 4).reshape(300, 4))
+    one = ChunkManifest.from_columns((1, 1), 0, 8)
+    with pytest.raises(ManifestError, match="301 codec pipelines, at most 256"):
+        concatenate_manifests([one, one], 0, [[0], [0]], [[0], [300]])
 
 
 def test_a_row_beyond_its_table_is_an_error_that_names_both():

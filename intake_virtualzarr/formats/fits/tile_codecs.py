@@ -20,8 +20,8 @@ from intake_virtualzarr.formats.fits.tile_table import STREAMS, Tiles
 __all__ = ["numbers_of_compressed", "pipelines_of"]
 
 DITHERS = {"NO_DITHER": 0, "NONE": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
-MOST_QUANTIZED = 2**14
-"""Tiles of floats that have a scale each: as many codec pipelines."""
+MOST_QUANTIZED = 2**13
+"""Tiles of floats that have a scale each: as many codec pipelines, some 170 bytes of a store each."""
 
 
 def numbers_of_compressed(hdu: Hdu) -> Numbers:

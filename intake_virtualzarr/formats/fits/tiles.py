@@ -11,7 +11,7 @@ import numpy as np
 
 from intake_virtualzarr._typing import AnyArray, Shape
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid
-from intake_virtualzarr.arrays.manifest import ChunkManifest
+from intake_virtualzarr.arrays.manifest import MAX_PIPELINES, ChunkManifest
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
 from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.errors import FormatError, UnsupportedError
@@ -22,9 +22,6 @@ from intake_virtualzarr.storage.limits import MAX_DECODED, MAX_TILES
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["compressed_segments"]
-
-MOST_PIPELINES = 256
-"""Pipelines that one stored array may have: its own, and 255 others."""
 
 
 def compressed_segments(hdu: Hdu, source: Source) -> tuple[Shape, tuple[Segment, ...]]:
@@ -94,14 +91,14 @@ def _blocks(which: AnyArray) -> list[tuple[int, int, list[int], AnyArray]]:
     blocks: list[tuple[int, int, list[int], AnyArray]] = []
     first = 0
     used: set[int] = set()
-    if len(np.unique(which)) <= MOST_PIPELINES:
+    if len(np.unique(which)) <= MAX_PIPELINES:
         found, codec = np.unique(which, return_inverse=True)
         return [(0, len(which), found.tolist(), codec.reshape(which.shape))]
     for row in range(len(which)):
         of_row = set(which[row].ravel().tolist())
-        if len(of_row) > MOST_PIPELINES:
-            raise UnsupportedError(f"has {len(of_row)} scales of floats beside each other, at most {MOST_PIPELINES} are referenced")
-        if len(used | of_row) > MOST_PIPELINES:
+        if len(of_row) > MAX_PIPELINES:
+            raise UnsupportedError(f"has {len(of_row)} scales of floats beside each other, at most {MAX_PIPELINES} are referenced")
+        if len(used | of_row) > MAX_PIPELINES:
             blocks.append(_block(which, first, row))
             first, used = row, set()
         used |= of_row
