@@ -24,7 +24,18 @@ sys.path.insert(0, str(HERE))
 
 from bench import Row, table  # noqa: E402
 
-NAMES = ["scan_files", "scan_remote", "read_full", "read_small", "point_series", "manifests", "store_http", "cluster"]
+NAMES = [
+    "scan_files",
+    "scan_remote",
+    "read_full",
+    "read_small",
+    "point_series",
+    "manifests",
+    "store_http",
+    "large_store",
+    "dask_mean",
+    "cluster",
+]
 PACKAGES = ["h5py", "h5netcdf", "xarray", "zarr", "virtualizarr", "kerchunk", "icechunk", "deflate", "distributed"]
 
 

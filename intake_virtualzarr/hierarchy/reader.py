@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from math import prod
 from typing import Any
@@ -233,6 +234,13 @@ class Hierarchy:
         segments = MemberSegments(self, path, document, configuration, shape, dtype, fill, packing, above)
         # values of an array without packing attributes are what its members decode to
         return VirtualZarrArray(shape, dtype, fill, segments, decoded=packing is None, readers=self.readers, check=False)
+
+    def holding(self, paths: Collection[str]) -> Hierarchy:
+        """The same hierarchy, of which these documents are known: what an array in another process needs of it."""
+        other = copy(self)
+        other.root = b""
+        other.documents = {path: self.documents[path] for path in paths if path in self.documents}
+        return other
 
     def elsewhere(self, url: str) -> tuple[Hierarchy, str]:
         """A hierarchy and a path in it for an array that is named by an absolute URL.

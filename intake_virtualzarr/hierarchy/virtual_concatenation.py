@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, overload
 from urllib.parse import unquote
@@ -21,6 +21,7 @@ from intake_virtualzarr.hierarchy.checks import Check, checks_from_text
 from intake_virtualzarr.hierarchy.chunk_grid_json import grid_from_json
 from intake_virtualzarr.hierarchy.data_types import data_type_from_json
 from intake_virtualzarr.hierarchy.documents import is_virtual, naming
+from intake_virtualzarr.hierarchy.generation import generation_of
 from intake_virtualzarr.hierarchy.source_table import resolve
 from intake_virtualzarr.storage.key_value import Keys
 from intake_virtualzarr.storage.limits import MAX_MEMBERS, MAX_NESTING
@@ -51,6 +52,9 @@ class MemberArrays(Protocol):
         self, path: str, document: Attrs | None = None, *, in_place: bool = False, above: tuple[str, ...] = ()
     ) -> VirtualZarrArray:
         """A virtual array."""
+
+    def holding(self, paths: Collection[str]) -> MemberArrays:
+        """The same hierarchy, of which these documents are known."""
 
     def elsewhere(self, url: str) -> tuple[MemberArrays, str]:
         """The hierarchy of an array that is named by an absolute URL, and its path there."""
@@ -87,6 +91,7 @@ class MemberSegments(Sequence[Segment], SegmentSource):
         self.packing = packing
         self._hierarchy = hierarchy
         self._path = path
+        self._document, self._configuration = document, configuration
         self._label = label
         self._url = f"{hierarchy.keys.url}/{quoted(path)}/"
         self._above = (*above, unquote(self._url.rstrip("/")))
@@ -114,6 +119,14 @@ class MemberSegments(Sequence[Segment], SegmentSource):
             )
         self._opened: dict[int, tuple[Segment, ...]] = {}
         self._all: tuple[Segment, ...] | None = None
+
+    def __reduce__(self) -> Any:
+        """The document and where it lies: neither other arrays of the hierarchy nor what was opened so far."""
+        named = [member["array"] for member in self._members if isinstance(member.get("array"), str)]
+        paths = {self._hierarchy.key_of(resolve(self._url, url)) for url in named}
+        hierarchy = self._hierarchy.holding([path for path in paths if path is not None and not _is_private(path)])
+        given = (self._document, self._configuration, self._shape, self.dtype, self._fill, self.packing, self._above[:-1])
+        return MemberSegments, (hierarchy, self._path, *given)
 
     # ------------------------------------------------------------------ the sequence
 
@@ -285,6 +298,11 @@ class MemberSegments(Sequence[Segment], SegmentSource):
             raise HierarchyError(
                 f"{self._label}: member {number} has data type {array.dtype}, the array {self.dtype}; expected 'decode'"
             )
+
+
+def _is_private(path: str) -> bool:
+    """Whether an array belongs to a generation: its document can be had again, unchanged."""
+    return generation_of(path) is not None
 
 
 def check_of_member(member: Attrs) -> Check | None:
