@@ -14,7 +14,7 @@ from intake_virtualzarr.datasets.export_refusal import why_not_plain
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.hierarchy.write_plan import Leaf, plan_array
 from intake_virtualzarr.store.store import VirtualZarrStore
-from intake_virtualzarr.store.transformers import Stored, known_codecs
+from intake_virtualzarr.store.views import Stored, known_codecs
 
 __all__ = ["plain_store", "references_of", "refuse_all", "variables_of"]
 

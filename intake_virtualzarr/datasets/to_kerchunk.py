@@ -18,7 +18,7 @@ from intake_virtualzarr.formats.kerchunk_urls import kerchunk_text
 from intake_virtualzarr.hierarchy.zarr_v2_documents import array_documents_v2, group_documents_v2
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.store.store import VirtualZarrStore
-from intake_virtualzarr.store.transformers import Stored
+from intake_virtualzarr.store.views import Stored
 
 __all__ = ["to_kerchunk"]
 

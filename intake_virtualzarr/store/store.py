@@ -31,8 +31,8 @@ from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.store.codec_pipeline import activate
-from intake_virtualzarr.store.transformers import (
-    StorageTransformer,
+from intake_virtualzarr.store.views import (
+    ArrayView,
     Stored,
     ViewSettings,
     known_codecs,
@@ -90,7 +90,7 @@ class VirtualZarrStore(Store):
         self._cache = ChunkCache(cache_bytes)
         self._tree: VirtualTree = target if isinstance(target, VirtualTree) else open_tree(target, storage_options=self._access)
         self._arrays: dict[str, VirtualZarrArray] = {}
-        self._views: dict[str, StorageTransformer] = {}
+        self._views: dict[str, ArrayView] = {}
         self._documents: dict[str, bytes] = {}
         self._build(_settings(self._cache))
         self._readers = next((a.readers for a in self._arrays.values()), None) or ReaderPool(self._access)
@@ -140,7 +140,7 @@ class VirtualZarrStore(Store):
         return dict(self._documents)
 
     @property
-    def views(self) -> dict[str, StorageTransformer]:
+    def views(self) -> dict[str, ArrayView]:
         """How each array is shown, by path."""
         return dict(self._views)
 

@@ -22,7 +22,7 @@ from zarr.core.buffer import default_buffer_prototype
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
-from intake_virtualzarr.store.transformers import register_transformer, transformers
+from intake_virtualzarr.store.views import register_view, registered_views
 
 
 def write_file(path: Path, rows: int = 6, first: int = 0) -> Path:
@@ -238,15 +238,15 @@ def test_parts_of_values_are_parts_of_their_bytes(path, name, part):
     assert bytes(asyncio.run(store.get(key, default_buffer_prototype(), part)).to_bytes()) == cut
 
 
-def test_other_transformers_can_be_registered(path):
+def test_other_views_can_be_registered(path):
     seen = []
-    register_transformer("none-of-ours", lambda array, settings: seen.append(array.shape))
+    register_view("none-of-ours", lambda array, settings: seen.append(array.shape))
     try:
         ivz.VirtualZarrStore(path)
-        assert "none-of-ours" in transformers()
+        assert "none-of-ours" in registered_views()
         assert (8,) in seen
     finally:
-        from intake_virtualzarr.store import transformers as module
+        from intake_virtualzarr.store import views as module
 
         del module._REGISTRY["none-of-ours"]
 

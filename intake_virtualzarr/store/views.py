@@ -1,6 +1,6 @@
-"""Storage transformers: what turns a virtual array into chunks under plain Zarr metadata.
+"""Views: what shows a virtual array as chunks under plain Zarr metadata.
 
-A transformer is chosen for each array: the first registered one that accepts it. *Passthrough* serves stored bytes untouched,
+A view is chosen for each array: the first registered one that accepts it. *Passthrough* serves stored bytes untouched,
 *decoded* reads values, crops and assembles them, and serves them uncompressed.
 """
 
@@ -27,14 +27,14 @@ from intake_virtualzarr.storage.source import Source
 __all__ = [
     "Decoded",
     "Passthrough",
-    "StorageTransformer",
+    "ArrayView",
     "Stored",
     "ViewSettings",
     "known_codecs",
     "plain_document",
     "present",
-    "register_transformer",
-    "transformers",
+    "register_view",
+    "registered_views",
 ]
 
 
@@ -46,7 +46,7 @@ class Stored:
     ref: ChunkRef
 
 
-class StorageTransformer(Protocol):
+class ArrayView(Protocol):
     """One array, as plain Zarr."""
 
     name: str
@@ -222,7 +222,7 @@ class ViewSettings:
     """Names of codecs that the reader knows."""
 
 
-type Factory = Callable[[VirtualZarrArray, ViewSettings], StorageTransformer | None]
+type Factory = Callable[[VirtualZarrArray, ViewSettings], ArrayView | None]
 
 _REGISTRY: dict[str, Factory] = {
     "chunk-manifest": Passthrough.accept,
@@ -238,18 +238,18 @@ def known_codecs() -> frozenset[str]:
     return frozenset(zarr.config.get("codecs", {})) | {"transpose"}
 
 
-def register_transformer(name: str, factory: Factory) -> None:
-    """Add a transformer: a function of an array and settings that returns one, or None if the array is not for it."""
+def register_view(name: str, factory: Factory) -> None:
+    """Add a view: a function of an array and settings that returns one, or None if the array is not for it."""
     _REGISTRY[name] = factory
 
 
-def transformers() -> Mapping[str, Factory]:
-    """Registered transformers by name, in the order in which they are asked."""
+def registered_views() -> Mapping[str, Factory]:
+    """Registered views by name, in the order in which they are asked."""
     return dict(_REGISTRY)
 
 
-def present(array: VirtualZarrArray, settings: ViewSettings, path: str) -> StorageTransformer:
-    """The transformer of an array: the first that accepts it, else `Decoded`."""
+def present(array: VirtualZarrArray, settings: ViewSettings, path: str) -> ArrayView:
+    """The view of an array: the first that accepts it, else `Decoded`."""
     for factory in _REGISTRY.values():
         found = factory(array, settings)
         if found is not None:
@@ -257,7 +257,7 @@ def present(array: VirtualZarrArray, settings: ViewSettings, path: str) -> Stora
     return Decoded(array, settings, path)
 
 
-def plain_document(array: VirtualZarrArray, dims: tuple[str, ...], attrs: Attrs, view: StorageTransformer) -> JsonObject:
+def plain_document(array: VirtualZarrArray, dims: tuple[str, ...], attrs: Attrs, view: ArrayView) -> JsonObject:
     """Plain Zarr v3 metadata of an array."""
     attributes = attributes_to_json(attrs, array.dtype)
     attributes.pop(ATTRIBUTE_TYPES, None)
