@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from intake_virtualzarr.storage.readers import Access
     from intake_virtualzarr.storage.thread_pool import set_threads as set_threads
     from intake_virtualzarr.store.codec_pipeline import use_fast_pipeline as use_fast_pipeline
+    from intake_virtualzarr.store.storage_transformer import StorageTransformer, register_storage_transformer
     from intake_virtualzarr.store.store import VirtualZarrStore, open_virtual_store
+    from intake_virtualzarr.store.transformed_store import TransformedStore
 
 __all__ = [
     "Access",
@@ -72,7 +74,9 @@ __all__ = [
     "SourceChangedError",
     "SourceError",
     "StacError",
+    "StorageTransformer",
     "StoreChangedError",
+    "TransformedStore",
     "UnsupportedError",
     "UnsupportedIndexError",
     "VirtualZarrArray",
@@ -85,6 +89,7 @@ __all__ = [
     "open_virtual_datatree",
     "open_virtual_mfdataset",
     "open_virtual_store",
+    "register_storage_transformer",
     "scan",
     "update",
     "virtualize",
@@ -111,7 +116,9 @@ _PLACES = {
     "SourceChangedError": "errors",
     "SourceError": "errors",
     "StacError": "errors",
+    "StorageTransformer": "store.storage_transformer",
     "StoreChangedError": "errors",
+    "TransformedStore": "store.transformed_store",
     "UnsupportedError": "errors",
     "UnsupportedIndexError": "errors",
     "VirtualZarrArray": "arrays.array",
@@ -123,6 +130,7 @@ _PLACES = {
     "open_virtual_datatree": "datasets.open",
     "open_virtual_mfdataset": "datasets.open_mfdataset",
     "open_virtual_store": "store.store",
+    "register_storage_transformer": "store.storage_transformer",
     "scan": "formats.scan",
     "update": "catalog.update",
     "virtualize": "catalog.virtualize",

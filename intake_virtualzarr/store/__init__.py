@@ -1,3 +1,3 @@
-"""Our arrays for zarr-python: the store, storage transformers, and a fast codec pipeline."""
+"""Our arrays for zarr-python: the store, views, storage transformers, and a fast codec pipeline."""
 
 __all__: list[str] = []

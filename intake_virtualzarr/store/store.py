@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import Any, Self
 
-from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
+from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from intake_virtualzarr._typing import JsonObject, Shape
@@ -30,6 +30,7 @@ from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
+from intake_virtualzarr.store.byte_range import cut
 from intake_virtualzarr.store.codec_pipeline import activate
 from intake_virtualzarr.store.views import (
     ArrayView,
@@ -239,7 +240,7 @@ class VirtualZarrStore(Store):
         prototype = prototype or default_buffer_prototype()
         document = self._documents.get(key)
         if document is not None:
-            return prototype.buffer.from_bytes(_cut(document, byte_range))
+            return prototype.buffer.from_bytes(cut(document, byte_range))
         at = self._chunk(key)
         if at is None:
             self._refuse_left_out(key)
@@ -247,7 +248,7 @@ class VirtualZarrStore(Store):
         found = self._views[at[0]].chunk(at[1])
         if isinstance(found, Stored):
             found = self._read_stored(found, at)
-        return None if found is None else prototype.buffer.from_bytes(_cut(found, byte_range))
+        return None if found is None else prototype.buffer.from_bytes(cut(found, byte_range))
 
     def _read_stored(self, stored: Stored, at: tuple[str, tuple[int, ...]]) -> bytes:
         source, ref = stored.source, stored.ref
@@ -269,7 +270,7 @@ class VirtualZarrStore(Store):
         prototype = prototype or default_buffer_prototype()
         document = self._documents.get(key)
         if document is not None:
-            return prototype.buffer.from_bytes(_cut(document, byte_range))
+            return prototype.buffer.from_bytes(cut(document, byte_range))
         at = self._chunk(key)
         if at is None:
             self._refuse_left_out(key)
@@ -282,7 +283,7 @@ class VirtualZarrStore(Store):
             else:
                 with _Naming(at):
                     found = await self._batcher.read(found.source, found.ref.offset, found.ref.length)
-        return None if found is None else prototype.buffer.from_bytes(_cut(found, byte_range))
+        return None if found is None else prototype.buffer.from_bytes(cut(found, byte_range))
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -380,18 +381,6 @@ class _Naming:
     def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
         if exc is not None:
             exc.add_note(f"while reading chunk {self._at[1]} of {self._at[0]!r}")
-
-
-def _cut(value: bytes, part: ByteRequest | None) -> bytes:
-    if part is None:
-        return value
-    if isinstance(part, RangeByteRequest):
-        return value[part.start : part.end]
-    if isinstance(part, OffsetByteRequest):
-        return value[part.offset :]
-    if isinstance(part, SuffixByteRequest):
-        return value[-part.suffix :] if part.suffix else b""
-    raise ValueError(f"Unexpected byte_range, got {part}.")
 
 
 def _dump(document: Any) -> bytes:
