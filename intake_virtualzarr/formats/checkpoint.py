@@ -19,6 +19,7 @@ from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.named_files import allowed_or_error
+from intake_virtualzarr.formats.series import SeriesArrays
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import SourceTable
@@ -114,6 +115,8 @@ def _may_be_kept(scan: Any) -> bool:
 
 def _sources(scan: ScannedFile) -> Iterator[Any]:
     yield scan.source
+    if isinstance(scan.arrays, SeriesArrays):
+        return  # there is no other
     for array in scan.arrays.values():
         for segment in array.segments:
             table = segment.stored.sources

@@ -18,6 +18,7 @@ from intake_virtualzarr.codecs.cf_packing import is_encoded_time, is_time_units
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.formats.parser_input import ParserInput
+from intake_virtualzarr.formats.series import PlainChunk, Schema, SeriesArrays
 from intake_virtualzarr.storage.held_reader import HeldRanges
 from intake_virtualzarr.storage.reader import ByteRange
 
@@ -141,6 +142,8 @@ async def with_labels(scanned: ScannedFile, choice: LabelChoice | None, file: Pa
     SourceError
         If they cannot be fetched.
     """
+    if choice is not None and isinstance(scanned.arrays, SeriesArrays):
+        return await _with_series_labels(scanned, scanned.arrays, choice, file)
     found = [] if choice is None else _chosen(scanned, choice)
     parts = {array: ranges for array in found if (ranges := _ranges(array, scanned)) is not None}
     wanted = [one for ranges in parts.values() for one in ranges]
@@ -150,6 +153,77 @@ async def with_labels(scanned: ScannedFile, choice: LabelChoice | None, file: Pa
     held = HeldRanges(dict(zip(wanted, blocks, strict=True)), scanned.source)
     values = {array.path: read for array in parts if (read := _values(array, held)) is not None}
     return replace(scanned, labels=values)
+
+
+async def _with_series_labels(
+    scanned: ScannedFile, arrays: SeriesArrays, choice: LabelChoice, file: ParserInput
+) -> ScannedFile:
+    """As `with_labels`, by what is known of other files of the schema."""
+    schema = arrays.schema
+    named = tuple(str(group.attrs.get("coordinates")) for group in scanned.groups.values())
+    chosen = schema.once((choice, named), lambda: tuple(_SeriesLabel.of(one, schema) for one in _chosen(scanned, choice)))
+    wanted: list[ByteRange] = []
+    parts: list[tuple[_SeriesLabel, list[ByteRange]]] = []
+    for label in chosen:
+        ranges = label.range_of(arrays) if label.place is not None else _ranges(arrays[label.path], scanned)
+        if ranges is not None:
+            parts.append((label, ranges))
+            wanted += ranges
+    if not parts:
+        return scanned
+    blocks = await file.read(wanted) if wanted else []
+    held: HeldRanges | None = None
+    values: dict[str, AnyArray] = {}
+    at = 0
+    for label, ranges in parts:
+        raw = bytes(blocks[at]) if label.place is not None and ranges else None
+        at += len(ranges)
+        read = label.known(raw)
+        if read is None:
+            held = held or HeldRanges(dict(zip(wanted, blocks, strict=True)), scanned.source)
+            read = label.keep(raw, _values(arrays[label.path], held))
+        if read is not None:
+            values[label.path] = read
+    return replace(scanned, labels=values)
+
+
+class _SeriesLabel:
+    """A label of the files of a schema."""
+
+    __slots__ = ("last", "path", "place", "plain")
+
+    def __init__(self, path: str, place: int | None, plain: PlainChunk | None) -> None:
+        self.path, self.plain = path, plain
+        self.place = place
+        """Where its only chunk stands in the columns."""
+        self.last: tuple[bytes, AnyArray] | None = None
+        """Bytes and values of the label in the last file."""
+
+    @classmethod
+    def of(cls, array: ScannedArray, schema: Schema) -> _SeriesLabel:
+        place = schema.places.get(array.path)
+        alone = place is not None and place.stop - place.start == 1 and _nbytes(array) <= MOST
+        return cls(array.path, place.start if alone and place else None, PlainChunk.of(array) if alone else None)
+
+    def range_of(self, arrays: SeriesArrays) -> list[ByteRange] | None:
+        """Where its chunk lies; None if it is too large to be read now."""
+        length = arrays.length[self.place].item()
+        if length > MOST:
+            return None
+        return [(arrays.offset[self.place].item(), length)] if length else []
+
+    def known(self, raw: bytes | None) -> AnyArray | None:
+        """Values that are plain, or were decoded from the same bytes in the last file."""
+        last = self.last
+        if raw is None or (last is not None and last[0] == raw):
+            return None if raw is None or last is None else last[1]
+        return None if self.plain is None else self.keep(raw, self.plain.values(raw))
+
+    def keep(self, raw: bytes | None, values: AnyArray | None) -> AnyArray | None:
+        """The values, kept for the next file."""
+        if raw is not None and values is not None:
+            self.last = raw, values
+        return values
 
 
 def _ranges(array: ScannedArray, scanned: ScannedFile) -> list[ByteRange] | None:

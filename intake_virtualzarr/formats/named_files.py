@@ -7,6 +7,7 @@ from dataclasses import replace
 from intake_virtualzarr.arrays.segments import Segment
 from intake_virtualzarr.errors import NotAllowedError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
+from intake_virtualzarr.formats.series import SeriesArrays
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.source import Source, SourceTable
 
@@ -24,6 +25,8 @@ def only_allowed(scanned: ScannedFile, access: Access) -> ScannedFile:
     NotAllowedError
         If references do so, or no array is left.
     """
+    if isinstance(scanned.arrays, SeriesArrays):
+        return scanned  # all lie in the file itself, or in the scan
     asked = access.asked_by(scanned.source.url)
     arrays: dict[str, ScannedArray] = {}
     refused: dict[str, NotAllowedError] = {}

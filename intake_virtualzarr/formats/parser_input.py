@@ -16,8 +16,8 @@ from intake_virtualzarr.storage.source import Source
 
 __all__ = ["FsspecFile", "LocalFile", "ParserInput", "RemoteFile", "input_of", "without_waiting"]
 
-LOCAL_HEAD = 8 * 1024
-"""Bytes of a local file that tell its format."""
+LOCAL_HEAD = 64 * 1024
+"""Bytes of a local file that are read first: all of a small one, so that it takes one system call."""
 
 
 class ParserInput(Protocol):
@@ -57,7 +57,7 @@ def input_of(reader: SourceReader) -> ParserInput:
 
 
 class LocalFile:
-    """A local file, parsed from its own descriptor: no blocks are kept."""
+    """A local file, parsed from its own descriptor: nothing but its first bytes is kept."""
 
     def __init__(self, reader: LocalReader) -> None:
         self.label = reader.path
@@ -65,11 +65,17 @@ class LocalFile:
 
     async def head(self, size: int) -> tuple[Source, Buffer]:
         source, head = self._reader.head(LOCAL_HEAD)
-        self._source, self._size = source, source.size or 0
+        self._source, self._size, self._head = source, source.size or 0, head
         return source, head
 
     async def read(self, wanted: Sequence[ByteRange]) -> Sequence[Buffer]:
-        return [self._reader.clipped(start, length, self._size) for start, length in wanted]
+        return [self._one(start, length) for start, length in wanted]
+
+    def _one(self, start: int, length: int) -> Buffer:
+        stop = min(start + length, self._size)
+        if start < 0 or stop > len(self._head):
+            return self._reader.clipped(start, length, self._size)
+        return self._head if start == 0 and stop == len(self._head) else self._head[start:stop]
 
     async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
         with open(self._reader.path, "rb") as file:

@@ -9,9 +9,12 @@ import numpy as np
 
 from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.formats.base import ScannedFile
+from intake_virtualzarr.formats.series import Schema, SeriesArrays, exact_key
 
 __all__ = ["SharedValues"]
 
+MOST_SCHEMAS = 32
+"""Schemas that files are compared with."""
 MOST = 4096
 """Values of each kind that are remembered: what differs from file to file is not worth it."""
 
@@ -20,21 +23,52 @@ class SharedValues:
     """Values that were seen in earlier scans. Safe to use from several threads."""
 
     def __init__(self) -> None:
+        self._schemas: list[Schema] = []
+        self._canonical: dict[int, tuple[Schema, Schema]] = {}
         self._names: dict[Hashable, Any] = {}
         self._kept: dict[Hashable, Attrs] = {}
         self._labels: dict[Hashable, AnyArray] = {}
 
     def scan(self, found: ScannedFile) -> ScannedFile:
         """The scan, which nobody else has yet, with values of earlier ones in place of equal ones."""
+        found = self._in_columns(found)
         for group in found.groups.values():
             object.__setattr__(group, "attrs", self._attrs(group.attrs))
-        for array in found.arrays.values():
-            object.__setattr__(array, "attrs", self._attrs(array.attrs))
-            object.__setattr__(array, "path", self._once(array.path))
-            object.__setattr__(array, "dims", self._once(array.dims))
+        if not isinstance(found.arrays, SeriesArrays):
+            for array in found.arrays.values():
+                object.__setattr__(array, "attrs", self._attrs(array.attrs))
+                object.__setattr__(array, "path", self._once(array.path))
+                object.__setattr__(array, "dims", self._once(array.dims))
         labels = {self._once(path): self._label(values) for path, values in found.labels.items()}
         object.__setattr__(found, "labels", labels)
         return found
+
+    def _in_columns(self, found: ScannedFile) -> ScannedFile:
+        """The scan by its schema, where an earlier file has the same."""
+        arrays = found.arrays
+        if isinstance(arrays, SeriesArrays):
+            schema = self._schema(arrays.schema)
+            if schema is not arrays.schema:
+                object.__setattr__(found, "arrays", arrays.with_schema(schema))
+            return found
+        own = Schema.of(found)
+        if own is not None:
+            schema = self._schema(own)
+            if schema is not own or len(self._schemas) < MOST_SCHEMAS:
+                object.__setattr__(found, "arrays", SeriesArrays(schema, found.source, *schema.columns(arrays)))
+        return found
+
+    def _schema(self, schema: Schema) -> Schema:
+        """The schema that was seen first of those that are the same."""
+        same = self._canonical.get(id(schema))
+        if same is not None:
+            return same[1]
+        first = next((known for known in self._schemas if known.same_as(schema)), schema)
+        if first is schema and len(self._schemas) < MOST_SCHEMAS:
+            self._schemas.append(schema)
+        if len(self._canonical) < MOST:
+            self._canonical[id(schema)] = schema, first  # kept, too, so that its id stays its own
+        return first
 
     def _once[T: Hashable](self, value: T) -> T:
         found: T = _first(self._names, value, value)
@@ -42,7 +76,7 @@ class SharedValues:
 
     def _attrs(self, attrs: Attrs) -> Attrs:
         try:
-            key = tuple((name, _key(value)) for name, value in attrs.items())
+            key = tuple((name, exact_key(value)) for name, value in attrs.items())
             hash(key)
         except TypeError:  # a value of a kind that has no hash
             return attrs
@@ -51,16 +85,9 @@ class SharedValues:
     def _label(self, values: AnyArray) -> AnyArray:
         if values.dtype.kind == "O":
             return values
-        return _first(self._labels, _key(values), values)
+        return _first(self._labels, exact_key(values), values)
 
 
 def _first[T](known: dict[Hashable, T], key: Hashable, value: T) -> T:
     """What was kept under a key first."""
     return known.setdefault(key, value) if len(known) < MOST else known.get(key, value)
-
-
-def _key(value: Any) -> Hashable:
-    """What tells a value from others, its type and the bits of numbers included: NaN is NaN, 0.0 is not -0.0."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.str, value.shape, tuple(map(str, value.flat)) if value.dtype.kind == "O" else value.tobytes()
-    return type(value), value

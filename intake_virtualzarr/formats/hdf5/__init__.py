@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ArchiveFile, Parse, ScannedFile
-from intake_virtualzarr.formats.hdf5.parser import parse_file
+from intake_virtualzarr.formats.hdf5.parser import Traces, first_range, parse_file
 from intake_virtualzarr.formats.hdf5.stored_arrays import scanned_file
+from intake_virtualzarr.formats.hdf5.twins import Parsed, Twins
 from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["FORMAT", "Hdf5"]
+__all__ = ["FORMAT", "Hdf5", "TWINS"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+TWINS = Twins()
+"""What the files have in common that were parsed lately."""
 
 
 class Hdf5:
@@ -38,8 +43,16 @@ class Hdf5:
         FormatError
             If the file is damaged.
         """
-        raw = yield from parse_file(source.url, source.size)
-        return scanned_file(raw, source, decline=True)
+        (block,) = yield (first_range(source.size),)
+        found = TWINS.find(block, source)
+        if found is not None:
+            return found
+        traces = Traces() if TWINS.wants() else None
+        raw = yield from parse_file(source.url, source.size, block, traces)
+        scanned = scanned_file(raw, source, decline=True)
+        if traces is not None and traces.state is not None:
+            TWINS.keep(Parsed(block, raw, scanned, traces))
+        return scanned
 
     def fallback(self, source: Source, file: ArchiveFile, reason: str) -> ScannedFile | None:
         """Scan through h5py."""

@@ -24,6 +24,7 @@ from intake_virtualzarr.formats.hdf5.header_messages import BTREE1, BTREE2, EXTE
 from intake_virtualzarr.formats.hdf5.model import Chunked
 from intake_virtualzarr.formats.hdf5.state import State
 from intake_virtualzarr.formats.hdf5.tasks import Task, fetch_many
+from intake_virtualzarr.formats.hdf5.trace import Leaf
 
 __all__ = ["Entries", "Geometry", "entry_dtype", "read_chunks", "size_width"]
 
@@ -103,10 +104,14 @@ def _read_btree1(state: State, layout: Layout, geometry: Geometry) -> Task[Entri
     node_size = head + most * (key + o) + key
     addresses = np.array([layout.address], np.uint64)
     level = -1
+    trace, state.memory.trace = state.memory.trace, None
     while True:
         nodes = yield from fetch_many(state.memory, [(at, node_size) for at in addresses.tolist()])
         if level < 0:
             level = nodes[0][5]
+            if level == 0 and trace is not None:
+                trace.leaf = Leaf(nodes[0], head, entry)
+                state.memory.trace = trace
             if level > MAX_LEVELS:
                 raise FormatError(f"chunk B-tree at address {layout.address:#x} has {level} levels")
         rows = _level_rows(nodes, addresses, level, most, head, entry)
@@ -181,6 +186,7 @@ def largest_grid(geometry: Geometry) -> Shape:
 
 
 def _read_implicit(state: State, layout: Layout, geometry: Geometry) -> Task[Entries]:
+    state.memory.trace = None  # whether its chunks lie in the file is a question of the size of the file
     grid, count = _grid(geometry.shape, geometry.chunk_shape), 0
     count = prod(grid)
     if state.memory.size is not None and count * geometry.chunk_bytes > state.memory.size:

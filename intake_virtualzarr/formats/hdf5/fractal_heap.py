@@ -254,6 +254,7 @@ def open_heap(state: State, address: int) -> Task[FractalHeap]:
     """
     if address in state.heaps:
         heap: FractalHeap = state.heaps[address]
+        state.memory.trace = None  # what it has read is in the trace of another object
         return heap
     o, n = state.offset_size, state.length_size
     size = 26 + 12 * n + 3 * o

@@ -57,6 +57,10 @@ def read_heap(state: State, refs: Sequence[HeapRef]) -> Task[list[bytes]]:
     wanted = {address for length, address, _ in refs if length and address not in known and address not in nowhere}
     if wanted:
         yield from _read_collections(state, sorted(wanted))
+    trace = state.memory.trace
+    if trace is not None:  # also those that another object has read
+        used = {address for length, address, _ in refs if length and address not in nowhere}
+        trace.ranges.extend((address + state.memory.base, state.extents[address]) for address in used)
     values: list[bytes] = []
     for length, address, number in refs:
         if not length or address in nowhere:
@@ -80,7 +84,7 @@ def _read_collections(state: State, addresses: list[int]) -> Task[None]:
         memory.check(address, size)
         ranges.append((address, size))
     for (address, _), data in zip(ranges, (yield from fetch_many(memory, ranges)), strict=True):
-        state.collections[address] = _objects(state, data)
+        state.collections[address], state.extents[address] = _objects(state, data), len(data)
 
 
 def _objects(state: State, data: bytes) -> dict[int, bytes]:

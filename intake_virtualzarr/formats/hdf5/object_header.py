@@ -49,7 +49,7 @@ def read_header(state: State, address: int) -> Task[list[Message]]:
     memory = state.memory
     memory.check(address, 16)
     size = 16 if memory.size is None else min(GUESS, memory.size - memory.base - address)
-    data = memory.get(address, size) or (yield from fetch(memory, address, size))
+    data = memory.peek(address, size) or (yield from fetch(memory, address, size))
     if data[:4] == b"OHDR":
         return (yield from _read_v2(state, address, data))
     if data[0] == 1:
@@ -61,6 +61,8 @@ def _read_v1(state: State, address: int, data: bytes) -> Task[list[Message]]:
     _, _count, _, size = V1_PREFIX.unpack_from(data)
     if 16 + size > len(data):
         data = yield from fetch(state.memory, address, 16 + size)
+    elif state.memory.trace is not None:
+        state.memory.trace.ranges.append((address + state.memory.base, 16 + size))
     messages: list[Message] = []
     blocks: list[tuple[int, int]] = []
     seen = {address}
@@ -108,6 +110,8 @@ def _read_v2(state: State, address: int, data: bytes) -> Task[list[Message]]:
     total = pos + size + 4
     if total > len(data):
         data = yield from fetch(state.memory, address, total)
+    elif state.memory.trace is not None:
+        state.memory.trace.ranges.append((address + state.memory.base, total))
     data = data[:total]
     check_sum(data, "object header", address)
     messages: list[Message] = []

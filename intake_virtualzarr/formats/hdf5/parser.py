@@ -40,9 +40,11 @@ from intake_virtualzarr.formats.hdf5.state import DeclinedError, State
 from intake_virtualzarr.formats.hdf5.stored_arrays import reason_of
 from intake_virtualzarr.formats.hdf5.superblock import read_superblock
 from intake_virtualzarr.formats.hdf5.tasks import HEAD, WHOLE, Memory, Rounds, Task, run_tasks
+from intake_virtualzarr.formats.hdf5.trace import Trace
 from intake_virtualzarr.formats.hdf5.vlen_strings import read_strings
+from intake_virtualzarr.storage.reader import Buffer, ByteRange
 
-__all__ = ["parse_file"]
+__all__ = ["Traces", "first_range", "parse_file", "read_group"]
 
 DATASPACE, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0B
 GROUP_MESSAGES = {0x02, 0x06, 0x11}
@@ -59,7 +61,12 @@ DAMAGE = (StructError, IndexError, ValueError, OverflowError)
 """What reading past the end of a short message raises."""
 
 
-def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
+def first_range(size: int | None) -> ByteRange:
+    """What is asked for first of a file of a length [bytes]: all of a small one."""
+    return 0, HEAD if size is None or size > WHOLE else size
+
+
+def parse_file(url: str, size: int | None, block: Buffer | None = None, traces: Traces | None = None) -> Rounds[RawFile]:
     """Parse a file.
 
     Parameters
@@ -68,6 +75,10 @@ def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
         For messages.
     size : int or None
         Length of the file, if known [bytes].
+    block : bytes, optional
+        The bytes of `first_range`, if they are here.
+    traces : Traces, optional
+        Is told what each object was read from.
 
     Raises
     ------
@@ -77,11 +88,12 @@ def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
         If the file is damaged beyond use.
     """
     memory = Memory(size)
-    first = HEAD if size is None else size if size <= WHOLE else HEAD
-    (block,) = yield ((0, first),)
+    if block is None:
+        (block,) = yield (first_range(size),)
     memory.add(0, block)
     state = State(url, memory)
-    walk = _Walk(state)
+    walk = _Walk(state, {} if traces is None else traces.objects)
+    memory.trace = None if traces is None else Trace(0)
     try:
         state.ready.append(walk.start())
         budget = MAX_METADATA if size is None else min(MAX_METADATA, 4 * size + 1024 * 1024)
@@ -92,7 +104,32 @@ def parse_file(url: str, size: int | None) -> Rounds[RawFile]:
         raise FormatError(f"{url}: damaged HDF5 file ({exc})") from exc
     except DAMAGE as exc:
         raise FormatError(f"{url}: damaged HDF5 file ({type(exc).__name__}: {exc})") from exc
+    if traces is not None and memory.trace is not None and not walk.links.soft:
+        traces.state = state
     return walk.links.file(walk.groups, walk.datasets, walk.left_out)
+
+
+class Traces:
+    """What a parse has read, if it could be told."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Trace] = {}
+        """By path."""
+        self.state: State | None = None
+        """State of the parse; None if some bytes were read that are in no trace."""
+
+
+def read_group(state: State, address: int) -> Task[tuple[Attributes, list[Link]]]:
+    """Attributes and links of a group.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged.
+    """
+    messages = yield from read_header(state, address)
+    attributes, links = yield from gather(read_attributes(state, messages), read_links(state, messages))
+    return attributes, links
 
 
 def gather(*tasks: Task[Any]) -> Task[list[Any]]:
@@ -117,8 +154,9 @@ def gather(*tasks: Task[Any]) -> Task[list[Any]]:
 class _Walk:
     """Objects found so far."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, traces: dict[str, Trace]) -> None:
         self.state = state
+        self.traces = traces
         self.groups: dict[str, RawGroup] = {}
         self.datasets: dict[str, RawDataset] = {}
         self.left_out: dict[str, str] = {}
@@ -127,11 +165,18 @@ class _Walk:
 
     def start(self) -> Task[None]:
         root = yield from read_superblock(self.state)
+        self._trace("/", root)
         messages = yield from read_header(self.state, root)
         yield from self._group("/", root, messages, ())
 
+    def _trace(self, path: str, address: int) -> None:
+        """Note what is read from here on as read for that object."""
+        if self.state.memory.trace is not None:
+            self.traces[path] = self.state.memory.trace = Trace(address)
+
     def visit(self, path: str, address: int, above: tuple[int, ...]) -> Task[None]:
         """Read one object; what is wrong with it stays with it."""
+        self._trace(path, address)
         try:
             messages = yield from read_header(self.state, address)
             kinds = {message[0] for message in messages}
@@ -157,6 +202,9 @@ class _Walk:
         attributes, links = yield from gather(read_attributes(self.state, messages), read_links(self.state, messages))
         self._damaged(path, attributes)
         self.groups[path] = RawGroup(path, attributes.values)
+        trace = self.state.memory.trace
+        if trace is not None:
+            trace.links = links
         inside = (*above, address)
         prefix = path.rstrip("/")
         children: list[str] = []
@@ -209,6 +257,9 @@ class _Walk:
         attributes, where = yield from gather(
             read_attributes(state, messages), self._place(layout, shape, maxshape, found, bool(filters))
         )
+        trace = state.memory.trace
+        if trace is not None and trace.leaf is not None:
+            trace.layout = found[LAYOUT]
         if shape is not None and (datatype.kind == "vlen-string" or holds_texts(datatype)):
             if isinstance(where, External):
                 raise UnsupportedError("holds variable-length strings in external files")

@@ -41,6 +41,8 @@ class State:
     """Tasks to run."""
     collections: dict[int, dict[int, bytes]] = field(default_factory=dict)
     """Global heap collections by address."""
+    extents: dict[int, int] = field(default_factory=dict)
+    """Their sizes [bytes]."""
     heaps: dict[int, Any] = field(default_factory=dict)
     """Fractal heap headers by address."""
     objects: int = 0

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 
 from intake_virtualzarr.errors import FormatError
+from intake_virtualzarr.formats.hdf5.trace import Trace
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 
 __all__ = ["HEAD", "WHOLE", "Memory", "Rounds", "Task", "fetch", "fetch_many", "run_tasks"]
@@ -37,10 +38,11 @@ class Memory:
     Addresses are those of the HDF5 file: they count from its base address (the end of the user block).
     """
 
-    __slots__ = ("base", "blocks", "size", "starts")
+    __slots__ = ("base", "blocks", "size", "starts", "trace")
 
     def __init__(self, size: int | None) -> None:
         self.size = size
+        self.trace: Trace | None = None
         self.base = 0
         self.starts: list[int] = []
         self.blocks: list[bytes] = []
@@ -59,6 +61,12 @@ class Memory:
 
     def get(self, address: int, size: int) -> bytes | None:
         """The bytes at an address, or None if they have not been read (all of them)."""
+        if self.trace is not None:
+            self.trace.ranges.append((address + self.base, size))
+        return self.peek(address, size)
+
+    def peek(self, address: int, size: int) -> bytes | None:
+        """`get` for bytes of which perhaps not all are looked at: those that are, the caller notes in the trace."""
         at = address + self.base
         index = bisect_right(self.starts, at) - 1 if len(self.starts) > 1 else 0
         if at < 0 or index < 0 or at < self.starts[index]:
@@ -71,9 +79,11 @@ class Memory:
 
     def get_many(self, ranges: Sequence[ByteRange]) -> list[bytes | None]:
         """`get` for many ranges: indexes of large datasets have thousands of nodes."""
+        if self.trace is not None:
+            self.trace.ranges.extend((address + self.base, size) for address, size in ranges)
         if len(self.starts) != 1:
-            get = self.get
-            return [get(address, size) for address, size in ranges]
+            peek = self.peek
+            return [peek(address, size) for address, size in ranges]
         (block,) = self.blocks
         shift, end = self.base - self.starts[0], len(block)
         return [
@@ -146,6 +156,7 @@ def run_tasks(memory: Memory, ready: list[Task[None]], budget: int) -> Rounds[No
         asked += sum(size for _, size in ranges)
         if asked > budget:
             raise FormatError(f"metadata of more than {budget} bytes: the file is damaged")
+        memory.trace = None  # the tasks of several objects take turns from here on
         blocks = yield ranges
         for (start, _), block in zip(ranges, blocks, strict=True):
             memory.add(start, block)
