@@ -49,6 +49,8 @@ class StoredArray:
     """Codec pipelines of chunks whose ``codec`` is 1, 2, … (HDF5 skipped a filter)."""
     origin: str | None = None
     """URL of the array in the hierarchy that it was opened from; a concatenation can name it instead of copying it."""
+    joined_along: int | None = None
+    """Axis along which all files of ``sources`` lie one after the other, equally many chunks of each, if it was made so."""
 
     def __post_init__(self) -> None:
         if tuple(self.manifest.shape) != self.grid.grid_shape:

@@ -7,8 +7,8 @@ not plainly alike is left to the long way, which also has all messages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from intake_virtualzarr.datasets.virtual_dataset import undecoded_variables
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.series import SeriesArrays
+from intake_virtualzarr.formats.series_columns import SeriesColumns
 from intake_virtualzarr.storage.readers import ReaderPool
 
 __all__ = ["QuickJoin", "is_plain", "quick_join"]
@@ -102,14 +104,15 @@ def quick_join(scans: Sequence[ScannedFile], opening: OpenOptions, joining: Join
 # ---------------------------------------------------------------------- alike?
 
 type Members = dict[str, ScannedArray]
-"""The variables of one file, by name."""
+"""The variables of one file, or of another of its schema, by name."""
 
 
 def _members(scans: Sequence[ScannedFile], opening: OpenOptions) -> list[Members] | None:
-    """The variables of files of one schema; None if the files differ in it."""
+    """The variables of files of one schema, those of one file for all that share it; None if the files differ."""
     group = "/" + (opening.group or "").strip("/")
     first: Members | None = None
     files: list[Members] = []
+    known: dict[int, Members] = {}
     head = scans[0].groups.get(group)
     if head is None or len({scan.source.url for scan in scans}) != len(scans):
         return None
@@ -117,16 +120,25 @@ def _members(scans: Sequence[ScannedFile], opening: OpenOptions) -> list[Members
         node = scan.groups.get(group)
         if node is None or scan.left_out or node.unlimited != head.unlimited or not _same(node.attrs, head.attrs, ("coordinates",)):
             return None
-        arrays = {
-            path.rpartition("/")[2]: array for path, array in scan.arrays.items() if (path.rpartition("/")[0] or "/") == group
-        }
-        for name in opening.drop_variables:
-            arrays.pop(name, None)
+        schema = scan.arrays.schema if isinstance(scan.arrays, SeriesArrays) else None
+        seen = None if schema is None else known.get(id(schema))
+        if seen is not None:
+            files.append(seen)
+            continue
+        arrays = _members_of(scan.arrays if schema is None else schema.arrays, group, opening.drop_variables)
         first = arrays if first is None else first
         if not _alike(arrays, first):
             return None
         files.append(arrays)
+        if schema is not None:
+            known[id(schema)] = arrays
     return files
+
+
+def _members_of(arrays: Mapping[str, ScannedArray], group: str, dropped: Collection[str]) -> Members:
+    """The arrays of a group by name."""
+    split = ((path.rpartition("/"), array) for path, array in arrays.items())
+    return {name: array for (parent, _, name), array in split if (parent or "/") == group and name not in dropped}
 
 
 def _alike(arrays: Members, first: Members) -> bool:
@@ -172,8 +184,12 @@ def _extents(files: Sequence[Members], dim: str) -> list[int] | None:
     if all(axis is None for axis in axes) or any(array.dims.count(dim) > 1 for array in model):
         return None
     rest = [_others(array.shape, axis) for array, axis in zip(model, axes, strict=True)]
+    known: dict[int, int] = {}
     for arrays in files:
-        found = -1
+        found = known.get(id(arrays), -1)
+        if found >= 0:
+            extents.append(found)
+            continue
         for array, axis, other in zip(arrays.values(), axes, rest, strict=True):
             if axis is not None:
                 if found not in (-1, array.shape[axis]):
@@ -181,6 +197,7 @@ def _extents(files: Sequence[Members], dim: str) -> list[int] | None:
                 found = array.shape[axis]
             if _others(array.shape, axis) != other:
                 return None
+        known[id(arrays)] = found
         extents.append(found)
     return extents
 
@@ -222,6 +239,8 @@ class _Series:
     opening: OpenOptions
     joining: JoinOptions
     readers: ReaderPool
+    _columns: list[SeriesColumns | None] = field(default_factory=list)
+    """What `columns` gave."""
 
     def joined(self) -> xr.Dataset | None:
         """The join of all; None if the long way is needed."""
@@ -283,14 +302,27 @@ class _Series:
         axis = self.files[0][name].dims.index(self.dim)
         if pattern.mixed or pattern.decoded or pattern.dtype != self.files[0][name].dtype:
             return None
+        columns = self.columns(order)
+        joined = None if columns is None else columns.join(self.files[0][name], axis)
+        if joined is not None:
+            return pattern.replace(shape=joined.shape, segments=(joined,))
         segments: list[Segment] = []
         at = 0
+        path = self.files[0][name].path
         for number in order:
-            (segment,) = self.files[number][name].segments
+            (segment,) = self.scans[number].arrays[path].segments
             segments.append(segment.shifted(axis, at) if at else segment)
             at += self.extents[number]
         shape = (*pattern.shape[:axis], at, *pattern.shape[axis + 1 :])
         return pattern.replace(shape=shape, segments=tuple(segments))
+
+    def columns(self, order: Sequence[int]) -> SeriesColumns | None:
+        """Where the chunks of all files lie, in order; None if files differ in their schema."""
+        if self._columns:
+            return self._columns[0]
+        arrays = [self.scans[number].arrays for number in order]
+        self._columns.append(SeriesColumns.of([one for one in arrays if isinstance(one, SeriesArrays)], len(arrays)))
+        return self._columns[0]
 
     def _labels(self, name: str, raw: dict[str, xr.Variable], order: Sequence[int]) -> AnyArray | None:
         """Decoded values of a label in all files, one after the other."""

@@ -184,7 +184,7 @@ async def _with_series_labels(
             read = label.keep(raw, _values(arrays[label.path], held))
         if read is not None:
             values[label.path] = read
-    return replace(scanned, labels=values)
+    return ScannedFile(scanned.source, scanned.format, scanned.groups, arrays, scanned.left_out, values)
 
 
 class _SeriesLabel:

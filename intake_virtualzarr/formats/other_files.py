@@ -40,7 +40,7 @@ class OtherFiles:
     """
 
     def __init__(self, url: str, access: Access, in_loop: bool) -> None:
-        self._access = access.asked_by(url)
+        self._url, self._access = url, access
         self._in_loop = in_loop
         self._files: dict[str, ParserInput] = {}
         self._readers: list[SourceReader] = []
@@ -66,7 +66,7 @@ class OtherFiles:
         if found is None:
             if len(self._files) >= MOST:
                 raise SourceError(f"{url}: is one of more than {MOST} files that one file names; it is not looked at")
-            reader: SourceReader = open_reader(url, self._access)
+            reader: SourceReader = open_reader(url, self._access.asked_by(self._url))
             self._readers.append(reader)
             found = input_of(reader) if self._in_loop or not isinstance(reader, AsyncReader) else FsspecFile(reader)
             if not self._in_loop or isinstance(found, RemoteFile):

@@ -48,9 +48,9 @@ def without_waiting[T](scan: Coroutine[Any, Any, T]) -> T:
 
 def input_of(reader: SourceReader) -> ParserInput:
     """How the loop reads from a reader."""
-    if isinstance(reader, AsyncReader):
-        return RemoteFile(reader)
-    return LocalFile(reader) if isinstance(reader, LocalReader) else FsspecFile(reader)
+    if isinstance(reader, LocalReader):  # first, for to look whether a class has all methods takes longer
+        return LocalFile(reader)
+    return RemoteFile(reader) if isinstance(reader, AsyncReader) else FsspecFile(reader)
 
 
 # ---------------------------------------------------------------------- where bytes come from

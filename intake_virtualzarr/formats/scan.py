@@ -18,6 +18,7 @@ from intake_virtualzarr.formats.parser_loop import parse_file
 from intake_virtualzarr.formats.shared_values import SharedValues
 from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.event_loop import run
+from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.reader import AsyncReader, SourceReader
 from intake_virtualzarr.storage.readers import Access, open_reader
@@ -108,7 +109,8 @@ def scan_many(
     access = Access.of(storage_options)
     results: Results = _scan_stores(paths, format, access, progress)
     readers = {i: open_reader(os.fspath(path), access) for i, path in enumerate(paths) if i not in results}
-    remote = {i: reader for i, reader in readers.items() if isinstance(reader, AsyncReader)}
+    far = {i: reader for i, reader in readers.items() if not isinstance(reader, LocalReader)}
+    remote = {i: reader for i, reader in far.items() if isinstance(reader, AsyncReader)}
     near = {i: reader for i, reader in readers.items() if i not in remote}
     shared = SharedValues()
 

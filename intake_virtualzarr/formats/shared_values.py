@@ -23,6 +23,10 @@ class SharedValues:
     """Values that were seen in earlier scans. Safe to use from several threads."""
 
     def __init__(self) -> None:
+        self._groups: object = None
+        """Those of the last file, which others may share."""
+        self._lately: dict[str, AnyArray] = {}
+        """Labels of the last file, by path."""
         self._schemas: list[Schema] = []
         self._canonical: dict[int, tuple[Schema, Schema]] = {}
         self._names: dict[Hashable, Any] = {}
@@ -32,14 +36,16 @@ class SharedValues:
     def scan(self, found: ScannedFile) -> ScannedFile:
         """The scan, which nobody else has yet, with values of earlier ones in place of equal ones."""
         found = self._in_columns(found)
-        for group in found.groups.values():
-            object.__setattr__(group, "attrs", self._attrs(group.attrs))
+        if found.groups is not self._groups:
+            for group in found.groups.values():
+                object.__setattr__(group, "attrs", self._attrs(group.attrs))
+            self._groups = found.groups
         if not isinstance(found.arrays, SeriesArrays):
             for array in found.arrays.values():
                 object.__setattr__(array, "attrs", self._attrs(array.attrs))
                 object.__setattr__(array, "path", self._once(array.path))
                 object.__setattr__(array, "dims", self._once(array.dims))
-        labels = {self._once(path): self._label(values) for path, values in found.labels.items()}
+        labels = {self._once(path): self._label(path, values) for path, values in found.labels.items()}
         object.__setattr__(found, "labels", labels)
         return found
 
@@ -82,10 +88,11 @@ class SharedValues:
             return attrs
         return _first(self._kept, key, attrs)
 
-    def _label(self, values: AnyArray) -> AnyArray:
-        if values.dtype.kind == "O":
+    def _label(self, path: str, values: AnyArray) -> AnyArray:
+        if values.dtype.kind == "O" or self._lately.get(path) is values:
             return values
-        return _first(self._labels, exact_key(values), values)
+        known = self._lately[path] = _first(self._labels, exact_key(values), values)
+        return known
 
 
 def _first[T](known: dict[Hashable, T], key: Hashable, value: T) -> T:

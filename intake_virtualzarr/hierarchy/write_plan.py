@@ -17,6 +17,7 @@ from intake_virtualzarr._typing import Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_grid import AxisGrid, ChunkGrid, concatenate_axes
 from intake_virtualzarr.arrays.fill_value import is_fill
+from intake_virtualzarr.arrays.joined_files import file_by_file
 from intake_virtualzarr.arrays.manifest import MAX_PIPELINES, ChunkManifest, concatenate_manifests
 from intake_virtualzarr.arrays.rank import with_own_axes
 from intake_virtualzarr.arrays.segments import Segment, StoredArray, Window, same_fill
@@ -71,8 +72,7 @@ type Plan = Leaf | Fill | Concat
 def plan_array(array: VirtualZarrArray, *, fuse: bool = True) -> Plan:
     """The plan of an array (decoded or raw; a mixed one must be decoded before)."""
     segments = [s for s in array.segments if 0 not in s.shape]
-    if fuse:
-        segments = with_own_axes(segments)
+    segments = with_own_axes(segments) if fuse else [part for segment in segments for part in file_by_file(segment)]
     return _build(segments, (0,) * array.ndim, array.shape, array, fuse)
 
 
@@ -204,7 +204,7 @@ def _cropped(stored: StoredArray, windows: Sequence[Window]) -> StoredArray:
         first, last = axis.span(window.start, window.start + window.count)
         slices.append(slice(first, last))
         axes.append(axis.crop(window.start, window.start + window.count))
-    return replace(stored, grid=ChunkGrid(tuple(axes)), manifest=stored.manifest.region(tuple(slices)), origin=None)
+    return replace(stored, grid=ChunkGrid(tuple(axes)), manifest=stored.manifest.region(tuple(slices)), origin=None, joined_along=None)
 
 
 def _trimmed(stored: StoredArray, windows: Sequence[Window]) -> tuple[StoredArray, tuple[Window, ...]]:

@@ -16,6 +16,7 @@ from support.series_families import write_family
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.arrays.array import VirtualZarrArray
+from intake_virtualzarr.arrays.joined_files import file_by_file
 from intake_virtualzarr.catalog import cube
 from intake_virtualzarr.datasets import open_mfdataset
 from intake_virtualzarr.datasets.quick_join import quick_join
@@ -55,10 +56,10 @@ def days(folder: Path, *numbers: int, **odd: Any) -> list[str]:
 
 
 def described(data: Any) -> Any:
-    """A virtual array, to be compared: its segments and where their chunks lie."""
+    """A virtual array, to be compared: the segments of all files, and where their chunks lie."""
     assert isinstance(data, VirtualZarrArray)
     segments = []
-    for one in data.segments:
+    for one in (part for segment in data.segments for part in file_by_file(segment)):
         manifest = one.stored.manifest.load()
         columns = [manifest.source, manifest.offset, manifest.length] + ([] if manifest.codec is None else [manifest.codec])
         chunks = [column.tolist() for column in columns]

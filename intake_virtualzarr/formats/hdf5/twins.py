@@ -108,8 +108,8 @@ class _LeafTable:
     sizes: tuple[tuple[int, int, int], ...]
     """Of each node: where its entries begin and end, and its size [bytes]."""
     entry: np.dtype[np.void]
-    keys: npt.NDArray[np.uint8]
-    """Filter masks and coordinates of all entries, as bytes, one row an entry."""
+    keys: bytes
+    """Filter masks and coordinates of all entries."""
     order: npt.NDArray[np.intp]
     """Which place in the columns belongs to each entry."""
     plain: npt.NDArray[np.bool_]
@@ -150,10 +150,7 @@ class _Model:
 
     def match(self, block: bytes, source: Source) -> ScannedFile | None:
         """The scan of a file with the same bytes where it matters; None for any other."""
-        for start, stop, expected in self.pieces:
-            if block[start:stop] != expected:
-                return None
-        if (source.size or 0) < self.least:
+        if not _holds(block, self.pieces) or (source.size or 0) < self.least:
             return None
         try:
             return self._matched(block, source)
@@ -183,10 +180,10 @@ class _Model:
                     return None
                 parts.append(block[at + first : at + last])
             rows = np.frombuffer(b"".join(parts), table.entry)
-            if not np.array_equal(_keys(rows), table.keys):
+            if _keys(rows).tobytes() != table.keys:
                 return None
             sizes = rows["size"]
-            if not sizes.all() or (table.plain.any() and (sizes[table.plain] != table.plain_sizes).any()):
+            if not sizes.all() or (table.plain_sizes.size and (sizes[table.plain] != table.plain_sizes).any()):
                 return None
             offset[table.order] = rows["child"] + np.uint64(base) if base else rows["child"]
             length[table.order] = sizes
@@ -196,7 +193,7 @@ class _Model:
         """The groups, those read anew whose bytes differ; None if that changes more than their attributes."""
         changed: dict[str, ScannedGroup] = {}
         for group in self.groups:
-            if all(block[start:stop] == expected for start, stop, expected in group.pieces):
+            if _holds(block, group.pieces):
                 continue
             attributes, links = _finished(read_group(state, group.address))
             if attributes.damaged or links != group.links:
@@ -204,6 +201,14 @@ class _Model:
             known = self.scanned.groups[group.path]
             changed[group.path] = replace(known, attrs=public_attrs(attributes.values))
         return {**self.scanned.groups, **changed} if changed else self.scanned.groups
+
+
+def _holds(block: bytes, pieces: Sequence[tuple[int, int, bytes]]) -> bool:
+    """Whether the bytes of a file are the same in all these places."""
+    for start, stop, expected in pieces:
+        if block[start:stop] != expected:
+            return False
+    return True
 
 
 def _opened(block: bytes, source: Source) -> State:
@@ -224,8 +229,12 @@ def _finished[T](task: Task[T]) -> T:
 
 def _alike(one: State, other: State) -> bool:
     """Whether all that the superblock tells is the same."""
-    names = ("offset_size", "length_size", "chunk_k", "group_leaf_k", "group_k", "shared_heaps")
-    return one.memory.base == other.memory.base and all(getattr(one, name) == getattr(other, name) for name in names)
+    return _told(one) == _told(other)
+
+
+def _told(state: State) -> tuple[Any, ...]:
+    ks = state.chunk_k, state.group_leaf_k, state.group_k
+    return state.memory.base, state.offset_size, state.length_size, ks, state.shared_heaps
 
 
 def _keys(rows: npt.NDArray[np.void]) -> npt.NDArray[np.uint8]:
@@ -366,7 +375,7 @@ def _table(
         tuple(starts),
         tuple(sizes),
         entry,
-        np.concatenate(keys),
+        np.concatenate(keys).tobytes(),
         np.concatenate(order),
         np.concatenate(plain),
         np.concatenate(plain_sizes),
