@@ -155,9 +155,7 @@ async def with_labels(scanned: ScannedFile, choice: LabelChoice | None, file: Pa
     return replace(scanned, labels=values)
 
 
-async def _with_series_labels(
-    scanned: ScannedFile, arrays: SeriesArrays, choice: LabelChoice, file: ParserInput
-) -> ScannedFile:
+async def _with_series_labels(scanned: ScannedFile, arrays: SeriesArrays, choice: LabelChoice, file: ParserInput) -> ScannedFile:
     """As `with_labels`, by what is known of other files of the schema."""
     schema = arrays.schema
     named = tuple(str(group.attrs.get("coordinates")) for group in scanned.groups.values())

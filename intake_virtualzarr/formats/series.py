@@ -86,7 +86,7 @@ class Schema:
         found = self.memo.get(key)
         if found is None:
             found = self.memo[key] = make()
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Schema, (self.arrays, self.places, self.chunks)

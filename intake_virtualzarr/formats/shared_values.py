@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
-
 from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.series import Schema, SeriesArrays, exact_key

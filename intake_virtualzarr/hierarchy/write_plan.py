@@ -204,7 +204,8 @@ def _cropped(stored: StoredArray, windows: Sequence[Window]) -> StoredArray:
         first, last = axis.span(window.start, window.start + window.count)
         slices.append(slice(first, last))
         axes.append(axis.crop(window.start, window.start + window.count))
-    return replace(stored, grid=ChunkGrid(tuple(axes)), manifest=stored.manifest.region(tuple(slices)), origin=None, joined_along=None)
+    manifest = stored.manifest.region(tuple(slices))
+    return replace(stored, grid=ChunkGrid(tuple(axes)), manifest=manifest, origin=None, joined_along=None)
 
 
 def _trimmed(stored: StoredArray, windows: Sequence[Window]) -> tuple[StoredArray, tuple[Window, ...]]:

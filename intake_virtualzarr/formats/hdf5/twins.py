@@ -205,10 +205,7 @@ class _Model:
 
 def _holds(block: bytes, pieces: Sequence[tuple[int, int, bytes]]) -> bool:
     """Whether the bytes of a file are the same in all these places."""
-    for start, stop, expected in pieces:
-        if block[start:stop] != expected:
-            return False
-    return True
+    return all(block[start:stop] == expected for start, stop, expected in pieces)
 
 
 def _opened(block: bytes, source: Source) -> State:
