@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from intake_virtualzarr.storage.config import config
     from intake_virtualzarr.storage.readers import Access
     from intake_virtualzarr.storage.thread_pool import set_threads as set_threads
+    from intake_virtualzarr.store.asgi import asgi
     from intake_virtualzarr.store.codec_pipeline import use_fast_pipeline as use_fast_pipeline
     from intake_virtualzarr.store.storage_transformer import StorageTransformer, register_storage_transformer
     from intake_virtualzarr.store.store import VirtualZarrStore, open_virtual_store
@@ -83,6 +84,7 @@ __all__ = [
     "VirtualZarrError",
     "VirtualZarrStore",
     "__version__",
+    "asgi",
     "config",
     "ingest",
     "open_virtual_dataset",
@@ -124,6 +126,7 @@ _PLACES = {
     "VirtualZarrArray": "arrays.array",
     "VirtualZarrError": "errors",
     "VirtualZarrStore": "store.store",
+    "asgi": "store.asgi",
     "config": "storage.config",
     "ingest": "catalog.ingest",
     "open_virtual_dataset": "datasets.open",

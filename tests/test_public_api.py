@@ -44,6 +44,7 @@ NAMES = [
     "VirtualZarrError",
     "VirtualZarrStore",
     "__version__",
+    "asgi",
     "config",
     "ingest",
     "open_virtual_dataset",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +15,15 @@ from typing import BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from intake_virtualzarr.catalog.preview import PAGE, page_directory
+from intake_virtualzarr.cli.host_names import names_server
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.storage.range_header import parse_range
 
-__all__ = ["PREVIEW", "RangeServer", "parse_range", "serve_directory"]
+__all__ = ["PREVIEW", "RangeServer", "serve_directory"]
 
 PREVIEW = "/_preview/"
 """Where the preview page is served, beside the directory."""
 
-RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
-ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:.]*:[0-9a-f:.]*")
 IDLE = 60
 """Connections on which nothing is asked are closed after this time [s]."""
 BLOCK = 256 * 1024
@@ -77,7 +73,7 @@ class RangeServer(ThreadingHTTPServer):
             raise VirtualZarrError(f"{root}: is not a directory, so it cannot be served")
         self.requests = 0
         self.sent = 0
-        self._host = host.strip("[]").lower()
+        self._host = host
         self._lock = threading.Lock()
         try:
             super().__init__((host, port), _Handler)
@@ -85,19 +81,8 @@ class RangeServer(ThreadingHTTPServer):
             raise VirtualZarrError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
 
     def answers_to(self, host: str | None) -> bool:
-        """Whether a ``Host`` header names this server: a page of another name may have been led here by its name server.
-
-        A server that listens on more than this machine goes by names that it does not know; it is asked by address or by the
-        name that its user gave.
-        """
-        if host is None:  # HTTP/1.0
-            return True
-        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        name = name.strip("[]").rstrip(".").lower()
-        own = str(self.server_address[0]).lower()
-        if name in LOOPBACK or name in (own, self._host, socket.gethostname().lower()) or name.endswith(".localhost"):
-            return True
-        return own in EVERYWHERE and ADDRESS.fullmatch(name) is not None
+        """Whether a ``Host`` header names this server."""
+        return names_server(host, str(self.server_address[0]), self._host)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: readers end connections as they like."""
@@ -235,33 +220,3 @@ class _Handler(BaseHTTPRequestHandler):
         # .env, .git and the like are not what one serves a directory for
         hidden = any(part.startswith(".") for part in (*Path(asked).parts, *path.relative_to(root.resolve()).parts))
         return None if hidden else path
-
-
-def parse_range(text: str, size: int) -> tuple[int, int] | None:
-    """Read a Range header.
-
-    Returns
-    -------
-    (int, int) or None
-        First byte and number of bytes, 0 if the range lies behind the end; ``None`` for what is answered whole.
-
-    References
-    ----------
-    RFC 9110, section 14.
-
-    Examples
-    --------
-    >>> parse_range("bytes=2-4", 10), parse_range("bytes=-3", 10), parse_range("bytes=8-", 10), parse_range("bytes=10-", 10)
-    ((2, 3), (7, 3), (8, 2), (10, 0))
-    """
-    found = RANGE.fullmatch(text.strip())
-    if found is None or found.groups() == ("", ""):
-        return None
-    first, last = found.groups()
-    if first == "":
-        length = min(int(last), size)
-        return size - length, length
-    if last != "" and int(last) < int(first):
-        return None
-    stop = size if last == "" else min(int(last) + 1, size)
-    return int(first), max(0, stop - int(first))

@@ -21,6 +21,17 @@ def add_parser(subparsers: Subparsers) -> None:
     """Say what the command takes."""
     parser = subparsers.add_parser("serve", help="serve a directory over http with byte ranges and CORS, until Ctrl-C")
     parser.add_argument("directory", nargs="?", default=".", help="what to serve, sources included (default: .)")
+    parser.add_argument(
+        "--zarr",
+        action="store_true",
+        help="present one store (or archive file, or URL of either) as plain Zarr v3, for any Zarr client; needs the extra 'serve'",
+    )
+    parser.add_argument(
+        "--codecs",
+        choices=["standard", "zarr-python"],
+        default="standard",
+        help="with --zarr: codecs that clients know; 'zarr-python' sends chunks as they are stored (default: standard)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=8000, help="port, 0 for a free one (default: 8000)")
     parser.set_defaults(run=run)
@@ -34,6 +45,10 @@ def _port(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted or terminated."""
+    if options.zarr:
+        from intake_virtualzarr.cli.zarr_server import serve_zarr
+
+        return serve_zarr(options.directory, options.codecs, options.host, options.port)
     from intake_virtualzarr.cli.http_server import RangeServer
 
     # asked by a program to end, it ends as it does on Ctrl-C

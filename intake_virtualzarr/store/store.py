@@ -57,6 +57,10 @@ class VirtualZarrStore(Store):
         URL prefixes that a target from a network may name, beside its own place.
     cache_bytes : int
         Size of the cache of decoded chunks [bytes].
+    codecs : iterable of str, optional
+        Names of codecs that the reader knows; chunks in others are decoded. Default: those that zarr-python knows.
+    rectilinear : bool, optional
+        Whether chunk grids may be rectilinear. Default: whether zarr-python's setting ``array.rectilinear_chunks`` is on.
 
     Raises
     ------
@@ -82,6 +86,8 @@ class VirtualZarrStore(Store):
         allow: Allow = None,
         cache_bytes: int = 128 * 1024 * 1024,
         read_only: bool = True,
+        codecs: Iterable[str] | None = None,
+        rectilinear: bool | None = None,
     ) -> None:
         if not read_only:
             raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
@@ -93,7 +99,8 @@ class VirtualZarrStore(Store):
         self._arrays: dict[str, VirtualZarrArray] = {}
         self._views: dict[str, ArrayView] = {}
         self._documents: dict[str, bytes] = {}
-        self._build(_settings(self._cache))
+        self._shown_as = (None if codecs is None else frozenset(codecs), rectilinear)
+        self._build(_settings(self._cache, *self._shown_as))
         self._readers = next((a.readers for a in self._arrays.values()), None) or ReaderPool(self._access)
         self._batcher = RangeBatcher(self._readers)
         self._is_open = True
@@ -181,13 +188,13 @@ class VirtualZarrStore(Store):
         return arrays_html(f"VirtualZarrStore of {self._tree.url}", shown)
 
     def __reduce__(self) -> Any:
-        return _reopen, (self._target, self._access, self._cache.limit, self._tree.root)
+        return _reopen, (self._target, self._access, self._cache.limit, self._shown_as, self._tree.root)
 
     def with_read_only(self, read_only: bool = False) -> VirtualZarrStore:
         """The same store."""
         if not read_only:
             raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
-        return _reopen(self._target, self._access, self._cache.limit, self._tree.root)
+        return _reopen(self._target, self._access, self._cache.limit, self._shown_as, self._tree.root)
 
     # ------------------------------------------------------------------ reading
 
@@ -393,18 +400,24 @@ def _inline(values: Any) -> VirtualZarrArray:
     return inline_array(values)
 
 
-def _settings(cache: ChunkCache) -> ViewSettings:
+type ShownAs = tuple[frozenset[str] | None, bool | None]
+"""Codecs that the reader knows, and whether it knows rectilinear grids; None is what zarr-python says."""
+
+
+def _settings(cache: ChunkCache, codecs: frozenset[str] | None, rectilinear: bool | None) -> ViewSettings:
     import zarr
 
-    return ViewSettings(bool(zarr.config.get("array.rectilinear_chunks", False)), cache, known_codecs())
+    if rectilinear is None:
+        rectilinear = bool(zarr.config.get("array.rectilinear_chunks", False))
+    return ViewSettings(rectilinear, cache, known_codecs() if codecs is None else codecs)
 
 
-def _reopen(target: Any, access: Access, cache_bytes: int, root: bytes | None) -> VirtualZarrStore:
+def _reopen(target: Any, access: Access, cache_bytes: int, shown_as: ShownAs, root: bytes | None) -> VirtualZarrStore:
     """The same store in another process: the state that was opened, also if it was written again since."""
-    if root is None or isinstance(target, VirtualTree):
-        return VirtualZarrStore(target, storage_options=access, cache_bytes=cache_bytes)
-    tree = tree_of(Hierarchy(keys_of(target, access), root=root))
-    store = VirtualZarrStore(tree, storage_options=access, cache_bytes=cache_bytes)
+    kept = root is not None and not isinstance(target, VirtualTree)
+    tree = tree_of(Hierarchy(keys_of(target, access), root=root)) if kept else target
+    codecs, rectilinear = shown_as
+    store = VirtualZarrStore(tree, storage_options=access, cache_bytes=cache_bytes, codecs=codecs, rectilinear=rectilinear)
     store._target = target
     return store
 

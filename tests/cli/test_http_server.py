@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake_virtualzarr.cli.http_server import RangeServer, parse_range, serve_directory
+from intake_virtualzarr.cli.http_server import RangeServer, serve_directory
 from intake_virtualzarr.errors import VirtualZarrError
+from intake_virtualzarr.storage.range_header import parse_range
 
 CONTENT = bytes(range(200)) * 3
 

@@ -1,0 +1,71 @@
+"""Answers of a read-only http server of values by key: ranges, validators, CORS (RFC 9110)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from intake_virtualzarr.storage.range_header import parse_range
+
+__all__ = ["Answer", "Span", "allows", "cors", "is_unchanged", "span_of"]
+
+METHODS = "GET, HEAD, OPTIONS"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a value [bytes]."""
+
+    start: int
+    stop: int
+
+
+def cors() -> dict[str, str]:
+    """Headers that let pages of any origin read: there is nothing here but what is published."""
+    return {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": METHODS,
+        "access-control-allow-headers": "Range, If-None-Match, If-Range",
+        "access-control-expose-headers": "Accept-Ranges, Content-Length, Content-Range, ETag",
+        "access-control-max-age": "86400",
+    }
+
+
+def allows(method: str) -> Answer | None:
+    """The answer to a method that is not for reading; None for one that is."""
+    if method == "OPTIONS":
+        return Answer(204, {"allow": METHODS})
+    return None if method in ("GET", "HEAD") else Answer(405, {"allow": METHODS}, b"this server is read-only\n")
+
+
+def is_unchanged(etag: str, headers: Mapping[str, str]) -> bool:
+    """Whether the client says that it holds this state already."""
+    named = headers.get("if-none-match", "")
+    return named.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in named.split(",")]
+
+
+def span_of(headers: Mapping[str, str], etag: str, size: int) -> Span | None:
+    """The part that is asked for; None for all of it, also where the range is of another state than this one (``If-Range``).
+
+    Raises
+    ------
+    ValueError
+        If the range begins behind the end.
+    """
+    asked = headers.get("range")
+    part = None if asked is None or headers.get("if-range", etag).strip() != etag else parse_range(asked, size)
+    if part is None:
+        return None
+    start, length = part
+    if length == 0:
+        raise ValueError(f"{asked} of {size} bytes")
+    return Span(start, start + length)
