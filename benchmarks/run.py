@@ -32,6 +32,7 @@ NAMES = [
     "point_series",
     "manifests",
     "store_http",
+    "zarr_view",
     "large_store",
     "dask_mean",
     "cluster",

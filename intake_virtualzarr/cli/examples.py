@@ -24,7 +24,7 @@ EXAMPLES = {
     "check": ("catalog/catalog.yaml", "catalog/sst.vzarr --rebase --move /old/archive /new/archive"),
     "clean": ("catalog/sst.vzarr --older-than 7d --dry-run",),
     "export": ("catalog/sst.vzarr sst.json --format kerchunk", "catalog/sst.vzarr repository --format icechunk"),
-    "serve": (".", "catalog --port 8080"),
+    "serve": (".", "catalog --port 8080", "--zarr sst.vzarr"),
     "demo": ("demo",),
     "completion": ("bash > ~/.local/share/bash-completion/completions/intake-virtualzarr",),
 }
