@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 from intake_virtualzarr._typing import Attrs, JsonObject
 from intake_virtualzarr.errors import HierarchyError
 from intake_virtualzarr.hierarchy.commit import ROOT
-from intake_virtualzarr.hierarchy.documents import dump
+from intake_virtualzarr.hierarchy.documents import dump, naming
 from intake_virtualzarr.hierarchy.generation import BEFORE, RootRecord, generation_of, generation_time, named_generations
+from intake_virtualzarr.hierarchy.root_check import read_root
 from intake_virtualzarr.storage.key_value import KeyEntry, Keys
+from intake_virtualzarr.storage.parsing import parse_object
 
 __all__ = ["CleanReport", "clean_hierarchy", "named_bytes"]
 
@@ -60,16 +61,22 @@ def clean_hierarchy(keys: Keys, older_than: timedelta, *, dry_run: bool = False)
     raw = keys.get(ROOT)
     if raw is None:
         raise HierarchyError(f"{keys.url}: has no zarr.json, so it is no Zarr v3 hierarchy")
-    root = json.loads(raw)
+    root = read_root(raw, f"{keys.url}/{ROOT}")
     record = RootRecord.of(root)
     if record is None:
         raise HierarchyError(f"{keys.url}: was written in format 0.1, in which nothing is left over; there is nothing to clean")
-    members = (root.get("consolidated_metadata") or {}).get("metadata") or {}
-    garbage = _Garbage(members, named_generations(raw) | set(record.kept), record, datetime.now(UTC) - older_than)
-    for entry in keys.listed():
-        garbage.sort(entry)
-    gone = garbage.old()
-    stale = _stale_documents(keys, members)
+    if not root.get("consolidated_metadata"):
+        raise HierarchyError(
+            f"{keys.url}: the root holds no consolidated_metadata, so it names nothing and all would go; another program "
+            "left them out. Write the store again, or an append to it"
+        )
+    with naming(f"{keys.url}/{ROOT}"):
+        members = root["consolidated_metadata"].get("metadata") or {}
+        garbage = _Garbage(members, named_generations(raw) | set(record.kept), record, datetime.now(UTC) - older_than)
+        for entry in keys.listed():
+            garbage.sort(entry)
+        gone = garbage.old()
+        stale = _stale_documents(keys, members)
     if not dry_run:
         for path in stale:  # before what they name goes away
             keys.set(f"{path}{DOCUMENT}", dump(members[path]))
@@ -145,6 +152,6 @@ def named_bytes(keys: Keys) -> int:
     raw = keys.get(ROOT)
     if raw is None:
         return 0
-    record = RootRecord.of(json.loads(raw))
+    record = RootRecord.of(parse_object(raw, f"{keys.url}/{ROOT}", HierarchyError))
     named = named_generations(raw) | set(record.kept if record else ())
     return sum(one.size for one in keys.listed() if (found := generation_of(one.key)) is None or found in named)

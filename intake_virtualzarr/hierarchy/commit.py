@@ -24,6 +24,7 @@ from intake_virtualzarr.hierarchy.generation import (
     now_text,
     still_retired,
 )
+from intake_virtualzarr.hierarchy.root_check import sealed
 from intake_virtualzarr.storage.key_value import Keys, Seen
 
 __all__ = ["ROOT", "Commit", "remove_leftovers"]
@@ -114,7 +115,7 @@ class Commit:
         """
         self._check_still_there()
         self.keys.flush(list(self._created))
-        value = dump(self._with_record(root, replaces, made_from))
+        value = sealed(self._with_record(root, replaces, made_from))
         self._switching = True
         if not self.keys.switch(ROOT, value, self._seen):
             self.abandon()

@@ -53,17 +53,18 @@ class InPlaceKeys:
         Raises
         ------
         HierarchyError
-            If the entry is not base64.
+            If the entry is not base64, or the metadata are no JSON.
         """
         content = self.files.get(key)
         if content is None:
             return None
-        if key == "zarr.json":
-            return dump(content)
         try:
+            if key == "zarr.json":
+                return dump(content)
             return base64.b64decode(content, validate=True)[start:stop]
         except (TypeError, ValueError) as exc:
-            raise HierarchyError(f"{self.url}: {key!r} is not base64: {exc}") from exc
+            expected = "JSON" if key == "zarr.json" else "base64"
+            raise HierarchyError(f"{self.url}: {key!r} is not {expected}: {exc}") from exc
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         """The bytes of several keys."""

@@ -153,6 +153,10 @@ def _page_bytes(manifest: References, page: Shape, fields: int, coords: Shape) -
     return bytes(Blosc(cname="zstd", clevel=5, shuffle=Blosc.SHUFFLE).encode(block))
 
 
+MOST = {"source": 2**32 - 1, "offset": 2**63 - 1, "length": 2**32 - 1, "codec": 2**8 - 1}
+"""The largest number of each field of a reference."""
+
+
 def _weight(page: ChunkManifest | None) -> int:
     return 1 if page is None else min(page.length.size, REFERENCES_KEPT)  # one page is kept, however large
 
@@ -238,8 +242,11 @@ class PagedManifest:
             block = compile_pipeline(codecs, np.dtype("uint64"))(raw, (*page, fields))
         except Exception as exc:
             raise HierarchyError(f"{self._label}: a manifest page is damaged: {exc}") from exc
-        if block.size and int(block[..., 2].max()) > 2**32 - 1:
-            raise HierarchyError(f"{self._label}: a manifest page lists a chunk of 4 GiB or more")
+        if block.shape != (*page, fields):
+            raise HierarchyError(f"{self._label}: a manifest page decodes to shape {block.shape}, expected {(*page, fields)}")
+        for number, (name, most) in enumerate(MOST.items()):
+            if block.size and number < fields and int(block[..., number].max()) > most:
+                raise HierarchyError(f"{self._label}: a manifest page lists a {name} above {most}")
         return ChunkManifest(
             block[..., 0].astype(np.uint32),
             block[..., 1].astype(np.uint64, order="C", copy=True),  # a view would keep the whole block

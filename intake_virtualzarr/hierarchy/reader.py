@@ -31,6 +31,7 @@ from intake_virtualzarr.hierarchy.held_objects import HeldObjects, check_of_row
 from intake_virtualzarr.hierarchy.page_objects import PageObjects
 from intake_virtualzarr.hierarchy.paged_manifest import PagedManifest
 from intake_virtualzarr.hierarchy.plain_array import ordinary_stored
+from intake_virtualzarr.hierarchy.root_check import read_root
 from intake_virtualzarr.hierarchy.snapshot import Snapshot
 from intake_virtualzarr.hierarchy.source_table import PagedSources, held, resolve, rows_from_json
 from intake_virtualzarr.hierarchy.virtual_concatenation import MemberSegments
@@ -137,7 +138,7 @@ class Hierarchy:
             raise HierarchyError(f"{keys.url}: has no zarr.json, so it is not a Zarr v3 hierarchy")
         self.root = raw
         self.snapshot = snapshot or Snapshot.of(keys, "zarr.json", raw)
-        self.documents: dict[str, JsonObject] = {"": self.parsed(raw, "")}
+        self.documents: dict[str, JsonObject] = {"": read_root(raw, f"{keys.url}/zarr.json")}
         top = self.documents[""]
         if top.get("zarr_format") != 3:
             raise HierarchyError(f"{keys.url}: zarr_format is {top.get('zarr_format')!r}, expected 3")

@@ -75,27 +75,40 @@ def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _time_of(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise HierarchyError(f"last_modified of a source is {text!r}, expected a time as in 2026-11-25T09:00:00Z") from exc
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
 def row_from_json(row: Any, base: str, access: Access | None = None) -> Source:
     """Read a row; ``base`` is absolute, ``access`` that of what the document names.
 
     Raises
     ------
     HierarchyError
-        If it has no URL.
+        If it has no URL, or says what cannot be.
     NotAllowedError
         If the document may not name it.
     """
     if not isinstance(row, dict) or not isinstance(row.get("url"), str):
         raise HierarchyError(f"source {row!r} has no url")
-    text = row.get("last_modified")
     url = resolve(base, row["url"])
+    size = row.get("size")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+        raise HierarchyError(f"source {row['url']!r} has the size {size!r}, expected a number of bytes")
+    for name in ("etag", "last_modified", "sha256"):
+        if not isinstance(row.get(name), str | None):
+            raise HierarchyError(f"source {row['url']!r} has the {name} {row[name]!r}, expected text")
     if access is not None:
         access.check(url)
     return Source(
         strip_signed(url),  # whoever wrote the store decided which other parameters are kept
-        row.get("size"),
+        size,
         row.get("etag"),
-        datetime.fromisoformat(text) if isinstance(text, str) else None,
+        None if row.get("last_modified") is None else _time_of(row["last_modified"]),
         row.get("sha256"),
         signed=url if "?" in url or "@" in url else None,
     )
@@ -188,7 +201,8 @@ class PagedSources(SourceRows):
             raise HierarchyError(f"{self._keys.url}/{self._path}/{which}.json has {len(rows)} rows, row {number} is not there")
         found: Source | JsonObject = rows[inside]
         if not isinstance(found, Source):  # a read needs few rows of a page
-            found = rows[inside] = held(self._keys, row_from_json(found, base, self._access))
+            with naming(f"{self._keys.url}/{self._path}/{which}.json"):
+                found = rows[inside] = held(self._keys, row_from_json(found, base, self._access))
         return found
 
     def _read(self, number: int) -> tuple[str, list[Any]]:

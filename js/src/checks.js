@@ -49,3 +49,20 @@ export function problemWith({ size, crc }, bytes) {
   if (bytes.length !== size) return `${bytes.length} bytes came, expected ${size}`;
   return crc32c(bytes) === crc ? undefined : "other bytes came than were written (the checksum differs)";
 }
+
+/**
+ * Throw if a root is not what its own check says. Space between tokens does not count.
+ *
+ * @param {any} text the check
+ * @param {Uint8Array} bytes
+ * @param {string} url as it is shown
+ */
+export function checkRoot(text, bytes, url) {
+  const check = readChecks(text, 1, `'${url}'`)(0);
+  const root = new TextDecoder().decode(bytes);
+  const fits = (/** @type {string} */ json) => !problemWith(check, new TextEncoder().encode(json.replace(`"check":"${text}"`, '"check":""')));
+  if (fits(root) || fits(root.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, "$1"))) return;
+  throw new FormatError(
+    `'${url}': is not as it was written (its checksum differs): it is damaged, or was changed by another program; copy it again, or write the store again`,
+  );
+}

@@ -53,7 +53,10 @@ export class Hierarchy {
     const bytes = await this.bytes.get(url, signal);
     if (!bytes) return undefined;
     this.opened = { url, bytes };
-    const document = withoutRecord(parseJson(bytes, describeUrl(url)));
+    const whole = parseJson(bytes, describeUrl(url));
+    const told = whole.attributes?._vzarr?.check;
+    if (told !== undefined) (await import("./checks.js")).checkRoot(told, bytes, describeUrl(url));
+    const document = withoutRecord(whole);
     this.addConsolidated(url, document);
     return document;
   }

@@ -241,6 +241,7 @@ class Vectors:
     def __init__(self, root):
         self.root = Path(root)
         self.store = self.root / "store"
+        self.roots = {}
         self.expected = {}
         self.nodes = {}
 
@@ -323,7 +324,7 @@ class Vectors:
             self.document(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
         consolidated = {"kind": "inline", "must_understand": False, "metadata": self.nodes}
         write_json(self.store / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {"title": "vectors"}, "consolidated_metadata": consolidated})
-        write_json(self.root / "expected.json", {"generator": "js/test/make_vectors.py", "arrays": self.expected})
+        write_json(self.root / "expected.json", {"generator": "js/test/make_vectors.py", "arrays": self.expected, "roots": self.roots})
 
 
 # --- the vectors -----------------------------------------------------------------------------------------------------
@@ -828,6 +829,41 @@ def generations(v):
     v.fail("broken/few_checks", "1")
 
 
+def roots(v):
+    """Hierarchies whose root tells its own length and checksum."""
+    values = np.array([1.5, -2.0, 4.25, 8.0])
+    transformer = ("chunk-manifest", {"version": "0.2", "sources": {"list": []}, "chunks": {"0": {"inline": base64.b64encode(values.tobytes()).decode()}}})
+    title = 'Größe in "mm": check, \\ and a  space'
+    document = metadata(values.shape, values.dtype, regular(4), [little()], 0.5, transformer, {"long_name": title})
+    record = {"version": "0.2", "generation": "1ngpf2qmtv1eryx9fmq1", "written": "2026-11-28T20:40:56Z", "check": ""}
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": {"v": document}}
+    attributes = {"title": title, "check": "", "_vzarr": record}
+    root = {"zarr_format": 3, "node_type": "group", "attributes": attributes, "consolidated_metadata": consolidated}
+    empty = json.dumps(root, separators=(",", ":"), ensure_ascii=False)
+    record["check"] = checks_of([empty.encode()])
+    whole = json.dumps(root, separators=(",", ":"), ensure_ascii=False)
+    read = {"v": {"shape": [4], "dtype": "float64", "values": jsonable(values)}}
+    refused = {"error": "not as it was written"}
+    without = {"title": title, "_vzarr": {name: value for name, value in record.items() if name != "check"}}
+    for name, text, want in [
+        ("written", whole, read),
+        ("spaced", json.dumps(root, indent=2, ensure_ascii=False), read),
+        ("not_checked", json.dumps({**root, "attributes": without}), read),
+        ("number", whole.replace('"fill_value":0.5', '"fill_value":0.6'), refused),
+        ("values", whole.replace('"inline":"AAAAAAAA+D8', '"inline":"AAAAAAAA+T8'), refused),
+        ("shorter", whole.replace('"shape":[4]', '"shape":[]'), refused),
+        ("attribute", whole.replace("a  space", "a space"), refused),
+        ("record", whole.replace("20:40:56Z", "20:40:57Z"), refused),
+        ("dropped", json.dumps({name: value for name, value in root.items() if name != "consolidated_metadata"}, indent=2), refused),
+        ("no_base64", whole.replace(record["check"], "?" * 12), {"error": "base64"}),
+    ]:
+        assert text == whole or name != "written"
+        path = v.root / "roots" / name / "zarr.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+        v.roots[name] = want
+
+
 def config(document):
     return document["storage_transformers"][0]["configuration"]
 
@@ -847,7 +883,7 @@ Vectors.array = array
 
 def main(root):
     v = Vectors(root)
-    for part in [manifests, codecs, grids, concatenations, shards, places, texts, members, in_place, decoding, failures, generations]:
+    for part in [manifests, codecs, grids, concatenations, shards, places, texts, members, in_place, decoding, failures, generations, roots]:
         part(v)
     v.finish()
 

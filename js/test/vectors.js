@@ -29,7 +29,7 @@ export function temporary() {
 /**
  * The test vectors (see vectors/README.md), served from two ports.
  *
- * @returns {Promise<{expected: any, store: string, main: any, other: any, path: string, close: () => Promise<void>}>}
+ * @returns {Promise<{expected: any, roots: any, store: string, main: any, other: any, path: string, close: () => Promise<void>}>}
  */
 export async function serveVectors() {
   const { path, remove } = temporary();
@@ -38,12 +38,12 @@ export async function serveVectors() {
   const main = await serve(path);
   const other = await serve(path);
   for (const name of readdirSync(path, { recursive: true })) if (name.endsWith(".json")) substitute(join(path, name), other.url);
-  const { arrays } = JSON.parse(readFileSync(join(path, "expected.json"), "utf8"));
+  const { arrays, roots } = JSON.parse(readFileSync(join(path, "expected.json"), "utf8"));
   const close = async () => {
     await Promise.all([main.close(), other.close()]);
     remove();
   };
-  return { expected: arrays, store: `${main.url}/store`, main, other, path, close };
+  return { expected: arrays, roots, store: `${main.url}/store`, main, other, path, close };
 }
 
 function substitute(path, url) {

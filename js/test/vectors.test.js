@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import * as zarr from "zarrita";
-import { openVirtual } from "../src/index.js";
+import { FormatError, openVirtual } from "../src/index.js";
 import { expectedError, openArray, serveVectors, values } from "./vectors.js";
 
 let vectors;
@@ -63,6 +63,19 @@ describe("test vectors", () => {
     const store = await openVirtual(`${vectors.store}/parts/`);
     const { values: found } = await values(await openArray(store, "a"));
     assert.deepEqual(found, vectors.expected.uneven.values.slice(0, found.length));
+  });
+
+  test("a root that tells its own checksum is read as it was written or not at all", async () => {
+    for (const [name, want] of Object.entries(vectors.roots)) {
+      const opened = openVirtual(`${vectors.main.url}/roots/${name}`);
+      if (want.error) {
+        await assert.rejects(opened, (error) => error instanceof FormatError && error.message.includes(want.error), name);
+        continue;
+      }
+      const store = await opened;
+      for (const [path, { values: expected }] of Object.entries(want)) assert.deepEqual((await values(await openArray(store, path))).values, expected, name);
+      assert.ok(!("_vzarr" in (await zarr.open.v3(zarr.root(store), { kind: "group" })).attrs), name);
+    }
   });
 
   test("an array itself can be opened as the root", async () => {

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numcodecs import Blosc
 from support.helpers import to_parquet
 
 import intake_virtualzarr as ivz
@@ -35,6 +36,7 @@ from intake_virtualzarr.catalog.published_store import read_published
 from intake_virtualzarr.drivers.stac_catalog import VirtualZarrStacCatalog
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.open import open_tree
+from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.stac.find_sources import find_sources
 from intake_virtualzarr.storage.readers import Access
 
@@ -54,6 +56,8 @@ class Seed:
     """The files that are changed."""
     open: Callable[[Path], object]
     """Opens what lies in a directory, and reads it."""
+    has_checks: bool = False
+    """Whether documents tell checksums of other files, which are to fit after a change, too."""
 
 
 # ---------------------------------------------------------------------- openers
@@ -189,9 +193,10 @@ def _seeds(place: Path) -> Iterator[tuple[str, Seed]]:
     joined.vzarr.to_zarr(data / "s.vzarr")
     joined.isel(lat=slice(1, 3)).vzarr.to_zarr(data / "cut.vzarr")
     for name in ("s.vzarr", "cut.vzarr"):
-        files = content_of(data)
+        files = unsealed(content_of(data), f"{name}/zarr.json")
         yield name, Seed(files, tuple(key for key in files if key.startswith(name)), read_store(name))
         shutil.rmtree(data / name)
+    yield "paged.vzarr", paged(place / "paged")
     yield from _reference_seeds(data, joined)
     documents = {f"item{number}.json": item(path, number) for number, path in enumerate(days)}
     features = [
@@ -206,6 +211,45 @@ def _seeds(place: Path) -> Iterator[tuple[str, Seed]]:
         fuzzed = (name, "item1.json") if name == "collection.json" else (name,)
         yield f"stac {name}", Seed(content_of(data) | written, fuzzed, read_sources(name))
     yield from _published_seeds(place, data, written)
+
+
+def unsealed(files: dict[str, bytes], root: str) -> dict[str, bytes]:
+    """A store whose root tells no checksum of its own, so that a change of it is looked at."""
+    document = json.loads(files[root])
+    document["attributes"]["_vzarr"].pop("check")
+    return {**files, root: json.dumps(document, separators=(",", ":")).encode()}
+
+
+def paged(folder: Path) -> Seed:
+    """A store with objects of every kind: pages, source tables, values, parts. Their checksums follow their changes."""
+    folder.mkdir()
+    for number in range(2):
+        values = np.arange(600.0).reshape(300, 2) + 1000 * number
+        area = np.random.default_rng(0).random((60, 50))
+        steps = np.arange(300) + 300 * number
+        one = xr.Dataset({"v": (("time", "x"), values)}, {"time": steps, "area": (("p", "q"), area)})
+        path = folder / f"{number}.nc"
+        one.to_netcdf(path, engine="h5netcdf", unlimited_dims=["time"], encoding={"v": {"chunksizes": (1, 2)}})
+        os.utime(path, (MOMENT, MOMENT))
+        virtual = ivz.open_virtual_dataset(path, loadable_variables=["time", "area"])
+        virtual.vzarr.to_zarr(folder / "s.vzarr", append_dim="time" if number else None)
+    files = unsealed(content_of(folder), "s.vzarr/zarr.json")
+    objects = tuple(key for key in files if "/generations/" in key)
+    assert {"refs", "sources", "parts"} <= {part for key in objects for part in key.split("/")}
+    return Seed(files, (*objects, "s.vzarr/zarr.json"), read_store("s.vzarr"), has_checks=True)
+
+
+def with_checks(files: dict[str, bytes], key: str, content: bytes) -> dict[str, bytes]:
+    """What changes with a file: the documents that tell its length and checksum, and those that tell theirs."""
+    changed, waiting = {key: content}, [key]
+    while waiting:
+        one = waiting.pop()
+        old, new = (Check.of(value).text.encode() for value in (files[one], changed[one]))
+        for name, value in files.items():
+            if name.endswith("zarr.json") and name != one and old in changed.get(name, value):
+                changed[name] = changed.get(name, value).replace(old, new)
+                waiting.append(name)
+    return changed
 
 
 def _reference_seeds(data: Path, joined: xr.Dataset) -> Iterator[tuple[str, Seed]]:
@@ -397,6 +441,8 @@ def mutated(name: str, content: bytes, rng: random.Random) -> bytes:
             pass
     if name.endswith(".yaml"):
         return mutate_text(content.decode(), rng).encode("utf-8", "surrogatepass")
+    if "/refs/c/" in name and rng.random() < 0.7:
+        return bytes(Blosc("zstd", 1, typesize=8).encode(mutate_bytes(bytes(Blosc().decode(content)), rng)))
     return mutate_bytes(content, rng)
 
 
@@ -431,10 +477,15 @@ class Bench:
             path.unlink()
         else:
             path.write_bytes(self.last[1])
+        others = with_checks(self.seed.files, *self.last) if self.seed.has_checks and rng.random() < 0.95 else {}
+        others.pop(key, None)
+        for name, content in others.items():
+            (self.folder / name).write_bytes(content)
         try:
             return self._open()
         finally:
-            path.write_bytes(self.seed.files[key])
+            for name in (key, *others):
+                (self.folder / name).write_bytes(self.seed.files[name])
 
     def _open(self) -> str:
         with warnings.catch_warnings():

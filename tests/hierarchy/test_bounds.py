@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from support.helpers import write_root
 
 from intake_virtualzarr import open_virtual_dataset
 from intake_virtualzarr.errors import FormatError, HierarchyError, UnsupportedError, VirtualZarrError
@@ -108,7 +109,7 @@ def edit(store: Path, change: Callable[[dict[str, Any]], None]) -> None:
     root = store / "zarr.json"
     document = json.loads(root.read_text())
     change(document["consolidated_metadata"]["metadata"]["v"])
-    root.write_text(json.dumps(document))
+    write_root(root, document)
     alone = store / "v/zarr.json"
     if alone.exists():
         one = json.loads(alone.read_text())

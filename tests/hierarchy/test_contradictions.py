@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from support.helpers import write_root
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import VirtualZarrError
@@ -27,7 +28,7 @@ def changed(store: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     root = store / "zarr.json"
     document = json.loads(root.read_text())
     change(document["consolidated_metadata"]["metadata"])
-    root.write_text(json.dumps(document))
+    write_root(root, document)
     return store
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from support.helpers import write_root
 
 import intake_virtualzarr as ivz
 
@@ -53,7 +54,7 @@ def store(tmp_path):
     root = json.loads((place / "zarr.json").read_text())
     members = {"v": document, "time": json.loads((place / "time" / "zarr.json").read_text())}
     root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": members}
-    (place / "zarr.json").write_text(json.dumps(root))
+    write_root(place / "zarr.json", root)
     return place
 
 

@@ -131,8 +131,6 @@ def test_a_damaged_object_is_an_error_or_does_not_matter(files, store, tmp_path,
                 xr.testing.assert_equal(found.load(), expected)
         except (VirtualZarrError, ValueError):  # a directory without a root is none of ours
             refused += 1
-        except AssertionError:
-            assert (path, how) == (store / "zarr.json", "altered"), "the root is what all else is checked against"
         shutil.rmtree(copy)
     assert refused >= 4, "root, page, table, values, part"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from support.helpers import write_root
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
@@ -23,7 +24,7 @@ def damaged(tmp_path):
     root = json.loads((store / "zarr.json").read_text())
     document = root["consolidated_metadata"]["metadata"]["bad"]
     document["storage_transformers"][0]["configuration"]["version"] = "9.0"
-    (store / "zarr.json").write_text(json.dumps(root))
+    write_root(store / "zarr.json", root)
     return store
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from support.helpers import write_root
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import HierarchyError, SourceError, VirtualZarrError
@@ -64,7 +65,7 @@ def edit(store: Path, change: Any, name: str = "v") -> None:
     document = root["consolidated_metadata"]["metadata"][name]
     change(document)
     (store / name / "zarr.json").write_text(json.dumps(document))
-    (store / "zarr.json").write_text(json.dumps(root))
+    write_root(store / "zarr.json", root)
 
 
 def configuration(document: dict[str, Any]) -> dict[str, Any]:
@@ -324,7 +325,7 @@ def test_a_store_without_consolidated_metadata_is_walked(store):
     expected = values(store)
     root = json.loads((store / "zarr.json").read_text())
     del root["consolidated_metadata"]
-    (store / "zarr.json").write_text(json.dumps(root))
+    write_root(store / "zarr.json", root)
     np.testing.assert_array_equal(values(store), expected)
 
 

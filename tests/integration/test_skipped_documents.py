@@ -105,7 +105,7 @@ def test_a_damaged_store_or_kerchunk_document_among_archive_files_is_skipped_and
         whole.vzarr.to_zarr(bad)
         root = bad / "zarr.json"
         text = root.read_text()
-        root.write_text(text[:-9] if "cut" in kind else json.dumps({**json.loads(text), "node_type": "array"}))
+        root.write_text(text[:-9] if "cut" in kind else json.dumps({**json.loads(text), "attributes": {}, "node_type": "array"}))
     elif bad.suffix == ".json":
         whole.vzarr.to_kerchunk(bad)
         text = bad.read_text()

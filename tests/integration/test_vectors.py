@@ -40,6 +40,8 @@ class Vectors:
     """Serves it once more."""
     arrays: dict[str, dict[str, Any]]
     """What each array must be, by path."""
+    roots: dict[str, dict[str, Any]]
+    """What each hierarchy in ``roots/`` must be."""
 
     @property
     def url(self) -> str:
@@ -65,7 +67,8 @@ def vectors(tmp_path_factory):
             text = path.read_text()
             if "{{OTHER}}" in text:
                 path.write_text(text.replace("{{OTHER}}", other.url))
-        yield Vectors(root, main, other, json.loads((root / "expected.json").read_text())["arrays"])
+        told = json.loads((root / "expected.json").read_text())
+        yield Vectors(root, main, other, told["arrays"], told["roots"])
 
 
 def in_json(values: Any) -> list[Any]:
@@ -156,6 +159,20 @@ def test_every_array_that_must_fail_does_and_says_why(vectors, place):
             zarr.open_array(store, path=path, mode="r")[...]
         assert text.lower() in all_messages(caught.value).lower(), path
     assert len(failing) > 25
+
+
+def test_a_root_that_tells_its_own_checksum_is_read_as_it_was_written_or_not_at_all(vectors):
+    for name, want in vectors.roots.items():
+        where = vectors.root / "roots" / name
+        if "error" in want:
+            for opened in (VirtualZarrStore, open_virtual_dataset):
+                with pytest.raises(VirtualZarrError, match=want["error"]):
+                    opened(where)
+            continue
+        dataset = open_virtual_dataset(where)
+        assert {path: found(dataset[path].values) for path in want} == want, name
+        assert "_vzarr" not in dataset.attrs
+    assert len(vectors.roots) >= 8
 
 
 def test_members_and_sources_on_the_other_host_are_asked_there(vectors):

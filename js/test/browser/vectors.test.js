@@ -38,6 +38,16 @@ describe("test vectors in Chromium, page on one port and data on others", { skip
     assert.ok(vectors.other.log.length > 0);
   });
 
+  test("a root that tells its own checksum is read as it was written or not at all", async () => {
+    const page = await browser.context.newPage();
+    await page.goto(`${site.url}/index.html`);
+    for (const [name, { error, ...want }] of Object.entries(vectors.roots)) {
+      const read = page.evaluate(([url, paths]) => globalThis.readAll(url, paths), [`${vectors.main.url}/roots/${name}`, Object.keys(want)]);
+      if (error) await assert.rejects(read, (thrown) => thrown.message.includes(error), name);
+      else assert.deepEqual(await read, want, name);
+    }
+  });
+
   test("stores that the Python package writes hold what xarray reads of their files", async () => {
     const written = temporary();
     runPython(fileURLToPath(new URL("../make_written.py", import.meta.url)), written.path);
