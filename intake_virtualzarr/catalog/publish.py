@@ -204,11 +204,7 @@ class Target:
 
     def made_from(self, name: str) -> str | None:
         """The digest that the store itself records of its sources; None if no ingest made it."""
-        raw = self.keys.get(f"{name}.vzarr/zarr.json")
-        try:
-            record = None if raw is None else RootRecord.of(json.loads(raw))
-        except (ValueError, AttributeError):
-            record = None
+        record = RootRecord.read(self.keys.get(f"{name}.vzarr/zarr.json"))
         return None if record is None else record.made_from
 
     def store(self, name: str) -> str:

@@ -14,7 +14,6 @@ from intake_virtualzarr.hierarchy.documents import dump, naming
 from intake_virtualzarr.hierarchy.generation import BEFORE, RootRecord, generation_of, generation_time, named_generations
 from intake_virtualzarr.hierarchy.root_check import read_root
 from intake_virtualzarr.storage.key_value import KeyEntry, Keys
-from intake_virtualzarr.storage.parsing import parse_object
 
 __all__ = ["CleanReport", "clean_hierarchy", "named_bytes"]
 
@@ -152,6 +151,6 @@ def named_bytes(keys: Keys) -> int:
     raw = keys.get(ROOT)
     if raw is None:
         return 0
-    record = RootRecord.of(parse_object(raw, f"{keys.url}/{ROOT}", HierarchyError))
+    record = RootRecord.read(raw)
     named = named_generations(raw) | set(record.kept if record else ())
     return sum(one.size for one in keys.listed() if (found := generation_of(one.key)) is None or found in named)

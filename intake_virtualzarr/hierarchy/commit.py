@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from intake_virtualzarr._typing import JsonObject
-from intake_virtualzarr.errors import ConflictError, VirtualZarrError
+from intake_virtualzarr.errors import ConflictError
 from intake_virtualzarr.hierarchy.attributes import STORE_RECORD
 from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.hierarchy.documents import dump
@@ -124,7 +123,7 @@ class Commit:
 
     def _with_record(self, root: JsonObject, replaces: bool, made_from: str | None) -> JsonObject:
         before = self._seen.value
-        old = None if before is None else RootRecord.of(json.loads(before))
+        old = RootRecord.read(before)
         there = named_generations(before or b"") | set(old.kept if old else ())
         if before is not None and old is None:
             there.add(BEFORE)
@@ -149,10 +148,7 @@ class Commit:
 
     def _conflict(self) -> str:
         now = self.keys.look(ROOT).value
-        try:
-            record = None if now is None else RootRecord.of(json.loads(now))
-        except (ValueError, AttributeError):
-            record = None
+        record = RootRecord.read(now)
         who = "was removed" if now is None else "was changed by another writer"
         shown = f" ({record.shown})" if record else ""
         return (
@@ -179,7 +175,7 @@ def remove_leftovers(keys: Keys, root: bytes | None) -> None:
     What a root named before is not touched: somebody may read it.
     """
     known = named_generations(root or b"")
-    record = None if root is None else _record(root)
+    record = RootRecord.read(root)
     if record is not None:
         known |= {*record.kept, *record.retired}
     limit = datetime.now(UTC) - LEFT_OVER
@@ -188,10 +184,3 @@ def remove_leftovers(keys: Keys, root: bytes | None) -> None:
             entries = list(keys.listed(f"{GENERATIONS}/{name}"))
             if all(one.modified is None or one.modified < limit for one in entries):
                 keys.delete_below(f"{GENERATIONS}/{name}")
-
-
-def _record(root: bytes) -> RootRecord | None:
-    try:
-        return RootRecord.of(json.loads(root))
-    except (ValueError, AttributeError, VirtualZarrError):
-        return None

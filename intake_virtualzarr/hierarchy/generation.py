@@ -5,6 +5,7 @@ The root document names what counts, and says in an attribute which generation i
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import time
@@ -89,12 +90,23 @@ class RootRecord:
     @classmethod
     def of(cls, root: Attrs) -> RootRecord | None:
         """Read a root document; None if it was not written in generations."""
-        found = (root.get("attributes") or {}).get(STORE_RECORD)
+        attributes = root.get("attributes")
+        found = attributes.get(STORE_RECORD) if isinstance(attributes, dict) else None
         if not isinstance(found, dict) or not isinstance(found.get("generation"), str):
             return None
-        retired = {str(name): str(when) for name, when in (found.get("retired") or {}).items()}
-        kept = tuple(str(name) for name in found.get("kept") or ())
+        told, given_up = found.get("kept"), found.get("retired")
+        kept = tuple(str(name) for name in told) if isinstance(told, list) else ()
+        retired = {str(name): str(when) for name, when in given_up.items()} if isinstance(given_up, dict) else {}
         return cls(found["generation"], str(found.get("written", "")), kept, retired, found.get("made_from"))
+
+    @classmethod
+    def read(cls, raw: bytes | None) -> RootRecord | None:
+        """The record of a root as it lies in a store; None if there is none, or the root is damaged."""
+        try:
+            root = json.loads(raw or b"null")
+        except (ValueError, RecursionError, MemoryError):
+            return None
+        return cls.of(root) if isinstance(root, dict) else None
 
     def to_json(self) -> JsonObject:
         """The attribute."""

@@ -193,10 +193,10 @@ class PagedManifest:
     def _read_layout(self) -> tuple[Shape, int, Pipeline]:
         if self._layout is None:
             key = self._key("zarr.json")
-            raw = self._keys.get(key)
-            if raw is None:
-                raise HierarchyError(f"{self._label}: {self._keys.url}/{key} is absent")
             with naming(f"{self._label}: {self._keys.url}/{key}"):
+                raw = self._keys.get(key)
+                if raw is None:
+                    raise HierarchyError(f"{self._label}: {self._keys.url}/{key} is absent")
                 self._layout = self._parsed_layout(parse_object(raw, key, HierarchyError))
         return self._layout
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intake_virtualzarr.errors import HierarchyError, StoreChangedError, VirtualZarrError
+from intake_virtualzarr.errors import HierarchyError, StoreChangedError
 from intake_virtualzarr.hierarchy.checks import Check
 from intake_virtualzarr.hierarchy.generation import RootRecord
 from intake_virtualzarr.storage.key_value import ReadKeys
@@ -78,8 +77,5 @@ class Snapshot:
 def _what_happened(again: bytes | None) -> str:
     if again is None:
         return "removed"
-    try:
-        record = RootRecord.of(json.loads(again))
-    except (ValueError, AttributeError, VirtualZarrError):
-        record = None
+    record = RootRecord.read(again)
     return "written again" if record is None else f"written again ({record.shown})"

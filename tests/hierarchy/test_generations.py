@@ -245,3 +245,51 @@ def test_the_record_of_a_store_is_no_attribute_of_its_data(store):
     assert "_vzarr" in json.loads((store / "zarr.json").read_text())["attributes"]
     assert "_vzarr" not in engine(store).attrs
     assert "_vzarr" not in zarr.open_group(ivz.VirtualZarrStore(store), mode="r").attrs
+
+
+# ---------------------------------------------------------------------- the root's own checksum
+
+
+def test_a_bit_of_the_root_that_flips_is_an_error_or_does_not_matter(files, store):
+    root = store / "zarr.json"
+    raw = root.read_bytes()
+    expected = engine(store).load()
+    refused = 0
+    for place in range(0, len(raw), 97):
+        root.write_bytes(raw[:place] + bytes([raw[place] ^ 1 << place % 7]) + raw[place + 1 :])
+        try:
+            with engine(store) as found:
+                xr.testing.assert_equal(found.load(), expected)
+        except (VirtualZarrError, ValueError):
+            refused += 1
+    assert refused > 30
+
+
+def test_a_root_that_another_zarr_tool_has_changed_is_refused_and_nothing_is_cleaned_away(files, store):
+    before = objects(store)
+    zarr.open_group(store, mode="r+", use_consolidated=False).attrs["title"] = "new"
+    for act in (engine, ivz.VirtualZarrStore, lambda _: clean_hierarchy(LocalKeys(store), NOW)):
+        with pytest.raises(
+            HierarchyError, match=r"zarr.json: is not as it was written.*remove 'check' from its attribute '_vzarr'"
+        ):
+            act(store)
+    root = json.loads((store / "zarr.json").read_text())
+    del root["attributes"]["_vzarr"]["check"]
+    (store / "zarr.json").write_text(json.dumps(root))
+    assert engine(store).attrs["title"] == "new"
+    with pytest.raises(HierarchyError, match="no consolidated_metadata, so it names nothing and all would go"):
+        clean_hierarchy(LocalKeys(store), NOW)
+    assert objects(store) == before
+    virtual(files[1]).vzarr.to_zarr(store, append_dim="time")
+    clean_hierarchy(LocalKeys(store), NOW)
+    xr.testing.assert_equal(engine(store).drop_attrs().load(), direct(*files[:2]).drop_attrs())
+
+
+def test_a_store_whose_root_is_damaged_is_written_again(files, store):
+    raw = (store / "zarr.json").read_bytes()
+    for damaged in (raw.replace(b"[300,2]", b"[301,2]"), raw[:-20], b"", b"[]"):
+        (store / "zarr.json").write_bytes(damaged)
+        with pytest.raises((VirtualZarrError, ValueError)):
+            engine(store).load()
+        virtual(files[0]).vzarr.to_zarr(store, mode="w")
+        xr.testing.assert_equal(engine(store).load(), direct(files[0]))

@@ -17,7 +17,7 @@ INPUTS = 40
 """For each seed; the long run tries a thousand times as many."""
 
 NAMES = (
-    "s.vzarr", "cut.vzarr", "kerchunk", "kerchunk templates", "kerchunk parquet", "kerchunk parquet rows",
+    "s.vzarr", "cut.vzarr", "paged.vzarr", "kerchunk", "kerchunk templates", "kerchunk parquet", "kerchunk parquet rows",
     "stac item0.json", "stac features.json",
     "stac collection.json", "stac lines.ndjson", "published", "driver", "yaml",
 )  # fmt: skip
