@@ -10,7 +10,7 @@ import xarray as xr
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.datasets.completeness import check_complete
 from intake_virtualzarr.datasets.duplicates import without_duplicates
-from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize
+from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize, keep_meaning
 from intake_virtualzarr.datasets.grib_axes import with_axes
 from intake_virtualzarr.datasets.join_options import JoinOptions
 from intake_virtualzarr.datasets.paths import flat_paths
@@ -67,7 +67,7 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
     joined = joined.copy(deep=False)
     unlimited = {d for ds in flat for d in ds.encoding.get("unlimited_dims", ())}
     joined.encoding = {"source": flat[0].encoding.get("source"), **({"unlimited_dims": unlimited} if unlimited else {})}
-    return common_time_encoding(joined, flat)
+    return common_time_encoding(keep_meaning(joined, ready), flat)
 
 
 def _names(concat_dim: Any) -> list[Hashable]:

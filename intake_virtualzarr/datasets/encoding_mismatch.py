@@ -15,7 +15,7 @@ from intake_virtualzarr.datasets.character_dims import equal_character_dims, pad
 from intake_virtualzarr.datasets.virtual_dataset import source_label, without_packing
 from intake_virtualzarr.errors import EncodingMismatchError, VirtualZarrError
 
-__all__ = ["common_time_encoding", "harmonize"]
+__all__ = ["common_time_encoding", "harmonize", "keep_meaning"]
 
 
 def harmonize(datasets: Sequence[xr.Dataset], encoding_mismatch: str = "decode") -> list[xr.Dataset]:
@@ -192,4 +192,24 @@ def common_time_encoding(joined: xr.Dataset, datasets: Sequence[xr.Dataset]) -> 
         if len(encodings) > 1 and variable.dtype.kind in "MO":
             for key in ("units", "dtype", "_FillValue", "missing_value", "scale_factor", "add_offset"):
                 variable.encoding.pop(key, None)
+    return joined
+
+
+def keep_meaning(joined: xr.Dataset, datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Let joined numbers say what those of the files mean, whatever ``combine_attrs`` made of the attributes.
+
+    For xarray that is the data type: a policy for attributes drops no packing and no mark of booleans. Parts of a virtual array
+    know their packing themselves, but an array without values (an inner join of strangers) has no parts.
+    """
+    for name, variable in joined.variables.items():
+        data = variable._data
+        if not isinstance(data, VirtualZarrArray):
+            continue
+        members = [ds.variables[name].attrs for ds in datasets if name in ds.variables]
+        if data.dtype.kind in "iub" and all(attrs.get("dtype") == "bool" for attrs in members):
+            variable.attrs["dtype"] = "bool"
+        if not data.size and not data.decoded:
+            for attribute in PACKING_ATTRIBUTES:
+                if attribute in members[0]:
+                    variable.attrs.setdefault(attribute, members[0][attribute])
     return joined
