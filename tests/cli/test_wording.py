@@ -31,6 +31,7 @@ def source(tmp_path):
         (("ingest", "{a}", "--to", "{a}/c", "--name", "s"), "a.nc"),
         (("serve", "{d}", "--port", "99999"), "'99999' is not a port"),
         (("scan", "{d}"), "is not a file"),
+        (("scan", "ftp://127.0.0.1:1/a.nc"), "ftp://127.0.0.1:1/a.nc"),
         (("ingest", "{d}/none*.nc", "--to", "{d}/c", "--name", "s"), "none*.nc"),
     ],
 )
@@ -67,3 +68,9 @@ def test_an_error_that_nobody_expected_is_one_line_too(capsys, tmp_path, source,
     assert code == 1
     assert "ZeroDivisionError: of all things" in err
     assert "Traceback" not in err
+
+
+def test_a_quoted_pattern_is_expanded(capsys, tmp_path, source):
+    code, err = run(capsys, "ingest", tmp_path / "*.nc", "--to", tmp_path / "c", "--name", "s")
+    assert code == 0, err
+    assert (tmp_path / "c" / "s.vzarr").is_dir()

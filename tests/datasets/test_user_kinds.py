@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from h5py import h5d, h5f, h5s, h5t
+from support.redirects import serving_redirects
 
 import intake_virtualzarr as ivz
 from intake_virtualzarr.errors import VirtualZarrError
@@ -127,3 +128,70 @@ def test_a_missing_value_that_is_complex_opens_through_the_store_as_in_xarray(tm
         return
     with xr.open_dataset(path, engine="h5netcdf") as direct:
         xr.testing.assert_equal(opened, direct.load())
+
+
+def one_day(path: Path, day: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = xr.Dataset({"v": (("t", "x"), np.full((1, 3), day))}, {"t": [day]})
+    dataset.to_netcdf(path, engine="h5netcdf", encoding={"v": {"chunksizes": (1, 3), "zlib": True}})
+    return path
+
+
+def test_options_of_one_dataset_are_not_sent_for_the_files_of_another(tmp_path):
+    for day in range(2):
+        one_day(tmp_path / f"{day}.nc", day)
+    with serving_redirects(tmp_path) as server:
+        datasets = [
+            ivz.open_virtual_dataset(f"{server.url}/{day}.nc", storage_options={server.url: {"headers": {"X-Key": str(day)}}})
+            for day in range(2)
+        ]
+        server.asked.clear()
+        with pytest.raises(VirtualZarrError, match="different storage_options"):
+            xr.concat(datasets, "t").load()
+        assert all(headers.get("x-key") == Path(path).stem for _, path, headers in server.asked)
+
+
+def test_options_of_a_folder_are_not_sent_to_one_whose_name_begins_alike(tmp_path):
+    one_day(tmp_path / "data-closed" / "0.nc", 0)
+    with serving_redirects(tmp_path) as server:
+        options = {f"{server.url}/data": {"headers": {"X-Key": "secret"}}}
+        ivz.open_virtual_dataset(f"{server.url}/data-closed/0.nc", storage_options=options).load()
+        assert server.asked
+        assert not server.headers("x-key")
+
+
+def test_fields_without_a_time_are_stacked_into_one_manifest_and_exported(tmp_path):
+    objects = {}
+    for count in (3, 12):
+        paths = [tmp_path / f"{n:02}.nc" for n in range(count)]
+        for n, path in enumerate(paths):
+            field = xr.Dataset({"v": (("y", "x"), np.full((4, 6), n, "f4"))})
+            field.to_netcdf(path, engine="h5netcdf", encoding={"v": {"chunksizes": (2, 6), "zlib": True}})
+        stacked = ivz.open_virtual_mfdataset(paths, combine="nested", concat_dim="run")
+        store = tmp_path / f"{count}.vzarr"
+        stacked.vzarr.to_zarr(store)
+        stacked.vzarr.to_kerchunk(tmp_path / f"{count}.json")
+        for opened in (xr.open_dataset(store, engine="virtualzarr"), ivz.open_virtual_dataset(tmp_path / f"{count}.json")):
+            assert opened.v[:, 1, 2].values.tolist() == list(range(count))
+        objects[count] = sum(path.is_file() for path in store.rglob("*"))
+    assert objects[12] <= objects[3]
+
+
+@pytest.mark.parametrize("policy", ["drop", "drop_conflicts", "override"])
+@pytest.mark.parametrize("join", ["outer", "inner"])
+def test_no_policy_for_attributes_changes_what_values_are(tmp_path, policy, join):
+    """An inner join of strangers has no values, and still a data type."""
+    paths = [tmp_path / f"{n}.nc" for n in range(2)]
+    for n, path in enumerate(paths):
+        variables = {"flag": (("t", "x"), [[True, False]]), "t2m": (("t", "x"), [[0.5, 1.0]], {"note": str(n)})}
+        dataset = xr.Dataset(variables, {"t": [n], "x": [2 * n, 2 * n + 1] if join == "inner" else [0, 1]})
+        encoding = {"t2m": {"dtype": "i2", "scale_factor": 0.5, "_FillValue": np.int16(-1)}}
+        dataset.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    how = {"combine": "nested", "concat_dim": "t", "join": join, "combine_attrs": policy}
+    with xr.open_mfdataset(paths, engine="h5netcdf", **how) as direct:
+        expected = direct.load()
+    joined = ivz.open_virtual_mfdataset(paths, **how)
+    joined.vzarr.to_zarr(tmp_path / "s.vzarr")
+    for found in (joined.vzarr.decode().load(), xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr").load()):
+        xr.testing.assert_identical(found, expected)
+        assert {name: found[name].dtype for name in expected} == {name: expected[name].dtype for name in expected}

@@ -93,3 +93,16 @@ def test_markers_of_missing_characters_are_applied(tmp_path):
             found = xr.open_dataset(path, engine="virtualzarr")["code"].values
             assert [found[0], found[2]] == [b"k", b"m"]
             assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize("other", [["mi", "ka", "lo"], ["lo", "mi", "nu"], ["ka", "lo", "mi"]])
+def test_sites_that_no_order_of_files_continues_are_refused_where_xarray_refuses_them(tmp_path, other):
+    paths = pair(tmp_path, other)
+    try:
+        with xr.open_mfdataset(paths, engine="netcdf4", join="outer", data_vars="all") as direct:
+            expected = direct.load()
+    except ValueError:
+        with pytest.raises(JoinError, match=r"one\.nc, .*two\.nc.*site"):
+            ivz.open_virtual_mfdataset(paths)
+    else:
+        xr.testing.assert_equal(ivz.open_virtual_mfdataset(paths).vzarr.decode().load(), expected)
