@@ -13,6 +13,7 @@ from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize, keep_meaning
 from intake_virtualzarr.datasets.grib_axes import with_axes
 from intake_virtualzarr.datasets.join_options import JoinOptions
+from intake_virtualzarr.datasets.joined_text import load_joined_text
 from intake_virtualzarr.datasets.paths import flat_paths
 from intake_virtualzarr.datasets.virtual_dataset import source_label
 from intake_virtualzarr.errors import JoinError, VirtualZarrError
@@ -36,7 +37,8 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
         raise VirtualZarrError(
             f"duplicates={how.duplicates!r} goes with combine='by_coords'; combine='nested' takes what it is given"
         )
-    ready = harmonize(flat, how.encoding_mismatch)
+    along = _names(how.concat_dim) if how.combine == "nested" else None
+    ready = harmonize(load_joined_text(flat, join=how.join, along=along), how.encoding_mismatch)
     options: JsonObject = {
         "compat": how.compat,
         "data_vars": how.data_vars,
@@ -62,7 +64,6 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
         raise JoinError(f"{named}: cannot be joined: {exc}") from exc
     if not isinstance(joined, xr.Dataset):
         raise VirtualZarrError(f"the join gave {type(joined).__name__}, expected an xarray.Dataset")
-    along = _names(how.concat_dim) if how.combine == "nested" else None
     check_complete(ready, joined, join=how.join, compat=how.compat, along=along)
     joined = joined.copy(deep=False)
     unlimited = {d for ds in flat for d in ds.encoding.get("unlimited_dims", ())}

@@ -15,6 +15,7 @@ from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.codecs.cf_packing import PACKING_ATTRIBUTES
 from intake_virtualzarr.datasets.cf_axes import is_time
+from intake_virtualzarr.datasets.joined_text import with_marked_gaps
 from intake_virtualzarr.datasets.own_encoding import encoded_as_asked, has_own_encoding
 from intake_virtualzarr.datasets.virtual_dataset import drop_bool_dtype_attr, with_consistent_attrs
 from intake_virtualzarr.errors import HierarchyError, UnsupportedError
@@ -59,7 +60,7 @@ def node_array(name: str, variable: xr.Variable) -> NodeArray:
             "open the files with open_virtual_dataset or open_virtual_mfdataset, or load the variable first"
         )
     _refuse_gaps(name, data)
-    encoded = encoded_exactly(name, variable)
+    encoded = encoded_exactly(name, with_marked_gaps(variable))
     values = np.asarray(encoded)
     if values.dtype.kind in "UT":
         values = values.astype(object)

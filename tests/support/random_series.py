@@ -175,7 +175,7 @@ def _loses_files(series: Series, expected: xr.Dataset) -> bool:
 
 def _compare(found: xr.Dataset, expected: xr.Dataset, note: str) -> None:
     try:
-        found = found.transpose(*expected.dims)
+        found, expected = found.transpose(*expected.dims), expected.transpose(*expected.dims)
         xr.testing.assert_equal(found, expected)
         assert found.attrs == expected.attrs, (found.attrs, expected.attrs)
         for name, variable in expected.variables.items():
@@ -224,7 +224,11 @@ def by_chunks(folder: Path, series: Series, rng: np.random.Generator) -> xr.Data
 
 def by_zarr(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:
     """By xarray's own Zarr engine."""
-    return xr.open_zarr(ivz.VirtualZarrStore(_stored(folder, series, rng)), chunks=None, consolidated=False).load()
+    opened = xr.open_zarr(ivz.VirtualZarrStore(_stored(folder, series, rng)), chunks=None, consolidated=False).load()
+    for name, words in opened.data_vars.items():
+        if words.dtype.kind == "S" and (words == b"").any():  # Zarr's engine knows no marker in bytes
+            opened[name] = words.astype(object).where(words != b"")
+    return opened
 
 
 def by_append(folder: Path, series: Series, rng: np.random.Generator) -> xr.Dataset:

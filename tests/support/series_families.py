@@ -23,7 +23,7 @@ ODD: tuple[Any, ...] = ("0.1", np.array([0.5, 2.0]), np.array([0.5]), np.array([
 ODD_FILLS: tuple[Any, ...] = ("-1", np.array([3, 7], "i2"), np.float64("nan"), np.float32(5), np.array([7], "i1"))
 COMPLEX = np.complex128(0.5 + 2j)
 """What HDF5 can hold, and no netCDF library writes."""
-EXTRA = ("bool", "date", "duration", "words", "wide", "unsigned", "floats with a fill")
+EXTRA = ("bool", "date", "duration", "words", "texts", "wide", "unsigned", "floats with a fill")
 CLASSIC_EXTRA = ("date", "duration", "words", "floats with a fill")
 LABELS: tuple[tuple[str, Any], ...] = (("S", "S1"), ("U", "S1"), ("U", str))
 """Kind of words of a label and how they are written: characters, characters in UTF-8, strings of any length."""
@@ -172,7 +172,12 @@ def _extra(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> tuple
         case "duration":
             return (dims, numbers.astype("m8[h]").astype("m8[ns]")), {"units": str(rng.choice(["hours", "seconds"])), "dtype": "i4"}
         case "words":
-            return ("time", np.array([b"abcd"[: 1 + n % 4] for n in numbers[:, 0]], object)), {"dtype": "S1"}
+            along = int(rng.integers(3))  # one a station: a gap in a join with other stations
+            of = (numbers[:, 0], numbers[0], numbers)[along]
+            words = np.vectorize(lambda n: b"abcd"[: 1 + n % 4], otypes=["S4"])(of)
+            return (("time", "station", dims)[along], words), {"dtype": "S1"}
+        case "texts":
+            return (("station",), np.array(["abcd"[: n % 5] for n in numbers[0]], object)), {"dtype": str}
         case "wide":
             return (dims, numbers.astype("i8") + 2**53), {}
         case "unsigned":
