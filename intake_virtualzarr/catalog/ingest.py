@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr._typing import Attrs, FormatLike, JsonObject
 from intake_virtualzarr.arrays.repr_html import size_text, table_html
 from intake_virtualzarr.catalog.cube import Cube, build_cube
 from intake_virtualzarr.catalog.publish import Contents, Kind, Target, document_name, fingerprint, publish_store
@@ -121,7 +121,7 @@ def ingest(
     loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     group: str | None = None,
-    format: str | None = None,
+    format: FormatLike = None,
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
@@ -207,8 +207,8 @@ def ingest(
         Variables to drop.
     group : str, optional
         Path of the group in each file.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
     on_error : {"raise", "skip"}
         What to do about files that cannot be scanned.
     on_unsupported : {"skip", "raise"}

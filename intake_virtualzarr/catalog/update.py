@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import xarray as xr
 
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, FormatLike
 from intake_virtualzarr.catalog.cube import join_sources, open_sources
 from intake_virtualzarr.catalog.publish import Target
 from intake_virtualzarr.catalog.published_store import read_published
@@ -73,7 +73,7 @@ def update(
     loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     group: str | None = None,
-    format: str | None = None,
+    format: FormatLike = None,
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
@@ -158,8 +158,8 @@ def update(
         Variables to drop.
     group : str, optional
         Path of the group in each file.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
     on_error : {"raise", "skip"}
         What to do about files that cannot be scanned.
     on_unsupported : {"skip", "raise"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, FormatLike
 from intake_virtualzarr.catalog.cube import build_cube
 from intake_virtualzarr.catalog.search_options import SearchOptions
 from intake_virtualzarr.datasets.join_options import (
@@ -55,7 +55,7 @@ def virtualize(
     loadable_variables: str | Iterable[str] | None = None,
     drop_variables: str | Iterable[str] | None = None,
     group: str | None = None,
-    format: str | None = None,
+    format: FormatLike = None,
     on_error: OnError = "raise",
     on_unsupported: OnUnsupported = "skip",
     client: Any = None,
@@ -117,8 +117,8 @@ def virtualize(
         Variables to drop.
     group : str, optional
         Path of the group in each file.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
     on_error : {"raise", "skip"}
         What to do about files that cannot be scanned.
     on_unsupported : {"skip", "raise"}

@@ -25,10 +25,12 @@ EXACT_ZERO = -2147483646
 """Stands for 0.0 where the second method of dithering was used."""
 
 
-def _imagecodecs(title: str) -> Any:
+def _imagecodecs(title: str, function: str) -> Any:
     try:
         import imagecodecs
-    except ImportError as exc:
+
+        getattr(imagecodecs, function)
+    except (ImportError, AttributeError) as exc:  # older versions lack some
         raise MissingExtraError(f"{title} of FITS needs imagecodecs: pip install 'intake-virtualzarr[fits]'") from exc
     return imagecodecs
 
@@ -105,11 +107,11 @@ type Call = Callable[[Any, bytes, ChunkSpec, Attrs], AnyArray]
 """Decodes a tile with imagecodecs."""
 
 
-def _tile(name: str, title: str, call: Call) -> None:
+def _tile(name: str, title: str, function: str, call: Call) -> None:
     """Register a codec of tiles."""
 
     def factory(configuration: Attrs) -> LayoutDecoder:
-        codecs = _imagecodecs(title)
+        codecs = _imagecodecs(title, function)
 
         def decode(data: Buffer, chunk: ChunkSpec) -> AnyArray:
             most_bytes(chunk)
@@ -148,6 +150,6 @@ def _plio(codecs: Any, data: bytes, chunk: ChunkSpec, configuration: Attrs) -> A
     return np.asarray(codecs.plio_decode(words, prod(chunk.shape)))
 
 
-_tile("fits.rice", "Rice", _rice)
-_tile("fits.hcompress", "HCOMPRESS", _hcompress)
-_tile("fits.plio", "PLIO", _plio)
+_tile("fits.rice", "Rice", "rcomp_decode", _rice)
+_tile("fits.hcompress", "HCOMPRESS", "hcomp_decode", _hcompress)
+_tile("fits.plio", "PLIO", "plio_decode", _plio)

@@ -12,7 +12,7 @@ from xarray.backends import BackendEntrypoint
 from xarray.core import indexing
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers ``.vzarr``
-from intake_virtualzarr._typing import Attrs, JsonObject
+from intake_virtualzarr._typing import Attrs, FormatLike, JsonObject
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.left_out import warn_left_out
 from intake_virtualzarr.arrays.tree import VirtualGroup, VirtualTree
@@ -99,7 +99,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         loadable_variables: str | Iterable[str] | None = None,
         storage_options: StorageOptions = None,
         on_unsupported: str = "skip",
-        format: str | None = None,
+        format: FormatLike = None,
         allow: Allow = None,
         keep_query: str | Iterable[str] = (),
         **unknown: Any,
@@ -123,8 +123,8 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
             Options for opening, by URL prefix; without prefixes, for the place that is opened.
         on_unsupported : {"skip", "raise"}
             What to do about variables that cannot be stored by reference.
-        format : str, optional
-            Name of the format; default: detected automatically.
+        format : str or parser, optional
+            Name of the format, or a parser of VirtualiZarr; default: detected automatically.
         allow : str or list of str, optional
             URL prefixes and paths that documents from a network may name, beside their own places.
         keep_query : str or iterable of str, optional
@@ -155,7 +155,7 @@ class VirtualZarrBackendEntrypoint(BackendEntrypoint):
         loadable_variables: str | Iterable[str] | None = None,
         storage_options: StorageOptions = None,
         on_unsupported: str = "skip",
-        format: str | None = None,
+        format: FormatLike = None,
         allow: Allow = None,
         keep_query: str | Iterable[str] = (),
         **unknown: Any,

@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, FormatLike
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.open_files import group_dataset
 from intake_virtualzarr.datasets.open_options import OnUnsupported, OpenOptions, name_set, names_or_none
@@ -33,7 +33,7 @@ def open_virtual_dataset(
     allow: Allow = None,
     keep_query: str | Iterable[str] = (),
     on_unsupported: OnUnsupported = "skip",
-    format: str | None = None,
+    format: FormatLike = None,
 ) -> xr.Dataset:
     """Open an archive file, a virtual store, kerchunk references or an Icechunk store as virtual arrays.
 
@@ -60,8 +60,8 @@ def open_virtual_dataset(
         Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def open_virtual_datatree(
     allow: Allow = None,
     keep_query: str | Iterable[str] = (),
     on_unsupported: OnUnsupported = "skip",
-    format: str | None = None,
+    format: FormatLike = None,
 ) -> xr.DataTree:
     """Open all groups of a file, virtual store, kerchunk references or Icechunk store as a tree of virtual datasets.
 
@@ -125,8 +125,8 @@ def open_virtual_datatree(
         Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 import intake_virtualzarr.datasets.accessor  # noqa: F401 - registers the accessor
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, FormatLike
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.datasets.combine import join_datasets
 from intake_virtualzarr.datasets.join_options import (
@@ -63,7 +63,7 @@ def open_virtual_mfdataset(
     storage_options: Access | Attrs | None = None,
     allow: Allow = None,
     keep_query: str | Iterable[str] = (),
-    format: str | None = None,
+    format: FormatLike = None,
 ) -> xr.Dataset:
     """Open many archive files as one virtual dataset.
 
@@ -119,8 +119,8 @@ def open_virtual_mfdataset(
         their own places.
     keep_query : str or iterable of str, optional
         Names of query parameters that are part of the name of a file. All others are kept in memory only, never stored.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import xarray as xr
 
+from intake_virtualzarr._typing import FormatLike
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.workers import Executor
@@ -37,8 +38,8 @@ class OpenOptions:
     """Whether loaded time coordinates become dates."""
     preprocess: Callable[[xr.Dataset], xr.Dataset] | None = None
     """Called with the virtual dataset of each file; returns one."""
-    format: str | None = None
-    """Name of the format; ``None``: detected automatically."""
+    format: FormatLike = None
+    """Name of the format, or a parser of VirtualiZarr; ``None``: detected automatically."""
     on_error: OnError = "raise"
     on_unsupported: OnUnsupported = "skip"
     client: Any = None

@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from intake_virtualzarr._typing import FormatLike
 from intake_virtualzarr._version import __version__
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice
 from intake_virtualzarr.formats.named_files import allowed_or_error
 from intake_virtualzarr.formats.series import SeriesArrays
+from intake_virtualzarr.formats.virtualizarr_parsers import name_of_format
 from intake_virtualzarr.storage.atomic_write import write_atomically
 from intake_virtualzarr.storage.readers import Access, open_reader
 from intake_virtualzarr.storage.source import SourceTable
@@ -39,7 +41,7 @@ class Checkpoint:
     ----------
     directory : path
         Made with the first batch. Trust it: what it holds is unpickled.
-    format, labels : str or None, LabelChoice or None
+    format, labels : str, parser or None; LabelChoice or None
         How files are scanned: scans of other formats and labels are left alone.
     access : Access
         How files are opened, and what they may name now.
@@ -50,10 +52,10 @@ class Checkpoint:
         If there is a file of that name.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], format: str | None, labels: LabelChoice | None, access: Access) -> None:
+    def __init__(self, directory: str | os.PathLike[str], format: FormatLike, labels: LabelChoice | None, access: Access) -> None:
         self._directory, self._access = Path(directory), access
         chosen = labels and [None if names is None else sorted(names) for names in (labels.names, labels.dropped, labels.groups)]
-        self._how = hashlib.sha256(repr((__version__, format, chosen)).encode()).hexdigest()[:16]
+        self._how = hashlib.sha256(repr((__version__, name_of_format(format), chosen)).encode()).hexdigest()[:16]
         if self._directory.exists() and not self._directory.is_dir():
             raise IngestError(f"{self._directory}: is a file, expected a directory for checkpoint= (or a name that is free)")
 

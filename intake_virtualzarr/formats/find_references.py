@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from intake_virtualzarr._typing import FormatLike
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import FormatError
 from intake_virtualzarr.formats.base import ScannedFile
@@ -39,7 +40,7 @@ def is_named_as_references(target: Any) -> bool:
     return ADAPTER in text or ("://" in text and strip_url(text).rstrip("/").endswith(REFERENCES))
 
 
-def find_references(target: Any, access: Access, format: str | None = None) -> VirtualTree | None:
+def find_references(target: Any, access: Access, format: FormatLike = None) -> VirtualTree | None:
     """The references in an Icechunk repository, in a directory of kerchunk references in Parquet, or in a store of Zarr v2.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from intake_virtualzarr._typing import FormatLike
 from intake_virtualzarr.arrays.tree import VirtualTree
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
@@ -23,7 +24,7 @@ def open_tree(
     path: Any,
     *,
     storage_options: StorageOptions = None,
-    format: str | None = None,
+    format: FormatLike = None,
     on_unsupported: str = "skip",
     labels: LabelChoice | None = None,
 ) -> VirtualTree:
@@ -35,8 +36,9 @@ def open_tree(
         What to open.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
-    format : str, optional
-        Name of an archive format, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: detected automatically.
+    format : str or parser, optional
+        Name of an archive format, a parser of VirtualiZarr, or ``"vzarr"``, ``"kerchunk"``, ``"icechunk"``; default: detected
+        automatically.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
     labels : LabelChoice, optional
@@ -53,7 +55,7 @@ def open_tree(
     return tree
 
 
-def _tree(path: Any, access: Access, format: str | None, labels: LabelChoice | None) -> VirtualTree:
+def _tree(path: Any, access: Access, format: FormatLike, labels: LabelChoice | None) -> VirtualTree:
     from intake_virtualzarr.formats.find_references import find_references, is_named_as_references
     from intake_virtualzarr.formats.zarr.find_store import NAME, scanned_directory, scanned_hierarchy
     from intake_virtualzarr.hierarchy.reader import find_hierarchy, read_tree, tree_of

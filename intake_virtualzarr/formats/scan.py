@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from intake_virtualzarr._typing import Attrs
+from intake_virtualzarr._typing import Attrs, FormatLike, ParserOfVirtualiZarr
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.labels import LabelChoice, with_labels
@@ -16,6 +16,7 @@ from intake_virtualzarr.formats.named_files import allowed_or_error, only_allowe
 from intake_virtualzarr.formats.parser_input import ParserInput, input_of, without_waiting
 from intake_virtualzarr.formats.parser_loop import parse_file
 from intake_virtualzarr.formats.shared_values import SharedValues
+from intake_virtualzarr.formats.virtualizarr_parsers import scanned_by_parser
 from intake_virtualzarr.storage.directory_urls import is_directory
 from intake_virtualzarr.storage.event_loop import run
 from intake_virtualzarr.storage.local_reader import LocalReader
@@ -38,7 +39,7 @@ FILES_OF_A_TASK = 16
 def scan(
     path: str | os.PathLike[str],
     *,
-    format: str | None = None,
+    format: FormatLike = None,
     storage_options: Access | Attrs | None = None,
     allow: Allow = None,
     keep_query: Iterable[str] = (),
@@ -50,8 +51,8 @@ def scan(
     ----------
     path : path or URL
         An archive file, or a Zarr store, local or remote.
-    format : str, optional
-        Name of the format; default: found by the first bytes.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: found by the first bytes.
     storage_options : mapping or Access, optional
         Options for opening, by URL prefix.
     allow : str or list of str, optional
@@ -75,6 +76,8 @@ def scan(
         If it is of no known format, or damaged.
     """
     access = Access.of(storage_options, allow=allow, keep_query=keep_query)
+    if callable(format):
+        return only_allowed(scanned_by_parser(format, path, access), access)
     store = _scanned_store(path, format, access)
     if store is not None:
         return store
@@ -94,7 +97,7 @@ async def scanned_input(file: ParserInput, format: str | None, access: Access, l
 def scan_many(
     paths: Sequence[str | os.PathLike[str]],
     *,
-    format: str | None = None,
+    format: FormatLike = None,
     storage_options: Access | Attrs | None = None,
     progress: Callable[[int], None] | None = None,
     labels: LabelChoice | None = None,
@@ -107,6 +110,9 @@ def scan_many(
         In the order of ``paths``: a `ScannedFile`, or the error of that file.
     """
     access = Access.of(storage_options)
+    if callable(format):
+        found = _scan_by_parser(paths, format, access, progress)
+        return [allowed_or_error(one, access) for one in found]
     results: Results = _scan_stores(paths, format, access, progress)
     readers = {i: open_reader(os.fspath(path), access) for i, path in enumerate(paths) if i not in results}
     far = {i: reader for i, reader in readers.items() if not isinstance(reader, LocalReader)}
@@ -162,6 +168,25 @@ def _scan_stores(
                 if progress:
                     progress(1)
     return results
+
+
+def _scan_by_parser(
+    paths: Sequence[str | os.PathLike[str]], parser: ParserOfVirtualiZarr, access: Access, progress: Callable[[int], None] | None
+) -> list[ScannedFile | VirtualZarrError]:
+    """Scans by a parser of VirtualiZarr, several at once."""
+    shared = SharedValues()
+
+    def one(path: str | os.PathLike[str]) -> ScannedFile | VirtualZarrError:
+        try:
+            return shared.scan(scanned_by_parser(parser, path, access))
+        except VirtualZarrError as exc:
+            return exc
+        finally:
+            if progress:
+                progress(1)
+
+    with ThreadPoolExecutor(max(thread_count(), 2), thread_name_prefix="intake-virtualzarr-scan") as pool:
+        return list(pool.map(one, paths))
 
 
 def _scan_near(

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from intake_virtualzarr._typing import FormatLike
 from intake_virtualzarr.errors import IngestError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.checkpoint import Checkpoint
@@ -30,7 +31,7 @@ LEAST = 20
 def scan_paths(
     paths: Sequence[str],
     *,
-    format: str | None = None,
+    format: FormatLike = None,
     access: Access | None = None,
     client: Any = None,
     executor: Executor | None = None,
@@ -44,8 +45,8 @@ def scan_paths(
     ----------
     paths : sequence of str
         Files.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
     access : Access, optional
         Options for opening.
     client, executor : dask.distributed.Client, Executor; optional
@@ -82,7 +83,7 @@ def scan_paths(
 # ---------------------------------------------------------------------- what a worker runs
 
 
-def scan_batch(paths: Sequence[str], format: str | None, access: Access, labels: LabelChoice | None) -> list[Any]:
+def scan_batch(paths: Sequence[str], format: FormatLike, access: Access, labels: LabelChoice | None) -> list[Any]:
     """Scan a batch; what its files repeat is one object, so that it is sent once."""
     return list(scan_many(paths, format=format, storage_options=access, labels=labels))
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from intake_virtualzarr._typing import JsonObject, Shape
+from intake_virtualzarr._typing import FormatLike, JsonObject, Shape
 from intake_virtualzarr.arrays.array import VirtualZarrArray
 from intake_virtualzarr.arrays.chunk_cache import ChunkCache
 from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
@@ -429,7 +429,7 @@ def open_virtual_store(
     allow: Allow = None,
     keep_query: Iterable[str] = (),
     on_unsupported: str = "skip",
-    format: str | None = None,
+    format: FormatLike = None,
 ) -> VirtualZarrStore:
     """Open one archive file as a plain Zarr store, read-only, with raw (undecoded) values.
 
@@ -445,8 +445,8 @@ def open_virtual_store(
         Names of query parameters that belong to the name of a file; all others are kept in memory only.
     on_unsupported : {"skip", "raise"}
         What to do about variables that cannot be stored by reference.
-    format : str, optional
-        Name of the format; default: detected automatically.
+    format : str or parser, optional
+        Name of the format, or a parser of VirtualiZarr; default: detected automatically.
     """
     from intake_virtualzarr.arrays.left_out import raise_left_out, warn_left_out
 
