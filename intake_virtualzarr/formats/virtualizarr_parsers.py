@@ -22,7 +22,7 @@ from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.kerchunk_table import counted_shape, inline_source
 from intake_virtualzarr.formats.zarr_references import scanned_references
 from intake_virtualzarr.hierarchy.array_metadata import ArrayMetadata
-from intake_virtualzarr.storage.obstore_reader import make_store
+from intake_virtualzarr.storage.obstore_reader import local_store, make_store
 from intake_virtualzarr.storage.options import Access
 from intake_virtualzarr.storage.readers import OBJECT_SCHEMES, WEB_SCHEMES, open_reader
 from intake_virtualzarr.storage.source import Source, SourceTable
@@ -103,9 +103,7 @@ def _registry(url: str, access: Access) -> Any:
     except ImportError as exc:
         raise MissingExtraError(f"parsers of VirtualiZarr need the package virtualizarr: {EXTRA}") from exc
     if is_local(url):
-        from obstore.store import LocalStore
-
-        return ObjectStoreRegistry({"file://": LocalStore()})
+        return ObjectStoreRegistry({"file://": local_store()})
     parts = urlsplit(url)
     if parts.scheme not in OBJECT_SCHEMES | WEB_SCHEMES or "::" in url:
         raise UnsupportedError(f"{url}: parsers of VirtualiZarr read local files, http and object stores, no {parts.scheme!r}")

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore import exceptions
-from obstore.store import from_url
+from obstore.store import LocalStore, from_url
 
 from intake_virtualzarr._typing import JsonObject
 from intake_virtualzarr.errors import SourceError
@@ -22,11 +22,16 @@ from intake_virtualzarr.storage.reader import Buffer
 from intake_virtualzarr.storage.source import Source
 from intake_virtualzarr.storage.url_secrets import redact, shown_cause
 
-__all__ = ["ObjectReader", "asks_for_http", "make_store"]
+__all__ = ["ObjectReader", "asks_for_http", "local_store", "make_store"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ENDPOINT = re.compile(r"(AWS|AZURE|GOOGLE)_.*(ENDPOINT|BASE_URL|EMULATOR)", re.IGNORECASE)
 """Variables of the environment that name a server."""
+
+
+def local_store() -> LocalStore:
+    """The obstore store of all local files."""
+    return LocalStore()
 
 
 def make_store(url: str, options: JsonObject, *, repeats: bool = False) -> tuple[Any, str]:
