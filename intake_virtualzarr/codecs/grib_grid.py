@@ -61,6 +61,10 @@ class GridShape:
     points: int
     scanning: int
     """Flags of the scanning mode."""
+    lines: tuple[int, ...] = ()
+    """Points of each row of a reduced grid."""
+    parallels: int = 0
+    """Parallels between a pole and the equator of a reduced Gaussian grid."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,7 +90,9 @@ def grid_shape2(section: bytes) -> GridShape:
         raise UnsupportedError(f"its {kind} grid is described in {len(section)} bytes, which is too short")
     columns, rows = int.from_bytes(section[30:34], "big"), int.from_bytes(section[34:38], "big")
     if columns == MISSING:
-        return _checked(GridShape(kind.replace("regular", "reduced"), None, None, points, section[at]))
+        lines = _lines(section[at + 1 :], rows, section[10])
+        parallels = int.from_bytes(section[67:71], "big")
+        return _checked(GridShape(kind.replace("regular", "reduced"), None, None, points, section[at], lines, parallels))
     return _checked(GridShape(kind, rows, columns, points, section[at]))
 
 
@@ -100,12 +106,18 @@ def grid_shape1(section: bytes) -> GridShape:
     columns, rows = int.from_bytes(section[6:8], "big"), int.from_bytes(section[8:10], "big")
     if columns == MISSING_1:
         start = section[4] - 1 + 4 * section[3]
-        listed = section[start : start + 2 * rows]
-        if len(listed) < 2 * rows:
-            raise UnsupportedError("its list of points in each row is cut short")
-        points = sum(int.from_bytes(listed[k : k + 2], "big") for k in range(0, 2 * rows, 2))
-        return _checked(GridShape(kind.replace("regular", "reduced"), None, None, points, section[27]))
+        lines = _lines(section[start:], rows, 2)
+        parallels = int.from_bytes(section[25:27], "big")
+        return _checked(GridShape(kind.replace("regular", "reduced"), None, None, sum(lines), section[27], lines, parallels))
     return _checked(GridShape(kind, rows, columns, rows * columns, section[27]))
+
+
+def _lines(raw: bytes, rows: int, size: int) -> tuple[int, ...]:
+    """Points of each row of a reduced grid."""
+    listed = raw[: rows * size]
+    if not size or len(listed) < rows * size:
+        raise UnsupportedError("its list of points in each row is cut short")
+    return tuple(int.from_bytes(listed[k : k + size], "big") for k in range(0, len(listed), size))
 
 
 def _known(number: int, kinds: dict[int, str], what: str) -> str:

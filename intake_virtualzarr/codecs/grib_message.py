@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from intake_virtualzarr.errors import CodecError
 
-__all__ = ["Sections", "message1", "message2", "sections_of", "stub1", "stub2"]
+__all__ = ["Sections", "message1", "message2", "sections_of", "signed", "stub1", "stub2"]
 
 type Sections = Mapping[int, bytes]
 """Sections of one field by number, each whole."""
@@ -19,6 +19,13 @@ NO_BITMAP = b"\0\0\0\x06\x06\xff"
 NO_VALUES = b"\0\0\0\x05\x07"
 SIMPLE = b"\0\0\0\x15\x05" + bytes(16)
 """Section 5 of simple packing, all zero."""
+
+
+def signed(raw: bytes) -> int:
+    """An integer whose first bit is its sign."""
+    number = int.from_bytes(raw, "big")
+    top = 1 << 8 * len(raw) - 1
+    return number if number < top else top - number
 
 
 def sections_of(message: bytes, place: int | None) -> dict[int, bytes]:

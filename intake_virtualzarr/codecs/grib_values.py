@@ -15,9 +15,11 @@ import numpy as np
 from intake_virtualzarr._typing import AnyArray, Attrs
 from intake_virtualzarr.codecs.bounded import most_bytes
 from intake_virtualzarr.codecs.grib_checks import check_message
+from intake_virtualzarr.codecs.grib_gaussian import reduced_points
 from intake_virtualzarr.codecs.grib_grid import ALTERNATING, COLUMNS_FIRST, GridShape, grid_shape1, grid_shape2
 from intake_virtualzarr.codecs.grib_library import eccodes, gribberish
-from intake_virtualzarr.codecs.grib_message import message2, sections_of, stub1, stub2
+from intake_virtualzarr.codecs.grib_message import message2, sections_of, signed, stub1, stub2
+from intake_virtualzarr.codecs.grib_packing import OWN, unpacked1, unpacked2
 from intake_virtualzarr.codecs.registry import Buffer, ChunkSpec, LayoutDecoder, register_layout
 from intake_virtualzarr.errors import CodecError, UnsupportedError
 
@@ -51,11 +53,19 @@ def _grib(configuration: Attrs) -> LayoutDecoder:
 
 
 def _edition1(message: bytes, chunk: ChunkSpec) -> tuple[GridShape, AnyArray]:
-    size = int.from_bytes(message[8:11], "big")
-    at = 8 + size
-    grid = grid_shape1(message[at : at + int.from_bytes(message[at : at + 3], "big")] if message[15] & 0x80 else b"")
+    at = 8 + int.from_bytes(message[8:11], "big")
+    flags = message[15]
+    grid = grid_shape1(message[at : at + _size(message, at)] if flags & 0x80 else b"")
     _check_count(grid.points, chunk)
-    return grid, _by_eccodes(message, grid.points)
+    at += _size(message, at) if flags & 0x80 else 0
+    bitmap = message[at : at + _size(message, at)] if flags & 0x40 else b""
+    at += len(bitmap)
+    values = unpacked1((bitmap, message[at:-4], message[at + 3 : at + 4]), signed(message[34:36]), grid.points)
+    return grid, _by_eccodes(message, grid.points) if values is None else values
+
+
+def _size(message: bytes, at: int) -> int:
+    return int.from_bytes(message[at : at + 3], "big")
 
 
 def _edition2(message: bytes, place: int | None, chunk: ChunkSpec) -> tuple[GridShape, AnyArray]:
@@ -63,11 +73,13 @@ def _edition2(message: bytes, place: int | None, chunk: ChunkSpec) -> tuple[Grid
     grid = grid_shape2(sections[3])
     _check_count(grid.points, chunk)
     check_message(sections, grid.points)
-    single = message2(message[6], sections)
+    template = int.from_bytes(sections[5][9:11], "big")
     values = None
-    if int.from_bytes(sections[5][9:11], "big") in BIT_FOR_BIT:
-        values = _by_gribberish(single, grid.points)
-    return grid, _by_eccodes(single, grid.points) if values is None else values
+    if template in BIT_FOR_BIT:
+        values = _by_gribberish(message2(message[6], sections), grid.points)
+    if values is None and template in OWN:
+        values = unpacked2(sections, grid.points)
+    return grid, _by_eccodes(message2(message[6], sections), grid.points) if values is None else values
 
 
 def _check_count(points: int, chunk: ChunkSpec) -> None:
@@ -145,6 +157,10 @@ def _coordinate(key: str) -> LayoutDecoder:
                 grid, stub = grid_shape1(section), stub1(product, section)
             else:
                 grid, stub = grid_shape2(raw), stub2(0, {1: SOME_CENTRE, 3: raw, 4: SOME_PRODUCT})
+            if grid.lines:
+                latitudes, longitudes = reduced_points(grid)
+                _check_count(grid.points, chunk)
+                return (latitudes if key == "latitudes" else longitudes).astype(chunk.dtype).reshape(chunk.shape)
         except (UnsupportedError, IndexError) as exc:
             raise CodecError(f"description of a GRIB grid: {exc}") from exc
         _check_count(grid.points, chunk)

@@ -12,10 +12,12 @@ import pytest
 import xarray as xr
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.codecs import grib_library, grib_values
+from intake_virtualzarr.codecs import grib_library
+from intake_virtualzarr.codecs.grib_gaussian import gaussian_latitudes
+from intake_virtualzarr.codecs.grib_message import sections_of
+from intake_virtualzarr.codecs.grib_packing import unpacked2
 from intake_virtualzarr.errors import CodecError, FormatError, UnsupportedError, VirtualZarrError
 from intake_virtualzarr.formats.grib import FORMAT, names, parameters
-from intake_virtualzarr.formats.grib.axes import gaussian_latitudes
 from intake_virtualzarr.formats.grib.walk import walk
 from intake_virtualzarr.storage.source import Source
 from tests.support.grib_files import COLUMNS, ROWS, field, fields_of, some_values
@@ -306,13 +308,29 @@ def test_without_eccodes_common_fields_have_names_and_others_name_the_extra(tmp_
     assert "intake-virtualzarr[grib]" in scanned.left_out["/param_0_19_30"]
 
 
-def test_a_message_that_nothing_here_decodes_names_the_extra(tmp_path, monkeypatch):
-    path = written(tmp_path / "f.grib2", field(ec))
+def test_a_packing_that_nothing_here_decodes_names_the_extra(tmp_path, monkeypatch):
+    path = written(tmp_path / "f.grib2", field(ec, packingType="grid_ccsds"))
     array = ivz.open_virtual_dataset(path)
     monkeypatch.setattr(grib_library, "_imported", lambda name: None)
-    monkeypatch.setattr(grib_values, "gribberish", lambda: None)
     with pytest.raises(VirtualZarrError, match=r"intake-virtualzarr\[grib\]"):
         np.asarray(next(iter(array.data_vars.values())).data)
+
+
+@pytest.mark.parametrize("packing", ["simple", "complex", "complex_spatial_differencing", "ieee"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_common_packings_are_decoded_without_a_library_to_the_last_bit(tmp_path, packing, order, monkeypatch):
+    values = [some_values(k) * 10.0**k for k in range(4)]
+    values[1][2:4, 1:5] = np.nan
+    values[2][:] = -3.25
+    keys = {"packingType": f"grid_{packing}"} | ({"orderOfSpatialDifferencing": order} if packing.endswith("differencing") else {})
+    bits = [] if packing == "ieee" else [1, 5, 11, 16, 23]
+    many = [field(ec, one, **({"bitsPerValue": b} if b else {}), **keys) for one in values for b in bits or [0]]
+    path = written(tmp_path / "f.grib2", *many)
+    expected = fields_of(ec, path)
+    monkeypatch.setattr(grib_library, "_imported", lambda name: None)
+    sections = [sections_of(one, None) for one in many]
+    for one, wanted in zip(sections, expected, strict=True):
+        np.testing.assert_array_equal(unpacked2(one, wanted.size).astype(np.float32), wanted)
 
 
 # ---------------------------------------------------------------------- rounds, damage, series

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from intake_virtualzarr._typing import AnyArray
 from intake_virtualzarr.codecs.grib_grid import I_NEGATIVE, J_POSITIVE, GridShape
+from intake_virtualzarr.codecs.grib_gaussian import MOST_PARALLELS, gaussian_latitudes
+from intake_virtualzarr.codecs.grib_message import signed
 from intake_virtualzarr.codecs.linear import linear_values
 from intake_virtualzarr.errors import UnsupportedError
-from intake_virtualzarr.formats.grib.product import signed
 
-__all__ = ["axes1", "axes2", "gaussian_latitudes"]
+__all__ = ["axes1", "axes2"]
 
-MOST_GAUSSIAN = 16384
-"""Parallels between a pole and the equator; the finest grid in use has 2560."""
 MISSING = 0xFFFFFFFF
 FLOAT = np.dtype(np.float64)
 
@@ -70,7 +67,7 @@ def _line(first: float, last: float, count: int) -> AnyArray:
 
 
 def _parallels(number: int, first: float, rows: int, upwards: bool) -> AnyArray:
-    if not 0 < number <= MOST_GAUSSIAN:
+    if not 0 < number <= MOST_PARALLELS:
         raise UnsupportedError(f"its Gaussian grid has {number} parallels between pole and equator")
     every = gaussian_latitudes(number)
     if upwards:
@@ -79,23 +76,3 @@ def _parallels(number: int, first: float, rows: int, upwards: bool) -> AnyArray:
     if abs(every[start] - first) > 0.1 or start + rows > every.size:
         raise UnsupportedError(f"its Gaussian grid of {number} parallels begins at latitude {first} and has {rows} rows")
     return np.array(every[start : start + rows])
-
-
-@lru_cache(maxsize=32)
-def gaussian_latitudes(number: int) -> AnyArray:
-    """Latitudes of the ``2 * number`` parallels of a Gaussian grid, from north to south [degrees].
-
-    The sines are the roots of the Legendre polynomial of that degree, by Newton's method.
-    """
-    degree = 2 * number
-    root = np.cos(np.pi * (np.arange(1, number + 1) - 0.25) / (degree + 0.5))
-    for _ in range(12):
-        before, now = np.ones_like(root), root.copy()
-        for k in range(2, degree + 1):
-            before, now = now, ((2 * k - 1) * root * now - (k - 1) * before) / k
-        step = now * (root * root - 1) / (degree * (root * now - before))
-        root = root - step
-        if np.abs(step).max() < 1e-15:
-            break
-    north: AnyArray = np.degrees(np.arcsin(root))
-    return np.concatenate([north, -north[::-1]])

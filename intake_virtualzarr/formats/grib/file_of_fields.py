@@ -16,7 +16,7 @@ from intake_virtualzarr.formats.grib.messages import Field
 from intake_virtualzarr.formats.grib.names import field_keys, naming_of
 from intake_virtualzarr.formats.grib.parameters import Naming
 from intake_virtualzarr.formats.grib.product import UNITS, product_of
-from intake_virtualzarr.formats.grib.stored_cubes import coordinates_of, data_variable, shape_of
+from intake_virtualzarr.formats.grib.stored_cubes import coordinates_of, data_variable, grid_coordinates, shape_of
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["scanned_file"]
@@ -103,7 +103,12 @@ def _with_grids(cubes: Iterable[Cube], source: Source, left: _LeftOut) -> dict[C
     for cube in cubes:
         try:
             grid = shape_of(cube.members[0].field)
-            coordinates = coordinates_of(cube, grid, source)
+            coordinates = coordinates_of(cube)
+            try:
+                coordinates |= grid_coordinates(cube.members[0].field, grid, source)
+            except UnsupportedError as exc:  # values are there all the same
+                for name in ("latitude", "longitude"):
+                    left.add(name, f"of {cube.naming.name}: {exc}")
             names = " ".join(name for name, array in coordinates.items() if array.dims != (name,))
             placed[cube] = (data_variable("", cube, grid, source, names), coordinates)
         except UnsupportedError as exc:

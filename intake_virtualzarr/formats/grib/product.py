@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from intake_virtualzarr.codecs.grib_message import signed
 from intake_virtualzarr.errors import UnsupportedError
 from intake_virtualzarr.formats.grib.messages import Field
 
-__all__ = ["LAYOUTS", "UNITS", "Layout", "Product", "layout_of", "product_of", "reference_time", "scaled", "signed"]
+__all__ = ["LAYOUTS", "UNITS", "Layout", "Product", "layout_of", "product_of", "reference_time", "scaled"]
 
 UNITS = {0: 60, 1: 3600, 2: 86400, 10: 3 * 3600, 11: 6 * 3600, 12: 12 * 3600, 13: 1}
 """Units of time of edition 2 that are of one length [seconds]."""
@@ -81,13 +82,6 @@ class Product:
     """[m]"""
     kind: str = ""
     """What sets fields apart beside their parameter: ``"percentile"``, ``"probability_1"``, ``"derived_0"``."""
-
-
-def signed(raw: bytes) -> int:
-    """An integer whose first bit is its sign."""
-    number = int.from_bytes(raw, "big")
-    top = 1 << 8 * len(raw) - 1
-    return number if number < top else top - number
 
 
 def scaled(raw: bytes) -> float | None:

@@ -9,6 +9,7 @@ from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
 from intake_virtualzarr.arrays.inline import inline_stored
 from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import Segment, StoredArray
+from intake_virtualzarr.codecs.grib_gaussian import check_reduced
 from intake_virtualzarr.codecs.grib_grid import COLUMNS_FIRST, GridShape, grid_shape1, grid_shape2
 from intake_virtualzarr.codecs.linear import LINEAR, as_linear
 from intake_virtualzarr.codecs.spec import CodecSpec
@@ -19,7 +20,7 @@ from intake_virtualzarr.formats.grib.cubes import Cube
 from intake_virtualzarr.formats.grib.messages import Field
 from intake_virtualzarr.storage.source import Source, SourceTable
 
-__all__ = ["coordinates_of", "data_variable", "grid_dims", "shape_of"]
+__all__ = ["coordinates_of", "data_variable", "grid_coordinates", "grid_dims", "shape_of"]
 
 SINCE = {"units": "seconds since 1970-01-01T00:00:00", "calendar": "proleptic_gregorian"}
 PRESSURE = {"positive": "down", "stored_direction": "decreasing", "standard_name": "air_pressure", "long_name": "pressure"}
@@ -109,8 +110,8 @@ def _attrs(cube: Cube, grid: GridShape, coordinates: str) -> JsonObject:
     return {**attrs, "coordinates": coordinates}
 
 
-def coordinates_of(cube: Cube, grid: GridShape, source: Source) -> dict[str, ScannedArray]:
-    """Coordinates of a variable by name; their paths are filled in by who places them."""
+def coordinates_of(cube: Cube) -> dict[str, ScannedArray]:
+    """Coordinates of a variable by name, but for those of its grid; their paths are filled in by who places them."""
     found: dict[str, ScannedArray] = {}
     for name, values in cube.axes:
         called = cube.level_name if name == "level" else name
@@ -119,7 +120,7 @@ def coordinates_of(cube: Cube, grid: GridShape, source: Source) -> dict[str, Sca
         found[called] = _inline(array if dims else array[0], dims, attrs)
     if "step" in found and "time" in found:
         found["valid_time"] = _valid_time(dict(cube.axes))
-    return found | _of_grid(cube.members[0].field, grid, source)
+    return found
 
 
 def _coordinate(name: str, called: str, values: tuple[float, ...]) -> tuple[AnyArray, JsonObject]:
@@ -144,14 +145,22 @@ def _inline(values: AnyArray, dims: tuple[str, ...], attrs: Attrs) -> ScannedArr
     return ScannedArray("", dims, stored.dtype, stored.shape, stored.fill_value, (Segment.whole(stored),), attrs)
 
 
-def _of_grid(field: Field, grid: GridShape, source: Source) -> dict[str, ScannedArray]:
-    """Latitudes and longitudes."""
+def grid_coordinates(field: Field, grid: GridShape, source: Source) -> dict[str, ScannedArray]:
+    """Latitudes and longitudes, as far as they are known.
+
+    Raises
+    ------
+    UnsupportedError
+        If what describes them contradicts itself.
+    """
     if is_regular(grid):
         axes = (axes1 if field.edition == 1 else axes2)(field.grid, grid)
         names = ("latitude", "longitude")
         return {name: _axis(values, name) for name, values in zip(names, axes, strict=True)}
     if grid.kind == "unstructured_grid" or grid.scanning & COLUMNS_FIRST:  # ecCodes does not compute them
         return {}
+    if grid.lines:
+        check_reduced(grid)
     return {name: _lazy(name, field, grid, source) for name in ("latitude", "longitude")}
 
 
