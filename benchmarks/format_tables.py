@@ -1,7 +1,7 @@
 """A table of what readers make of files of a format, beside an oracle: identical, refused, differs, missing.
 
-``python benchmarks/format_tables.py grib FOLDER... [--peers PYTHON] [--list]``. Peers that live in another environment are run by its
-Python. ``differs`` is the column that matters: a value that is not the file's, and nobody says so.
+``python benchmarks/format_tables.py grib FOLDER... [--peers PYTHON] [--list]``. Peers that live in another environment are run by
+its Python. ``differs`` is the column that matters: a value that is not the file's, and nobody says so.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections import Counter
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("format_readers.py")
+GRIB_ENDINGS, TIFF_ENDINGS = (".grib", ".grib1", ".grib2", ".grb", ".grb2"), (".tif", ".tiff")
 FORMATS = {
-    "grib": ("ecCodes", ("intake-virtualzarr grib", "cfgrib", "kerchunk grib", "gribberish"), (".grib", ".grib1", ".grib2", ".grb", ".grb2")),
-    "tiff": ("rasterio", ("intake-virtualzarr tiff", "virtual-tiff", "kerchunk tiff"), (".tif", ".tiff")),
-}  # fmt: skip
+    "grib": ("ecCodes", ("intake-virtualzarr grib", "cfgrib", "kerchunk grib", "gribberish"), GRIB_ENDINGS),
+    "tiff": ("rasterio", ("intake-virtualzarr tiff", "virtual-tiff", "kerchunk tiff"), TIFF_ENDINGS),
+}
 """Oracle, readers and endings of names."""
 OUTCOMES = ("identical", "refused", "missing", "differs")
 QUIET = 60
@@ -109,6 +110,10 @@ def _rows(kind: str, oracle: str, readers: tuple[str, ...], paths: list[Path], p
                 if outcomes[p] != "identical"
             ]
     return lines
+
+
+def _line(path: Path, what: str, found: Answer) -> str:
+    return f"  {what}: {path.name}: {found if isinstance(found, str) else ''}"
 
 
 def main() -> None:

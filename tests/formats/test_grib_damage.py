@@ -11,7 +11,7 @@ if grib_library.no_eccodes() or grib_library.gribberish() is None:
     pytest.skip("the extra grib is not installed", allow_module_level=True)
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
-from grib_mutations import asked_bytes, mutations, outcome, seeds  # noqa: E402
+from grib_mutations import asked_bytes, mutations, outcome, seeds
 
 KINDS = 19
 

@@ -1,7 +1,7 @@
 """A long run over damaged GRIB files: ``python tests/fuzz/run_grib.py COUNT [SEED]``. Prints what became of them, and memory.
 
-Each kind of file has a process of its own. One that ends, or takes longer than `LONGEST` for a file, is counted with the file, which is
-kept; the run goes on behind it.
+Each kind of file has a process of its own. One that ends, or takes longer than `LONGEST` for a file, is counted with the file,
+which is kept; the run goes on behind it.
 """
 
 from __future__ import annotations

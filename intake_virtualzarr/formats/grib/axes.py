@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from intake_virtualzarr._typing import AnyArray
-from intake_virtualzarr.codecs.grib_grid import I_NEGATIVE, J_POSITIVE, GridShape
 from intake_virtualzarr.codecs.grib_gaussian import MOST_PARALLELS, gaussian_latitudes
+from intake_virtualzarr.codecs.grib_grid import I_NEGATIVE, J_POSITIVE, GridShape
 from intake_virtualzarr.codecs.grib_message import signed
 from intake_virtualzarr.codecs.linear import linear_values
 from intake_virtualzarr.errors import UnsupportedError
