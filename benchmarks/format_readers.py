@@ -1,4 +1,4 @@
-"""What readers make of files: ``python format_readers.py READER FILE...`` prints a line of JSON for each, with digests of its fields.
+"""What readers make of files: ``python format_readers.py READER FILE...`` prints JSON for each, with digests of its fields.
 
 Each reader runs in a process of its own, because some end it. A field is a map (GRIB) or an image with its bands (TIFF), rows from
 the first one stored, as values of the type that the format has; digests are compared by `format_tables.py`.
