@@ -2,7 +2,10 @@
 
 Runs in a process of its own, so that it does not take the interpreter from those who are measured.
 
-    python benchmarks/server.py DIRECTORY [--latency 0.02] [--bandwidth 100e6] [--port 8000]
+    python benchmarks/server.py DIRECTORY [--latency 0.02] [--bandwidth 100e6] [--port 8000] [--links LINKS.json]
+
+``--links`` makes a large archive of few files: paths that are served from another file, with some bytes of their own:
+``{"/2024/001.nc": {"file": "a.nc", "at": 5120, "bytes": "0a00"}}``.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -44,11 +48,40 @@ class Line:
             await writer.drain()
 
 
+@dataclass(frozen=True)
+class Link:
+    """A path that is served from another file, but for some bytes."""
+
+    file: Path
+    at: int = 0
+    own: bytes = b""
+
+    @classmethod
+    def of(cls, directory: Path, one: dict[str, Any]) -> Link:
+        """As ``--links`` tells it."""
+        return cls(directory / one["file"], int(one["at"]), bytes.fromhex(one["bytes"]))
+
+    def patched(self, data: bytes, start: int) -> bytes:
+        """Bytes of the file that begin at ``start``, with the own ones in their place."""
+        first, last = max(self.at, start), min(self.at + len(self.own), start + len(data))
+        if first >= last:
+            return data
+        return data[: first - start] + self.own[first - self.at : last - self.at] + data[last - start :]
+
+    @property
+    def mark(self) -> str:
+        """What tells this path from others of the same file."""
+        return f"-{self.own.hex()}" if self.own else ""
+
+
 class Server:
     """Answers requests; ``/-/counts`` tells what was asked for since ``/-/reset``."""
 
-    def __init__(self, directory: Path, latency: float, bandwidth: float | None) -> None:
+    def __init__(
+        self, directory: Path, latency: float, bandwidth: float | None, links: dict[str, dict[str, Any]] | None = None
+    ) -> None:
         self.directory = directory
+        self.links = {path: Link.of(directory, one) for path, one in (links or {}).items()}
         self.latency = latency
         self.line = Line(bandwidth)
         self.reset()
@@ -95,7 +128,8 @@ class Server:
             self.answered = max(self.answered, own_round)
 
     async def file(self, method: str, path: str, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        full = self.directory / path.lstrip("/")
+        link = self.links.get(path) or Link(self.directory / path.lstrip("/"))
+        full = link.file
         try:
             fd = os.open(full, os.O_RDONLY)
         except OSError:
@@ -107,7 +141,7 @@ class Server:
                 await self.send(writer, "404 Not Found", {}, b"")
                 return
             fields = {
-                "ETag": f'"{status.st_mtime_ns:x}-{status.st_size:x}"',
+                "ETag": f'"{status.st_mtime_ns:x}-{status.st_size:x}{link.mark}"',
                 "Last-Modified": formatdate(status.st_mtime, usegmt=True),
                 "Accept-Ranges": "bytes",
             }
@@ -126,7 +160,7 @@ class Server:
                 await self.send(writer, code, fields, b"", length=stop - start)
                 return
             self.counts["bytes"] += stop - start
-            await self.send(writer, code, fields, os.pread(fd, stop - start, start))
+            await self.send(writer, code, fields, link.patched(os.pread(fd, stop - start, start), start))
         finally:
             os.close(fd)
 
@@ -157,7 +191,9 @@ class Running:
 
 
 @contextmanager
-def serving(directory: str | Path, *, latency: float = 0.0, bandwidth: float | None = None) -> Iterator[Running]:
+def serving(
+    directory: str | Path, *, latency: float = 0.0, bandwidth: float | None = None, links: str | Path | None = None
+) -> Iterator[Running]:
     """Serve a directory in another process.
 
     Parameters
@@ -168,10 +204,14 @@ def serving(directory: str | Path, *, latency: float = 0.0, bandwidth: float | N
         Before each answer [s].
     bandwidth : float, optional
         Of all connections together [bytes/s].
+    links : path, optional
+        JSON: paths that are served from other files of the directory.
     """
     command = [sys.executable, str(Path(__file__).resolve()), str(directory), "--latency", str(latency)]
     if bandwidth:
         command += ["--bandwidth", str(bandwidth)]
+    if links:
+        command += ["--links", str(links)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -187,8 +227,10 @@ async def main() -> None:
     options.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     options.add_argument("--bandwidth", type=float, help="bytes per second of all connections together")
     options.add_argument("--port", type=int, default=0)
+    options.add_argument("--links", type=Path, help="paths that are served from other files")
     chosen = options.parse_args()
-    server = Server(chosen.directory, chosen.latency, chosen.bandwidth)
+    links = json.loads(chosen.links.read_text()) if chosen.links else None
+    server = Server(chosen.directory, chosen.latency, chosen.bandwidth, links)
     running = await asyncio.start_server(server.serve, "127.0.0.1", chosen.port, limit=1 << 20, backlog=1024)
     print(f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}", flush=True)
     async with running:
