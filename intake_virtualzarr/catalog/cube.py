@@ -24,8 +24,9 @@ from intake_virtualzarr.datasets.join_options import (
 from intake_virtualzarr.datasets.open_files import opened_dataset, scan_files, skipped_scans, without_group
 from intake_virtualzarr.datasets.open_options import OpenOptions
 from intake_virtualzarr.datasets.quick_join import quick_join
+from intake_virtualzarr.datasets.quick_runs import quick_runs
 from intake_virtualzarr.datasets.virtual_dataset import source_label
-from intake_virtualzarr.errors import IngestError, JoinError
+from intake_virtualzarr.errors import IngestError, JoinError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.stac.find_sources import selected_sources
@@ -36,6 +37,9 @@ from intake_virtualzarr.storage.readers import ReaderPool
 from intake_virtualzarr.storage.source import Source
 
 __all__ = ["Cube", "OpenedSource", "build_cube", "by_item", "join_sources", "open_sources"]
+
+NOT_IN_RUNS = ("grib", "tiff")
+"""Formats whose files are looked at together before they are joined: for their grids, and the axes of their fields."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,7 @@ def build_cube(items: ItemsLike, options: SearchOptions, time_dim: str) -> Cube:
         lines = "\n".join(f"  {reason}" for reason in damaged.values())
         warnings.warn(f"{len(damaged)} items skipped:\n{lines}", UserWarning, stacklevel=3)
     scanned = _scan_sources(sources, options.opening, options.select.modifier)
-    quick = _quick_cube(scanned, options.joining, time_dim)
+    quick = _quick_cube(scanned, options.joining, time_dim) or _cube_of_runs(scanned, options.joining, time_dim)
     if quick is not None:
         return replace(quick, skipped=damaged)
     opened, skipped = _opened(scanned, time_dim)
@@ -103,23 +107,51 @@ def _scan_sources(sources: Sequence[SourceItem], opening: OpenOptions, modifier:
 
 def _quick_cube(scanned: _Scanned, joining: JoinOptions, time_dim: str) -> Cube | None:
     """The cube of alike files, each the only one of its item and with a time axis of its own; None for all others."""
-    scans, opening = scanned.scans, replace(scanned.opening, group=scanned.groups[0])
-    dim = joining.concat_dim or time_dim
-    path = f"/{(opening.group or '').strip('/')}/{dim}".replace("//", "/")
-    if len(set(scanned.groups)) > 1 or dim != time_dim or not all(isinstance(scan, ScannedFile) for scan in scans):
+    how = _quick_way(scanned, joining, time_dim)
+    if how is None:
         return None
-    labels = scans[0].arrays.get(path)
+    joined = quick_join(scanned.scans, *how, scanned.readers)
+    if joined is None:
+        return None
+    return _finished(joined.dataset, [joined.dim] if joined.grown else [], scanned)
+
+
+def _cube_of_runs(scanned: _Scanned, joining: JoinOptions, time_dim: str) -> Cube | None:
+    """The cube of files that are alike for a while, then otherwise; None for those that change too often, and others."""
+    how = _quick_way(scanned, joining, time_dim)
+    if how is None or any(scan.format in NOT_IN_RUNS for scan in scanned.scans):
+        return None
+    try:
+        datasets = quick_runs(scanned.scans, *how, scanned.readers, time_dim)
+        if datasets is None:
+            return None
+        joined = join_datasets(datasets, how[1])
+    except VirtualZarrError:  # the long way names the files
+        return None
+    grown = [str(d) for d, n in joined.sizes.items() if all(ds.sizes.get(d, 0) < n for ds in datasets)]
+    return _finished(joined, grown, scanned)
+
+
+def _quick_way(scanned: _Scanned, joining: JoinOptions, dim: str) -> tuple[OpenOptions, JoinOptions] | None:
+    """How files are opened and joined that are each the only one of their item, with a time axis; None if some are not."""
+    scans, opening = scanned.scans, replace(scanned.opening, group=scanned.groups[0])
+    path = f"/{(opening.group or '').strip('/')}/{dim}".replace("//", "/")
+    if len(set(scanned.groups)) > 1 or joining.concat_dim not in (None, dim) or dim in opening.drop_variables:
+        return None
+    if not all(isinstance(scan, ScannedFile) and path in scan.arrays and scan.arrays[path].dims == (dim,) for scan in scans):
+        return None
     items = {number if one.item_id is None else (one.collection, one.item_id) for number, one in enumerate(scanned.sources)}
-    if labels is None or labels.dims != (dim,) or dim in opening.drop_variables or len(items) < len(scans):
+    if len(items) < len(scans):
         return None
     nested = joining.combine == "nested"
     how = replace(joining, combine=joining.combine or "by_coords", concat_dim=dim if nested else None, duplicates="raise")
-    joined = quick_join(scans, opening, how, scanned.readers)
-    if joined is None:
-        return None
-    check_coordinates(joined.dataset)
-    joined.dataset.encoding["concat_dims"] = [joined.dim] if joined.grown else []
-    return Cube(joined.dataset, tuple(scanned.sources), tuple(scan.source for scan in scans), {})
+    return opening, how
+
+
+def _finished(joined: xr.Dataset, grown: list[str], scanned: _Scanned) -> Cube:
+    check_coordinates(joined)
+    joined.encoding["concat_dims"] = grown
+    return Cube(joined, tuple(scanned.sources), tuple(scan.source for scan in scanned.scans), {})
 
 
 def open_sources(

@@ -34,7 +34,7 @@ from intake_virtualzarr.formats.series import SeriesArrays
 from intake_virtualzarr.formats.series_columns import SeriesColumns
 from intake_virtualzarr.storage.readers import ReaderPool
 
-__all__ = ["QuickJoin", "is_plain", "quick_join"]
+__all__ = ["QuickJoin", "are_alike", "is_plain", "quick_join"]
 
 LEAST = 3
 """Fewer files are joined by the long way, of which two are the pattern."""
@@ -102,6 +102,13 @@ def quick_join(scans: Sequence[ScannedFile], opening: OpenOptions, joining: Join
 
 
 # ---------------------------------------------------------------------- alike?
+
+
+def are_alike(scans: Sequence[ScannedFile], opening: OpenOptions, dim: str) -> bool:
+    """Whether files have one schema, and differ in length along one dimension only."""
+    files = _members(scans, opening)
+    return files is not None and _extents(files, dim) is not None
+
 
 type Members = dict[str, ScannedArray]
 """The variables of one file, or of another of its schema, by name."""

@@ -41,13 +41,16 @@ class Leaf:
     """None: the axes of the stored array."""
     decode: Packing | None = None
     """How values become those of the larger array."""
-    fusible: bool = True
-    """Whether its chunks may stand in one manifest with others."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its stored array, axis by axis."""
+        return self.windows is None and self.axes is None
 
     @property
     def is_plain(self) -> bool:
         """Whether it is a manifest and nothing else."""
-        return self.windows is None and self.axes is None and self.decode is None
+        return self.is_whole and self.decode is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,13 +187,13 @@ def _leaf(segment: Segment, array: VirtualZarrArray, fuse: bool) -> Plan:
         decode = Packing(array.dtype)
     identity = segment.axes == tuple(range(stored.ndim))
     if segment.is_whole:
-        return Leaf(stored, segment.shape, decode=decode, fusible=decode is None)
+        return Leaf(stored, segment.shape, decode=decode)
     if identity and _at_chunk_edges(segment) and (fuse or stored.origin is None):
-        return Leaf(_cropped(stored, segment.windows), segment.shape, decode=decode, fusible=decode is None)
+        return Leaf(_cropped(stored, segment.windows), segment.shape, decode=decode)
     windows: tuple[Window, ...] = segment.windows
     if fuse or stored.origin is None:
         stored, windows = _trimmed(stored, windows)
-    return Leaf(stored, segment.shape, windows, None if identity else segment.axes, decode, fusible=False)
+    return Leaf(stored, segment.shape, windows, None if identity else segment.axes, decode)
 
 
 def _at_chunk_edges(segment: Segment) -> bool:
@@ -226,7 +229,7 @@ def _trimmed(stored: StoredArray, windows: Sequence[Window]) -> tuple[StoredArra
 
 
 def _fused(members: Sequence[Plan], axis: int, array: VirtualZarrArray) -> list[Plan]:
-    """Join neighbours whose chunks can stand in one manifest."""
+    """Join neighbours whose chunks can stand in one manifest, and are decoded alike."""
     out: list[Plan] = []
     group: list[Leaf] = []
     codecs = _CommonCodecs()
@@ -234,17 +237,18 @@ def _fused(members: Sequence[Plan], axis: int, array: VirtualZarrArray) -> list[
     def flush() -> None:
         nonlocal codecs
         if group:
-            out.append(_fuse([leaf.stored for leaf in group], axis, codecs) if len(group) > 1 else group[0])
+            fused = _fuse([leaf.stored for leaf in group], axis, codecs) if len(group) > 1 else group[0]
+            out.append(replace(fused, decode=group[0].decode))
             group.clear()
         codecs = _CommonCodecs()
 
     for member in members:
         leaf = member if isinstance(member, Leaf) else _empty_like(member, group, axis, array)
-        if isinstance(leaf, Leaf) and leaf.fusible and leaf.is_plain and _fits(group, leaf, axis) and codecs.take(leaf.stored):
+        if isinstance(leaf, Leaf) and leaf.is_whole and _fits(group, leaf, axis) and codecs.take(leaf.stored):
             group.append(leaf)
         else:
             flush()
-            if isinstance(member, Leaf) and member.fusible and member.is_plain and codecs.take(member.stored):
+            if isinstance(member, Leaf) and member.is_whole and codecs.take(member.stored):
                 group.append(member)
             else:
                 out.append(member)
@@ -267,7 +271,7 @@ def _empty_like(member: Plan, group: list[Leaf], axis: int, array: VirtualZarrAr
 
 
 def _fits(group: list[Leaf], leaf: Leaf, axis: int) -> bool:
-    return bool(group) and _can_join(group[0].stored, leaf.stored, axis)
+    return bool(group) and group[0].decode == leaf.decode and _can_join(group[0].stored, leaf.stored, axis)
 
 
 def _can_join(a: StoredArray, b: StoredArray, axis: int) -> bool:

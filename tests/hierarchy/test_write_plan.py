@@ -19,6 +19,7 @@ from intake_virtualzarr.arrays.chunk_grid import AxisGrid
 from intake_virtualzarr.arrays.fill_value import fill_segment
 from intake_virtualzarr.arrays.manifest import ChunkManifest, concatenate_manifests
 from intake_virtualzarr.arrays.segments import Segment
+from intake_virtualzarr.codecs.cf_packing import Packing
 from intake_virtualzarr.codecs.spec import CodecSpec
 from intake_virtualzarr.errors import ManifestError
 from intake_virtualzarr.hierarchy.write_plan import Concat, Leaf, plan_array
@@ -40,6 +41,20 @@ def test_whole_files_in_a_row_are_one_manifest(tmp_path):
     assert [plan.stored.sources[row].url for row in plan.stored.manifest.load().source[:, 0]] == [
         part.stored.sources[0].url for part in parts for _ in range(2)
     ]
+
+
+def test_files_that_are_packed_alike_are_one_member_of_what_is_decoded(tmp_path):
+    packings = [Packing(np.dtype("f8"), None, (), scale, 1.0) for scale in (0.5, 0.5, 0.25, 0.25, 0.25, 0.5)]
+    parts = [of_steps(tmp_path / f"{i}.bin", 4, 100 * i) for i in range(6)]
+    placed = [replace(part.moved((4 * i, 0)), packing=packings[i]) for i, part in enumerate(parts)]
+    array = VirtualZarrArray((24, 4), "f8", np.nan, placed, decoded=True)
+    plan = plan_array(array)
+    assert isinstance(plan, Concat)
+    assert [(member.shape[0], member.decode.scale_factor) for member in plan.members] == [(8, 0.5), (12, 0.25), (4, 0.5)]
+    xr.Dataset({"v": (("t", "x"), array)}).vzarr.to_zarr(str(tmp_path / "s.vzarr"))
+    read = xr.open_dataset(tmp_path / "s.vzarr", engine="virtualzarr").v.values
+    assert np.array_equal(read, np.asarray(array))
+    assert read[8:12].tolist() == (1 + 0.25 * np.arange(200, 216).reshape(4, 4)).tolist()
 
 
 @pytest.mark.parametrize(
