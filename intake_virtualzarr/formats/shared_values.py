@@ -13,6 +13,8 @@ __all__ = ["SharedValues"]
 
 MOST_SCHEMAS = 32
 """Schemas that files are compared with."""
+MOST_CHUNKS = 65536
+"""Of files with more chunks nothing else counts."""
 MOST = 4096
 """Values of each kind that are remembered: what differs from file to file is not worth it."""
 
@@ -56,7 +58,7 @@ class SharedValues:
                 object.__setattr__(found, "arrays", arrays.with_schema(schema))
             return found
         own = Schema.of(found)
-        if own is not None:
+        if own is not None and own.chunks <= MOST_CHUNKS:
             schema = self._schema(own)
             if schema is not own or len(self._schemas) < MOST_SCHEMAS:
                 object.__setattr__(found, "arrays", SeriesArrays(schema, found.source, *schema.columns(arrays)))

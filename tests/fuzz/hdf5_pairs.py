@@ -26,10 +26,11 @@ def _array(array: Any) -> Any:
     segments = []
     for one in array.segments:
         stored, manifest = one.stored, one.stored.manifest.load()
-        axes = [(axis.extent, axis.edge, axis.visible.tolist(), axis.stored.tolist()) for axis in stored.grid.axes]
+        edges = ((axis.visible_edges, axis.stored_edges) for axis in stored.grid.axes)
+        grid = [(axis.extent, axis.edge) for axis in stored.grid.axes], [repr(one) for one in edges]
         columns = [manifest.source, manifest.offset, manifest.length, *([] if manifest.codec is None else [manifest.codec])]
         chunks = [(column.dtype.str, column.shape, column.tolist()) for column in columns]
-        kept = (stored.dtype, repr(exact_key(stored.fill_value)), axes, stored.codecs, stored.alternatives, list(stored.sources))
+        kept = (stored.dtype, repr(exact_key(stored.fill_value)), grid, stored.codecs, stored.alternatives, list(stored.sources))
         segments.append((one.windows, one.axes, one.offset, one.shape, one.packing, kept, chunks))
     fill = repr(exact_key(array.fill_value))
     return array.path, array.dims, array.dtype, array.shape, fill, _attrs(array.attrs), segments

@@ -7,6 +7,7 @@ HDF5 File Format Specification 3.0, III.A.1, III.B, III.D; IV.A.2.c, IV.A.2.g, I
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -49,7 +50,7 @@ def read_links(state: State, messages: list[Message]) -> Task[list[Link]]:
         if number == LINK:
             if flags & SHARED:
                 data = yield from resolve_shared(state, message)
-            links.append(parse_link(state, data))
+            links.append(_known_link(data, state.offset_size))
         elif number == SYMBOL_TABLE:
             links += yield from _read_table(state, data)
         elif number == LINK_INFO:
@@ -59,7 +60,13 @@ def read_links(state: State, messages: list[Message]) -> Task[list[Link]]:
     return links
 
 
-def parse_link(state: State, data: bytes) -> Link:
+@lru_cache(maxsize=2048)
+def _known_link(data: bytes, offset_size: int) -> Link:
+    """`parse_link`, once for each message: the files of an archive repeat theirs."""
+    return parse_link(offset_size, data)
+
+
+def parse_link(offset_size: int, data: bytes) -> Link:
     """Read a link message.
 
     Raises
@@ -83,7 +90,7 @@ def parse_link(state: State, data: bytes) -> Link:
         raise FormatError(f"link message of {len(data)} bytes is cut short")
     name = decode_text(raw)
     if kind == 0:
-        return Link(name, state.address(data, pos), order=order)
+        return Link(name, int.from_bytes(data[pos : pos + offset_size], "little"), order=order)
     value = data[pos + 2 : pos + 2 + int.from_bytes(data[pos : pos + 2], "little")]
     if kind == 1:
         return Link(name, target=decode_text(value), order=order)
@@ -104,7 +111,7 @@ def _read_dense(state: State, data: bytes) -> Task[list[Link]]:
     heap = yield from open_heap(state, heap_address)
     records = yield from read_records(state, index, (5,))
     blobs = yield from heap.read_many(state, [record[4:11] for record in records])
-    return [parse_link(state, blob) for blob in blobs]
+    return [parse_link(state.offset_size, blob) for blob in blobs]
 
 
 def _read_table(state: State, data: bytes) -> Task[list[Link]]:
