@@ -34,6 +34,8 @@ def compressed_segments(hdu: Hdu, source: Source) -> tuple[Shape, tuple[Segment,
     FormatError
         If the table contradicts itself, or tiles lie outside of the part.
     """
+    if len(hdu.axes) != 2:
+        raise FormatError(f"is a table of {len(hdu.axes)} axes, expected 2")
     numbers = numbers_of_compressed(hdu)
     shape = axes_of(hdu.header, "ZNAXIS")[::-1]
     grid = _grid(hdu, shape)
