@@ -22,6 +22,7 @@ EXAMPLES = {
     "compact": ("catalog/sst.vzarr",),
     "describe": ("catalog/sst.vzarr", "catalog/catalog.yaml --json"),
     "check": ("catalog/catalog.yaml", "catalog/sst.vzarr --rebase --move /old/archive /new/archive"),
+    "validate": ("catalog/sst.vzarr",),
     "clean": ("catalog/sst.vzarr --older-than 7d --dry-run",),
     "export": ("catalog/sst.vzarr sst.json --format kerchunk", "catalog/sst.vzarr repository --format icechunk"),
     "serve": (".", "catalog --port 8080", "--zarr sst.vzarr"),

@@ -22,7 +22,21 @@ from intake_virtualzarr.storage.url_secrets import redact
 __all__ = ["command_parsers", "main"]
 
 COMMANDS = (
-    *("scan", "search", "ingest", "update", "append", "compact", "describe", "check", "clean", "export", "serve", "demo"),
+    *(
+        "scan",
+        "search",
+        "ingest",
+        "update",
+        "append",
+        "compact",
+        "describe",
+        "check",
+        "validate",
+        "clean",
+        "export",
+        "serve",
+        "demo",
+    ),
     "completion",
 )
 """In the order of the help text; each is a module of this package."""

@@ -317,7 +317,7 @@ class Hierarchy:
         if configuration.get("holds_values"):
             inline, manifest = readable_manifest(configuration["chunks"], len(rows), grid_shape, pipelines, label)
             base = resolve(here, table.get("base") or "")
-            held_rows = [(*self._place(resolve(base, row["url"])), check_of_row(row, label)) for row in rows]
+            held_rows = [(*self.place(resolve(base, row["url"])), check_of_row(row, label)) for row in rows]
             return HeldObjects(self.snapshot, held_rows, inline), manifest
         sources = self._sources(configuration, here, label)
         inline, manifest = readable_manifest(configuration["chunks"], len(sources), grid_shape, pipelines, label)
@@ -327,22 +327,26 @@ class Hierarchy:
         table = configuration.get("sources") or {"list": []}
         if "list" in table:
             return SourceTable(tuple(held(self.keys, row) for row in rows_from_json(table, here + "zarr.json", self.access)))
-        keys, key = self._place(resolve(here, table["path"]))
+        keys, key = self.place(resolve(here, table["path"]))
         size = as_whole(table["page_size"], f"{label}: page_size", HierarchyError, least=1)
         count = as_whole(table["count"], f"{label}: count of sources", HierarchyError)
         checks = checks_from_text(table["checks"]) if _is_checked(configuration) else None
         return PagedSources(keys, key, size, count, self.snapshot, checks, self.access)
+
+    def pages(self, path: str, configuration: Attrs, grid_shape: tuple[int, ...]) -> PagedManifest:
+        """The packed references of an array whose document holds a ``manifest``."""
+        return self._pages(configuration, grid_shape, f"{self.keys.url}/{quoted(path)}/", f"{self.keys.url}/{path}")
 
     def _pages(self, configuration: Attrs, grid_shape: tuple[int, ...], here: str, label: str) -> PagedManifest:
         manifest = configuration["manifest"]
         if not isinstance(manifest, Mapping):
             if _is_checked(configuration):
                 raise HierarchyError(f"{label}: names manifest {manifest!r} without the checks of its pages; write it again")
-            keys, key = self._place(resolve(here, manifest))
+            keys, key = self.place(resolve(here, manifest))
             return PagedManifest(keys, key, grid_shape, label)
         if "objects" not in manifest:
             return PagedManifest(InPlaceKeys(manifest, label), "", grid_shape, label)
-        keys, key = self._place(resolve(here, manifest["objects"]["path"]))
+        keys, key = self.place(resolve(here, manifest["objects"]["path"]))
         return PagedManifest(PageObjects.of(manifest, keys, key, self.snapshot, label), "", grid_shape, label)
 
     def key_of(self, url: str) -> str | None:
@@ -350,7 +354,7 @@ class Hierarchy:
         prefix = self.keys.url + "/"
         return unquote(url[len(prefix) :].rstrip("/")) if url.startswith(prefix) else None
 
-    def _place(self, url: str) -> tuple[Keys, str]:
+    def place(self, url: str) -> tuple[Keys, str]:
         """Where a URL is kept: a key of this hierarchy, or of the directory above it."""
         key = self.key_of(url)
         return (self.keys, key) if key is not None else parent_keys(url, self.access)

@@ -451,10 +451,10 @@ def concatenations(v):
     members = [{"array": f"parts/{i}", "length": 20} for i in range(3)] + [{"length": 10}, {"array": "parts/3", "length": 7}]
     v.concatenate("uniform", joined, regular(10, 6), 0, members, 5, [little(), ZLIB], uniform=True)
     v.expect("uniform", joined)
-    v.concatenate("broken/uniform", joined, regular(10, 6), 0, [{**m, "array": f"../uniform/{m['array']}"} if "array" in m else m for m in members], 5, [little()], uniform=True)
-    v.fail("broken/uniform", "uniform")
+    v.concatenate("broken/uniform", joined, regular(10, 6), 0, [{**m, "array": f"../../uniform/{m['array']}"} if "array" in m else m for m in members], 5, [little()], uniform=True)
+    v.fail("broken/uniform", "promises uniform members")
     v.concatenate("broken/uniform_place", joined[:47], regular(10, 6), 0, [{"array": "../../uniform/parts/3", "length": 7}, {"array": "../../uniform/parts/0", "length": 20}, {"array": "../../uniform/parts/1", "length": 20}], 5, [little(), ZLIB], uniform=True)
-    v.fail("broken/uniform_place", "uniform")
+    v.fail("broken/uniform_place", "promises uniform members")
 
     rows = []
     for r in range(2):
