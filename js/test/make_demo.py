@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 from make_vectors import ZLIB, Vectors, little, ordinary, rectilinear, regular, shuffle, write_json
 
 NT, NY, NX = 90, 36, 72

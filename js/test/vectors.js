@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import * as zarr from "zarrita";
 import { serve } from "./server.js";
 
-const HERE = fileURLToPath(new URL(".", import.meta.url));
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A Python that has NumPy and numcodecs: `PYTHON`, the checkout's virtual environment, or the system's. */
@@ -27,14 +26,14 @@ export function temporary() {
 }
 
 /**
- * The test vectors (see vectors/README.md), served from two ports.
+ * The test vectors (see conformance/README.md), served from two ports.
  *
  * @returns {Promise<{expected: any, roots: any, store: string, main: any, other: any, path: string, close: () => Promise<void>}>}
  */
 export async function serveVectors() {
   const { path, remove } = temporary();
   if (process.env.VECTORS) cpSync(process.env.VECTORS, path, { recursive: true });
-  else runPython(join(HERE, "make_vectors.py"), path);
+  else runPython(join(REPOSITORY, "conformance", "make_vectors.py"), path);
   const main = await serve(path);
   const other = await serve(path);
   for (const name of readdirSync(path, { recursive: true })) if (name.endsWith(".json")) substitute(join(path, name), other.url);

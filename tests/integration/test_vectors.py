@@ -1,6 +1,6 @@
 """The vectors that every reader of the format reads, in Python: through zarr, through xarray, as a whole and in parts.
 
-`js/test/vectors/README.md` describes them. They are written byte by byte without this package, and read in Node and Chromium
+`conformance/README.md` describes them. They are written byte by byte without this package, and read in Node and Chromium
 by the tests of ``js/``.
 """
 
@@ -23,7 +23,7 @@ from intake_virtualzarr import VirtualZarrStore, open_virtual_dataset
 from intake_virtualzarr.cli.http_server import RangeServer, serve_directory
 from intake_virtualzarr.errors import VirtualZarrError
 
-GENERATOR = Path(__file__).parents[2] / "js/test/make_vectors.py"
+GENERATOR = Path(__file__).parents[2] / "conformance/make_vectors.py"
 NOT_LOCAL = {"places/absolute_path"}
 """Names sources by a path from the root of a host, which no directory is."""
 

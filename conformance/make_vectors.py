@@ -1,14 +1,14 @@
 """Write test vectors for readers of the format, byte by byte.
 
 Nothing here uses the Python package: hierarchies are laid out from the format's description with NumPy, numcodecs and
-json (zarr writes shards and text only), so that a mistake that writer and reader share would show. See vectors/README.md for the
-layout.
+json (zarr writes shards and text only), so that a mistake that writer and reader share would show. See README.md for the layout.
 
 Usage: make_vectors.py DIR
 """
 
 import base64
 import json
+import re
 import shutil
 import sys
 import zlib
@@ -19,6 +19,35 @@ from urllib.parse import quote
 import numcodecs
 import numpy as np
 import zarr
+
+RULES = {
+    "broken/uniform": "VC-13",
+    "broken/uniform_place": "VC-13",
+    "broken/in_place_ordinary": "VC-2",
+    "broken/checksum": "CM-5",
+    "broken/truncated": "CM-7",
+    "broken/missing": "CM-5",
+    "broken/stale": "CM-14",
+    "broken/szip": "CM-5",
+    "broken/short_chunk": "CM-5",
+    "broken/version": "VK-1",
+    "broken/transformer": "VK-1",
+    "broken/encoding": "VK-1",
+    "broken/neither": "CM-1",
+    "broken/codec": "CM-17",
+    "broken/source": "CM-6",
+    "broken/member": "VC-6",
+    "broken/loop": "VC-4",
+    "broken/sum": "VC-1",
+    "broken/dtype": "VC-7",
+    "broken/dtype2": "VC-8",
+    **{f"broken/member_{what}": "VC-5" for what in ("absent", "empty", "short", "altered")},
+    "broken/page": "CM-11",
+    "broken/table": "CM-13",
+    "broken/unchecked": "CM-11",
+    "broken/few_checks": "CM-11",
+}
+"""The rule of docs/specs that forbids what stands in each array that must not be read."""
 
 BIG_FILL = -9223372036854775806
 RNG = np.random.default_rng(7)
@@ -259,7 +288,8 @@ class Vectors:
         self.expected[name] = {"shape": list(values.shape), "dtype": dtype, "values": jsonable(values)} | ({"needs": needs} if needs else {})
 
     def fail(self, name, text):
-        self.expected[name] = {"error": text}
+        stem = re.sub(r"_(uneven|etag|size|time|absent|empty|short|altered)$", "", name.removesuffix("_uneven"))
+        self.expected[name] = {"error": text, "rule": RULES.get(name) or RULES[stem]}
 
     def manifest(self, name, values, grid, codecs, fill=0, files=1, form="chunks", stored=None, missing=(), inline=(),
                  alternatives=None, skip=None, source_extra=None, damage=None, shared=False, public=True, attributes=None,
@@ -324,7 +354,7 @@ class Vectors:
             self.document(group, {"zarr_format": 3, "node_type": "group", "attributes": {}})
         consolidated = {"kind": "inline", "must_understand": False, "metadata": self.nodes}
         write_json(self.store / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {"title": "vectors"}, "consolidated_metadata": consolidated})
-        write_json(self.root / "expected.json", {"generator": "js/test/make_vectors.py", "arrays": self.expected, "roots": self.roots})
+        write_json(self.root / "expected.json", {"generator": "conformance/make_vectors.py", "arrays": self.expected, "roots": self.roots})
 
 
 # --- the vectors -----------------------------------------------------------------------------------------------------
