@@ -17,7 +17,17 @@ from intake_virtualzarr.hierarchy.attributes import attributes_to_json
 from intake_virtualzarr.hierarchy.data_types import data_type_to_json, fill_value_to_json
 from intake_virtualzarr.storage.parsing import DAMAGE
 
-__all__ = ["VERSION", "dump", "group_document", "is_virtual", "naming", "ordinary_array", "ordinary_chunks", "transformer_of"]
+__all__ = [
+    "READABLE_VERSIONS",
+    "VERSION",
+    "dump",
+    "group_document",
+    "is_virtual",
+    "naming",
+    "ordinary_array",
+    "ordinary_chunks",
+    "transformer_of",
+]
 
 VERSION = "0.2"
 """Version of the on-disk format that is written."""

@@ -28,7 +28,7 @@ from intake_virtualzarr.storage.limits import MAX_MEMBERS, MAX_NESTING
 from intake_virtualzarr.storage.parsing import as_list, as_whole
 from intake_virtualzarr.storage.urls import quoted
 
-__all__ = ["MemberSegments", "packing_from_json"]
+__all__ = ["MemberSegments", "check_of_member", "packing_from_json"]
 
 
 class MemberArrays(Protocol):

@@ -17,7 +17,7 @@ from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.store.http_answers import Answer, Span, allows, cors, is_unchanged, span_of
 from intake_virtualzarr.store.store import VirtualZarrStore
 
-__all__ = ["STANDARD", "ZarrApplication", "asgi"]
+__all__ = ["STANDARD", "Message", "Receive", "Send", "ZarrApplication", "asgi"]
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
