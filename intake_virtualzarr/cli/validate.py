@@ -29,7 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Validate one store."""
-    from intake_virtualzarr.hierarchy.validate import validate
+    from intake_virtualzarr.hierarchy.validate_store import validate
 
     report = validate(options.store, storage_options=storage_options(options))
     if options.json:

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import intake_virtualzarr as ivz
-from intake_virtualzarr.hierarchy.validate import validate
+from intake_virtualzarr.hierarchy.validate_store import validate
 
 SUITE = Path(__file__).parents[2] / "conformance"
 ZARRITA = Path(__file__).parents[2] / "js" / "node_modules" / "zarrita"

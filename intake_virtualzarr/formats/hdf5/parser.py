@@ -44,7 +44,7 @@ from intake_virtualzarr.formats.hdf5.trace import Trace
 from intake_virtualzarr.formats.hdf5.vlen_strings import read_strings
 from intake_virtualzarr.storage.reader import Buffer, ByteRange
 
-__all__ = ["Traces", "first_range", "parse_file", "read_group"]
+__all__ = ["DAMAGE", "Traces", "first_range", "parse_file", "read_group"]
 
 DATASPACE, DATATYPE, OLD_FILL, FILL, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x03, 0x04, 0x05, 0x07, 0x08, 0x0B
 GROUP_MESSAGES = {0x02, 0x06, 0x11}
