@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import xarray as xr
@@ -13,10 +13,10 @@ from intake_virtualzarr.datasets.duplicates import without_duplicates
 from intake_virtualzarr.datasets.encoding_mismatch import common_time_encoding, harmonize, keep_meaning
 from intake_virtualzarr.datasets.grib_axes import with_axes
 from intake_virtualzarr.datasets.join_options import JoinOptions
-from intake_virtualzarr.datasets.joined_text import load_joined_text
+from intake_virtualzarr.datasets.joined_text import load_all_text, load_joined_text
 from intake_virtualzarr.datasets.paths import flat_paths
 from intake_virtualzarr.datasets.virtual_dataset import source_label
-from intake_virtualzarr.errors import JoinError, VirtualZarrError
+from intake_virtualzarr.errors import JoinError, UnsupportedError, VirtualZarrError
 
 __all__ = ["join_datasets"]
 
@@ -52,11 +52,17 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
         raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
     if how.combine not in ("by_coords", "nested"):
         raise VirtualZarrError(f"combine is {how.combine!r}, expected 'by_coords' or 'nested'")
-    try:
+    def combined(parts: Sequence[xr.Dataset]) -> Any:
         if how.combine == "nested":
-            joined: Any = xr.combine_nested(_regrouped(datasets, iter(ready)), concat_dim=how.concat_dim, **options)
-        else:
-            joined = ready[0] if len(ready) == 1 else xr.combine_by_coords(ready, **options)
+            return xr.combine_nested(_regrouped(datasets, iter(parts)), concat_dim=how.concat_dim, **options)
+        return parts[0] if len(parts) == 1 else xr.combine_by_coords(parts, **options)
+
+    try:
+        try:
+            joined: Any = combined(ready)
+        except UnsupportedError:  # gaps in text that are known only while it is joined
+            ready = load_all_text(ready)
+            joined = combined(ready)
     except ValueError as exc:
         if isinstance(exc, VirtualZarrError):
             raise

@@ -14,7 +14,7 @@ from intake_virtualzarr.datasets.loadable import decoded_labels
 from intake_virtualzarr.datasets.virtual_dataset import source_label
 from intake_virtualzarr.errors import JoinError
 
-__all__ = ["load_joined_text", "with_marked_gaps"]
+__all__ = ["load_all_text", "load_joined_text", "with_marked_gaps"]
 
 LIMIT = 64 * 1024 * 1024
 """Text of one variable that is read, all files together [bytes]."""
@@ -53,6 +53,15 @@ def load_joined_text(datasets: Sequence[xr.Dataset], *, join: str, along: Sequen
         if absent or _unlike(holders) or any(not gaps.isdisjoint(v.dims) for v in holders):
             _check_size(name, out, holders)
             out = [_loaded(ds, name) for ds in out]
+    return out
+
+
+def load_all_text(datasets: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Datasets in which all text is in memory. Errors as `load_joined_text`."""
+    out = list(datasets)
+    for name in dict.fromkeys(n for ds in out for n, v in ds.variables.items() if _is_text(v)):
+        _check_size(name, out, [ds.variables[name] for ds in out if name in ds.variables])
+        out = [_loaded(ds, name) for ds in out]
     return out
 
 
