@@ -52,6 +52,7 @@ def join_datasets(datasets: Any, how: JoinOptions) -> xr.Dataset:
         raise VirtualZarrError("combine='nested' needs concat_dim: the dimension(s) along which the files are joined")
     if how.combine not in ("by_coords", "nested"):
         raise VirtualZarrError(f"combine is {how.combine!r}, expected 'by_coords' or 'nested'")
+
     def combined(parts: Sequence[xr.Dataset]) -> Any:
         if how.combine == "nested":
             return xr.combine_nested(_regrouped(datasets, iter(parts)), concat_dim=how.concat_dim, **options)
