@@ -862,7 +862,7 @@ def generations(v):
 def roots(v):
     """Hierarchies whose root tells its own length and checksum."""
     values = np.array([1.5, -2.0, 4.25, 8.0])
-    transformer = ("chunk-manifest", {"version": "0.2", "sources": {"list": []}, "chunks": {"0": {"inline": base64.b64encode(values.tobytes()).decode()}}})
+    transformer = ("chunk-manifest", {"version": "0.2", "sources": {"base": "../../data/", "list": [{"url": "a.h5", "size": 9}]}, "chunks": {"0": {"inline": base64.b64encode(values.tobytes()).decode()}}})
     title = 'Größe in "mm": check, \\ and a  space'
     document = metadata(values.shape, values.dtype, regular(4), [little()], 0.5, transformer, {"long_name": title})
     record = {"version": "0.2", "generation": "1ngpf2qmtv1eryx9fmq1", "written": "2026-11-28T20:40:56Z", "check": ""}
@@ -870,7 +870,7 @@ def roots(v):
     attributes = {"title": title, "check": "", "_vzarr": record}
     root = {"zarr_format": 3, "node_type": "group", "attributes": attributes, "consolidated_metadata": consolidated}
     empty = json.dumps(root, separators=(",", ":"), ensure_ascii=False)
-    record["check"] = checks_of([empty.encode()])
+    record["check"] = checks_of([empty.replace('"url":"a.h5"', '"url":""').replace('"base":"../../data/"', '"base":""').encode()])
     whole = json.dumps(root, separators=(",", ":"), ensure_ascii=False)
     read = {"v": {"shape": [4], "dtype": "float64", "values": jsonable(values)}}
     refused = {"error": "not as it was written"}
@@ -878,6 +878,8 @@ def roots(v):
     for name, text, want in [
         ("written", whole, read),
         ("spaced", json.dumps(root, indent=2, ensure_ascii=False), read),
+        ("moved", whole.replace('"url":"a.h5"', '"url":"https://example.org/a \\" b.h5"').replace("../../data/", "../../moved/"), read),
+        ("size", whole.replace('"size":9', '"size":8'), refused),
         ("not_checked", json.dumps({**root, "attributes": without}), read),
         ("number", whole.replace('"fill_value":0.5', '"fill_value":0.6'), refused),
         ("values", whole.replace('"inline":"AAAAAAAA+D8', '"inline":"AAAAAAAA+T8'), refused),

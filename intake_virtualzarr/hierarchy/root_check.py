@@ -16,12 +16,14 @@ __all__ = ["read_root", "sealed"]
 FIELD = "check"
 SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 """Text, which is kept, or space between tokens."""
+PLACE = re.compile(rb'"(url|base)":"(?:[^"\\]|\\.)*"')
+"""Where files are: who moves an archive may edit it, and what lies there is compared with what was scanned."""
 
 
 def sealed(root: Attrs) -> bytes:
     """A root with a record, as it lies in the store: length and checksum of it stand in the record."""
     empty = _with_field(root, "")
-    return dump(_with_field(root, Check.of(dump(empty)).text))
+    return dump(_with_field(root, Check.of(_without_places(dump(empty))).text))
 
 
 def _with_field(root: Attrs, text: str) -> JsonObject:
@@ -35,7 +37,7 @@ def read_root(raw: bytes, label: str) -> JsonObject:
     Raises
     ------
     HierarchyError
-        If it is no JSON object, or another one than was written. Space between tokens does not count.
+        If it is no JSON object, or another one than was written. Space between tokens and places of files do not count.
     """
     document = parse_object(raw, label, HierarchyError)
     attributes = document.get("attributes")
@@ -54,4 +56,9 @@ def read_root(raw: bytes, label: str) -> JsonObject:
 def _fits(raw: bytes, text: object) -> bool:
     found = checks_from_text(text)
     field = f'"{FIELD}":"{text}"'.encode()
-    return len(found) == 1 and found[0].problem(raw.replace(field, f'"{FIELD}":""'.encode(), 1)) is None
+    value = _without_places(raw.replace(field, f'"{FIELD}":""'.encode(), 1))
+    return len(found) == 1 and found[0].problem(value) is None
+
+
+def _without_places(raw: bytes) -> bytes:
+    return PLACE.sub(rb'"\1":""', raw)
