@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from intake_virtualzarr.catalog.preview import PAGE, page_directory
 from intake_virtualzarr.cli.host_names import names_server
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.storage.range_header import parse_range
+from intake_virtualzarr.storage.range_header import span_of
 
 __all__ = ["PREVIEW", "RangeServer", "serve_directory"]
 
@@ -176,18 +176,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(file, state.st_size, headers, body=body)
 
     def _send(self, file: BinaryIO, size: int, headers: dict[str, str], *, body: bool) -> None:
-        asked = self.headers.get("Range")
-        stale = self.headers.get("If-Range") not in (None, headers["ETag"], headers["Last-Modified"])
-        part = None if asked is None or stale else parse_range(asked, size)
         start, length, status = 0, size, HTTPStatus.OK
-        if part is not None:
-            start, length = part
-            if length == 0:
-                headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
-                self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
-                return
-            status = HTTPStatus.PARTIAL_CONTENT
-            headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+        try:
+            span = span_of(self.headers, (headers["ETag"], headers["Last-Modified"]), size)
+        except ValueError:
+            headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
+            self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
+            return
+        if span is not None:
+            start, length, status = span.start, span.stop - span.start, HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
         self._head(status, {**headers, "Content-Length": str(length)})
         if body:
             self.server.count(length)

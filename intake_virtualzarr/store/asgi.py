@@ -14,7 +14,8 @@ from zarr.core.buffer import default_buffer_prototype
 from intake_virtualzarr.errors import ArgumentError
 from intake_virtualzarr.storage.options import StorageOptions
 from intake_virtualzarr.storage.policy import Allow
-from intake_virtualzarr.store.http_answers import Answer, Span, allows, cors, is_unchanged, span_of
+from intake_virtualzarr.storage.range_header import Span, span_of
+from intake_virtualzarr.store.http_answers import Answer, allows, cors, is_unchanged
 from intake_virtualzarr.store.store import VirtualZarrStore
 
 __all__ = ["STANDARD", "Message", "Receive", "Send", "ZarrApplication", "asgi"]
@@ -133,7 +134,7 @@ class ZarrApplication:
             if method == "HEAD":
                 return Answer(200, {**always, "content-length": str(size)})
             try:
-                span = span_of(headers, etag, size)
+                span = span_of(headers, (etag,), size)
             except ValueError:
                 return Answer(416, {**always, "content-range": f"bytes */{size}"})
             if span is not None:

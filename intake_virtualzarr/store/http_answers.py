@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from intake_virtualzarr.storage.range_header import parse_range
-
-__all__ = ["Answer", "Span", "allows", "cors", "is_unchanged", "span_of"]
+__all__ = ["Answer", "allows", "cors", "is_unchanged"]
 
 METHODS = "GET, HEAD, OPTIONS"
 
@@ -19,14 +17,6 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A part of a value [bytes]."""
-
-    start: int
-    stop: int
 
 
 def cors() -> dict[str, str]:
@@ -51,21 +41,3 @@ def is_unchanged(etag: str, headers: Mapping[str, str]) -> bool:
     """Whether the client says that it holds this state already."""
     named = headers.get("if-none-match", "")
     return named.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in named.split(",")]
-
-
-def span_of(headers: Mapping[str, str], etag: str, size: int) -> Span | None:
-    """The part that is asked for; None for all of it, also where the range is of another state than this one (``If-Range``).
-
-    Raises
-    ------
-    ValueError
-        If the range begins behind the end.
-    """
-    asked = headers.get("range")
-    part = None if asked is None or headers.get("if-range", etag).strip() != etag else parse_range(asked, size)
-    if part is None:
-        return None
-    start, length = part
-    if length == 0:
-        raise ValueError(f"{asked} of {size} bytes")
-    return Span(start, start + length)

@@ -32,6 +32,7 @@ from intake_virtualzarr.storage.range_batcher import RangeBatcher
 from intake_virtualzarr.storage.readers import Access, ReaderPool
 from intake_virtualzarr.store.byte_range import cut
 from intake_virtualzarr.store.codec_pipeline import activate
+from intake_virtualzarr.store.read_only import ReadOnlyStore
 from intake_virtualzarr.store.views import (
     ArrayView,
     Stored,
@@ -44,7 +45,7 @@ from intake_virtualzarr.store.views import (
 __all__ = ["VirtualZarrStore", "open_virtual_store"]
 
 
-class VirtualZarrStore(Store):
+class VirtualZarrStore(ReadOnlyStore):
     """A hierarchy of virtual arrays, or one archive file, as a plain Zarr v3 store.
 
     Parameters
@@ -74,8 +75,6 @@ class VirtualZarrStore(Store):
     uncompressed. Chunk grids are rectilinear where needed if ``zarr.config["array.rectilinear_chunks"]`` is on, else regular.
     """
 
-    supports_writes = False
-    supports_deletes = False
     supports_listing = True
 
     def __init__(
@@ -91,7 +90,7 @@ class VirtualZarrStore(Store):
     ) -> None:
         if not read_only:
             raise HierarchyError("a VirtualZarrStore is read-only; write with Dataset.vzarr.to_zarr")
-        super().__init__(read_only=True)
+        super().__init__()
         self._target = target
         self._access = Access.of(storage_options, allow=allow)
         self._cache = ChunkCache(cache_bytes)
@@ -292,12 +291,6 @@ class VirtualZarrStore(Store):
                     found = await self._batcher.read(found.source, found.ref.offset, found.ref.length)
         return None if found is None else prototype.buffer.from_bytes(cut(found, byte_range))
 
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Read parts of keys."""
-        return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
-
     async def exists(self, key: str) -> bool:
         """Whether a key is there: metadata, or a chunk that is stored."""
         if key in self._documents:
@@ -316,20 +309,7 @@ class VirtualZarrStore(Store):
             raise FileNotFoundError(key)
         return len(value)
 
-    async def set(self, key: str, value: Buffer) -> None:
-        """Refused: the store is read-only."""
-        self._check_writable()
-
-    async def delete(self, key: str) -> None:
-        """Refused: the store is read-only."""
-        self._check_writable()
-
     # ------------------------------------------------------------------ listing
-
-    async def list(self) -> AsyncIterator[str]:
-        """All keys: documents, then the chunks that are stored."""
-        async for key in self.list_prefix(""):
-            yield key
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """All keys that start with a prefix."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from intake_virtualzarr.storage.parsing import parse_object
 from intake_virtualzarr.storage.policy import Allow
 from intake_virtualzarr.storage.readers import Access
 from intake_virtualzarr.store.byte_range import cut
+from intake_virtualzarr.store.read_only import ReadOnlyStore
 from intake_virtualzarr.store.storage_transformer import (
     ArrayInStore,
     ArrayPlace,
@@ -48,7 +49,7 @@ class _Node:
     """What an array with transformers reads from; None for everything else."""
 
 
-class TransformedStore(Store):
+class TransformedStore(ReadOnlyStore):
     """A zarr store whose arrays may name storage transformers, shown as a store without them; read-only.
 
     Parameters
@@ -71,11 +72,8 @@ class TransformedStore(Store):
     order of its metadata, first to last, then to the store (Zarr v3 core specification, "Storage transformers").
     """
 
-    supports_writes = False
-    supports_deletes = False
-
     def __init__(self, inner: Store, *, storage_options: StorageOptions = None, allow: Allow = None) -> None:
-        super().__init__(read_only=True)
+        super().__init__()
         self._inner = inner
         self._access = Access.of(storage_options, allow=allow)
         self._nodes: dict[str, _Node | None] = {}
@@ -164,15 +162,20 @@ class TransformedStore(Store):
             raise HierarchyError(f"{place.path}: {exc}") from None
         return kind(inner, configuration or {}, place)
 
-    async def _behind(self, key: str) -> tuple[ArrayStorage, str] | None:
-        """The storage of the array that a key belongs to, and the key in it; None if transformers do not touch it."""
-        for path in _above(key):
+    async def _owner(self, key: str) -> tuple[str, ArrayStorage] | None:
+        """The transformed array that a key lies below, with its path: all that it shows comes through its transformers."""
+        parts = key.split("/")
+        for count in range(len(parts)):
+            path = "/".join(parts[:count])
             node = await self._node(path)
             if node is not None and node.storage is not None:
-                return node.storage, key[len(path) + 1 :] if path else key
-            if node is not None:
-                return None
+                return path, node.storage
         return None
+
+    async def _behind(self, key: str) -> tuple[ArrayStorage, str] | None:
+        """The storage of the array that a key belongs to, and the key in it; None if transformers do not touch it."""
+        owner = await self._owner(key)
+        return None if owner is None else (owner[1], key[len(owner[0]) :].lstrip("/"))
 
     # ------------------------------------------------------------------ reading
 
@@ -186,12 +189,6 @@ class TransformedStore(Store):
         if found is None:
             return await self._inner.get(key, prototype, byte_range)
         return await found[0].get(found[1], prototype, byte_range)
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        """Parts of values."""
-        return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
 
     async def exists(self, key: str) -> bool:
         """Whether a key has a value."""
@@ -210,23 +207,10 @@ class TransformedStore(Store):
         found = await self._behind(key)
         return await (self._inner.getsize(key) if found is None else found[0].getsize(found[1]))
 
-    async def set(self, key: str, value: Buffer) -> None:
-        """Refused: the store is read-only."""
-        self._check_writable()
-
-    async def delete(self, key: str) -> None:
-        """Refused: the store is read-only."""
-        self._check_writable()
-
     # ------------------------------------------------------------------ listing
 
-    async def list(self) -> AsyncIterator[str]:
-        """All keys, those of transformed arrays as their transformers list them."""
-        async for key in self.list_prefix(""):
-            yield key
-
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        """All keys that start with a prefix."""
+        """All keys that start with a prefix; those of transformed arrays as their transformers list them."""
         transformed: dict[str, ArrayStorage] = {}
         await self._inner._ensure_open()
         async for key in self._inner.list_prefix(""):
@@ -239,46 +223,40 @@ class TransformedStore(Store):
                 yield key
         for path, storage in transformed.items():
             below = f"{path}/" if path else ""
-            if f"{below}{DOCUMENT}".startswith(prefix):
-                yield f"{below}{DOCUMENT}"
-            async for own in storage.list():
-                if f"{below}{own}".startswith(prefix):
-                    yield f"{below}{own}"
-
-    async def _owner(self, key: str) -> tuple[str, ArrayStorage] | None:
-        """The transformed array that a key of the inner store lies below: all its keys are those that the transformers list."""
-        parts = key.split("/")
-        for count in range(len(parts)):
-            path = "/".join(parts[:count])
-            node = await self._node(path)
-            if node is not None and node.storage is not None:
-                return path, node.storage
-        return None
+            if below.startswith(prefix) or prefix.startswith(below):
+                async for own in _keys_of(storage):
+                    if f"{below}{own}".startswith(prefix):
+                        yield f"{below}{own}"
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Names directly below a prefix."""
         base = prefix.strip("/")
-        base = f"{base}/" if base else ""
+        owner = await self._owner(f"{base}/{DOCUMENT}" if base else DOCUMENT)
+        if owner is None:
+            await self._inner._ensure_open()
+            async for name in self._inner.list_dir(base):
+                if base or name.rstrip("/") != PRIVATE:
+                    yield name
+            return
+        within = base[len(owner[0]) :].lstrip("/")
+        within = f"{within}/" if within else ""
         seen: dict[str, None] = {}
-        async for key in self.list_prefix(base):
-            seen[key[len(base) :].split("/", 1)[0]] = None
+        async for own in _keys_of(owner[1]):
+            if own.startswith(within):
+                seen[own[len(within) :].split("/", 1)[0]] = None
         for name in seen:
             yield name
 
 
+async def _keys_of(storage: ArrayStorage) -> AsyncIterator[str]:
+    """The keys of an array, its document first."""
+    yield DOCUMENT
+    async for key in storage.list():
+        yield key
+
+
 def _is_document(key: str) -> bool:
     return key == DOCUMENT or key.endswith(f"/{DOCUMENT}")
-
-
-def _above(key: str) -> list[str]:
-    """Paths that may be the array of a key: first the likely one, then from the nearest to the root."""
-    parts = key.split("/")
-    paths = ["/".join(parts[:count]) for count in range(len(parts) - 1, -1, -1)]
-    for index in range(len(parts) - 1, -1, -1):
-        if parts[index] == "c":
-            likely = "/".join(parts[:index])
-            return [likely, *(path for path in paths if path != likely)]
-    return paths
 
 
 def _reopened(inner: Store, access: Access) -> TransformedStore:
