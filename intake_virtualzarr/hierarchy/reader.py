@@ -308,7 +308,7 @@ class Hierarchy:
     ) -> tuple[Sequence[Source], Manifest]:
         here = f"{self.keys.url}/{quoted(path)}/"
         if "manifest" in configuration:
-            return self._sources(configuration, here, label), self._pages(configuration, grid_shape, here, label)
+            return self._sources(configuration, here, label), self.pages(path, configuration, grid_shape)
         if "chunks" not in configuration:
             raise HierarchyError(f"{label}: has neither 'manifest' nor 'chunks', so nothing tells where its chunks lie")
         pipelines = 1 + len(configuration.get("codec_alternatives", []))
@@ -335,9 +335,7 @@ class Hierarchy:
 
     def pages(self, path: str, configuration: Attrs, grid_shape: tuple[int, ...]) -> PagedManifest:
         """The packed references of an array whose document holds a ``manifest``."""
-        return self._pages(configuration, grid_shape, f"{self.keys.url}/{quoted(path)}/", f"{self.keys.url}/{path}")
-
-    def _pages(self, configuration: Attrs, grid_shape: tuple[int, ...], here: str, label: str) -> PagedManifest:
+        here, label = f"{self.keys.url}/{quoted(path)}/", f"{self.keys.url}/{path}"
         manifest = configuration["manifest"]
         if not isinstance(manifest, Mapping):
             if _is_checked(configuration):

@@ -14,7 +14,7 @@ from intake_virtualzarr.hierarchy.documents import is_virtual
 from intake_virtualzarr.hierarchy.findings import ArrayFindings
 from intake_virtualzarr.hierarchy.reader import Hierarchy
 from intake_virtualzarr.hierarchy.source_table import resolve
-from intake_virtualzarr.hierarchy.virtual_concatenation import check_of_member, packing_from_json
+from intake_virtualzarr.hierarchy.virtual_concatenation import check_of_member, packing_from_json, selected_shape
 from intake_virtualzarr.storage.limits import MAX_NESTING
 from intake_virtualzarr.storage.parsing import as_list, as_whole
 from intake_virtualzarr.storage.urls import quoted
@@ -123,7 +123,8 @@ class _Member:
     def _seen(self, member: Attrs, shape: Shape, dtype: DType) -> None:
         """What the array shows of the member."""
         with self._found.rule("VC-7"):
-            shape = _selected(member["select"], shape) if "select" in member else shape
+            if "select" in member:
+                shape = selected_shape(as_list(member["select"], "select", HierarchyError), shape, "it")
         own = data_type_from_json(self._document["data_type"])
         with self._found.rule("VC-8"):
             if "decode" in member:
@@ -149,14 +150,3 @@ class _Member:
                     raise HierarchyError(f"has {key} {document[key]!r}, the uniform concatenation {self._document[key]!r}")
             if pipeline_from_json(document["codecs"]) != pipeline_from_json(self._document["codecs"]):
                 raise HierarchyError("has other codecs than the uniform concatenation")
-
-
-def _selected(select: Any, shape: Shape) -> Shape:
-    entries = as_list(select, "select", HierarchyError)
-    if len(entries) != len(shape):
-        raise HierarchyError(f"selects on {len(entries)} axes of {len(shape)}")
-    for (begin, stop, step), extent in zip(entries, shape, strict=True):
-        chosen = range(begin, stop, step)
-        if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
-            raise HierarchyError(f"selects [{begin}, {stop}, {step}] of an axis of {extent}")
-    return tuple(len(range(*entry)) for entry in entries)

@@ -152,8 +152,7 @@ def _row(hierarchy: Hierarchy, base: str, row: Any, holds_values: bool, found: A
         found.all.checked["CM-16"] += 1
         hierarchy.access.check(url)
     size, changed, digest = row.get("size"), row.get("last_modified"), row.get("sha256")
-    whole = size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
-    found.expect("CM-14", whole, f"source {row['url']!r}: size is {size!r}; expected whole bytes")
+    found.expect("CM-14", size is None or _whole(size, MOST), f"source {row['url']!r}: size is {size!r}; expected whole bytes")
     found.expect(
         "CM-14", changed is None or _is_time(changed), f"source {row['url']!r}: last_modified is {changed!r}; expected RFC 3339"
     )

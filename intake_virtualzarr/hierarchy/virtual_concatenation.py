@@ -28,7 +28,7 @@ from intake_virtualzarr.storage.limits import MAX_MEMBERS, MAX_NESTING
 from intake_virtualzarr.storage.parsing import as_list, as_whole
 from intake_virtualzarr.storage.urls import quoted
 
-__all__ = ["MemberSegments", "check_of_member", "packing_from_json"]
+__all__ = ["MemberSegments", "check_of_member", "packing_from_json", "selected_shape"]
 
 
 class MemberArrays(Protocol):
@@ -277,13 +277,7 @@ class MemberSegments(Sequence[Segment], SegmentSource):
     def _check(self, member: Attrs, array: VirtualZarrArray, number: int, length: int) -> None:
         shape = array.shape
         if "select" in member:
-            if len(member["select"]) != len(shape):
-                raise HierarchyError(f"{self._label}: member {number} selects on {len(member['select'])} axes of {len(shape)}")
-            for (begin, stop, step), extent in zip(member["select"], shape, strict=True):
-                chosen = range(begin, stop, step)
-                if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
-                    raise HierarchyError(f"{self._label}: member {number} selects [{begin}, {stop}, {step}] of an axis of {extent}")
-            shape = tuple(len(range(*entry)) for entry in member["select"])
+            shape = selected_shape(member["select"], shape, f"{self._label}: member {number}")
         wanted = (*self._shape[: self.axis], length, *self._shape[self.axis + 1 :])
         axes = member.get("axes", list(range(len(shape))))
         named = [axis for axis in axes if axis is not None]
@@ -303,6 +297,23 @@ class MemberSegments(Sequence[Segment], SegmentSource):
 def _is_private(path: str) -> bool:
     """Whether an array belongs to a generation: its document can be had again, unchanged."""
     return generation_of(path) is not None
+
+
+def selected_shape(select: Sequence[Any], shape: Shape, label: str) -> Shape:
+    """What ``select`` leaves of a member's shape.
+
+    Raises
+    ------
+    HierarchyError
+        If it names other axes, or elements that are not there.
+    """
+    if len(select) != len(shape):
+        raise HierarchyError(f"{label} selects on {len(select)} axes of {len(shape)}")
+    for (begin, stop, step), extent in zip(select, shape, strict=True):
+        chosen = range(begin, stop, step)
+        if len(chosen) and not (min(chosen[0], chosen[-1]) >= 0 and max(chosen[0], chosen[-1]) < extent):
+            raise HierarchyError(f"{label} selects [{begin}, {stop}, {step}] of an axis of {extent}")
+    return tuple(len(range(*entry)) for entry in select)
 
 
 def check_of_member(member: Attrs) -> Check | None:
