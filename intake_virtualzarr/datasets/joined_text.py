@@ -43,7 +43,7 @@ def load_joined_text(datasets: Sequence[xr.Dataset], *, join: str, along: Sequen
         If it is too much to be read. Names the variable, a file and the ways out.
     """
     out = list(datasets)
-    names = dict.fromkeys(n for ds in out for n, v in ds.variables.items() if _is_text(v))
+    names = _names_of_text(out)
     if not names or len(out) < 2:
         return out
     gaps = _dims_with_gaps(out, along) if join in ("outer", "left", "right") else set()
@@ -51,18 +51,21 @@ def load_joined_text(datasets: Sequence[xr.Dataset], *, join: str, along: Sequen
         holders = [ds.variables[name] for ds in out if name in ds.variables]
         absent = along is not None and len(holders) < len(out)
         if absent or _unlike(holders) or any(not gaps.isdisjoint(v.dims) for v in holders):
-            _check_size(name, out, holders)
-            out = [_loaded(ds, name) for ds in out]
+            out = _all_loaded(out, name)
     return out
 
 
 def load_all_text(datasets: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     """Datasets in which all text is in memory. Errors as `load_joined_text`."""
     out = list(datasets)
-    for name in dict.fromkeys(n for ds in out for n, v in ds.variables.items() if _is_text(v)):
-        _check_size(name, out, [ds.variables[name] for ds in out if name in ds.variables])
-        out = [_loaded(ds, name) for ds in out]
+    for name in _names_of_text(out):
+        out = _all_loaded(out, name)
     return out
+
+
+def _names_of_text(datasets: Sequence[xr.Dataset]) -> list[Hashable]:
+    """Names of variables that are text in a file, and not in memory."""
+    return list(dict.fromkeys(n for ds in datasets for n, v in ds.variables.items() if _is_text(v)))
 
 
 def _is_text(variable: xr.Variable) -> bool:
@@ -75,6 +78,12 @@ def _unlike(variables: Sequence[xr.Variable]) -> bool:
     if any(characters) != all(characters):
         return True
     return len({v.dims[:-1] if one else v.dims for v, one in zip(variables, characters, strict=True)}) > 1
+
+
+def _all_loaded(datasets: Sequence[xr.Dataset], name: Hashable) -> list[xr.Dataset]:
+    """Datasets with one variable in memory."""
+    _check_size(name, datasets, [ds.variables[name] for ds in datasets if name in ds.variables])
+    return [_loaded(ds, name) for ds in datasets]
 
 
 def _loaded(dataset: xr.Dataset, name: Hashable) -> xr.Dataset:

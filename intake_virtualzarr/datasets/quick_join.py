@@ -8,7 +8,7 @@ not plainly alike is left to the long way, which also has all messages.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -246,8 +246,6 @@ class _Series:
     opening: OpenOptions
     joining: JoinOptions
     readers: ReaderPool
-    _columns: list[SeriesColumns | None] = field(default_factory=list)
-    """What `columns` gave."""
 
     def joined(self) -> xr.Dataset | None:
         """The join of all; None if the long way is needed."""
@@ -266,8 +264,9 @@ class _Series:
         indexes: dict[Any, xr.Index] = dict(pattern.xindexes)
         if set(variables) != set(self.files[0]) or any(name not in variables for name in indexes):
             return None
+        columns = self._columns(order)
         for name, variable in variables.items():
-            made = self._along(name, variable, raw, order)
+            made = self._along(name, variable, raw, order, columns)
             if made is None:
                 return None
             if name in indexes and self.dim in variable.dims:
@@ -285,7 +284,14 @@ class _Series:
         trees = [tree_of_scan(self.scans[number], self.readers) for number in numbers]
         return join_datasets([opened_dataset(tree, self.opening) for tree in trees], self.joining)
 
-    def _along(self, name: str, variable: xr.Variable, raw: dict[str, xr.Variable], order: Sequence[int]) -> xr.Variable | None:
+    def _along(
+        self,
+        name: str,
+        variable: xr.Variable,
+        raw: dict[str, xr.Variable],
+        order: Sequence[int],
+        columns: SeriesColumns | None,
+    ) -> xr.Variable | None:
         """A variable of the pattern for all files."""
         array = self.files[0][name]
         data: Any = variable._data
@@ -297,7 +303,7 @@ class _Series:
         if variable.dims != array.dims:
             return None
         if isinstance(data, VirtualZarrArray):
-            data = self._segments(name, data, order)
+            data = self._segments(name, data, order, columns)
         else:
             values = self._labels(name, raw, order)
             if values is None or values.dtype != variable.dtype:
@@ -305,11 +311,12 @@ class _Series:
             data = values
         return None if data is None else xr.Variable(variable.dims, data, variable.attrs, variable.encoding, fastpath=True)
 
-    def _segments(self, name: str, pattern: VirtualZarrArray, order: Sequence[int]) -> VirtualZarrArray | None:
+    def _segments(
+        self, name: str, pattern: VirtualZarrArray, order: Sequence[int], columns: SeriesColumns | None
+    ) -> VirtualZarrArray | None:
         axis = self.files[0][name].dims.index(self.dim)
         if pattern.mixed or pattern.decoded or pattern.dtype != self.files[0][name].dtype:
             return None
-        columns = self.columns(order)
         joined = None if columns is None else columns.join(self.files[0][name], axis)
         if joined is not None:
             return pattern.replace(shape=joined.shape, segments=(joined,))
@@ -323,13 +330,10 @@ class _Series:
         shape = (*pattern.shape[:axis], at, *pattern.shape[axis + 1 :])
         return pattern.replace(shape=shape, segments=tuple(segments))
 
-    def columns(self, order: Sequence[int]) -> SeriesColumns | None:
+    def _columns(self, order: Sequence[int]) -> SeriesColumns | None:
         """Where the chunks of all files lie, in order; None if files differ in their schema."""
-        if self._columns:
-            return self._columns[0]
         arrays = [self.scans[number].arrays for number in order]
-        self._columns.append(SeriesColumns.of([one for one in arrays if isinstance(one, SeriesArrays)], len(arrays)))
-        return self._columns[0]
+        return SeriesColumns.of([one for one in arrays if isinstance(one, SeriesArrays)], len(arrays))
 
     def _labels(self, name: str, raw: dict[str, xr.Variable], order: Sequence[int]) -> AnyArray | None:
         """Decoded values of a label in all files, one after the other."""

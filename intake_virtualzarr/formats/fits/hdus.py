@@ -58,7 +58,7 @@ class Hdu:
     @property
     def is_random_groups(self) -> bool:
         """Whether it is of the old form of visibilities, a table in an image's clothes."""
-        return self.number == 0 and self.header.values.get("GROUPS") is True and self.axes[:1] == (0,)
+        return _is_random_groups(self.number, self.header, self.axes)
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -81,6 +81,10 @@ def axes_of(header: Header, name: str) -> tuple[int, ...]:
     if any(length < 0 for length in lengths):
         raise FormatError(f"an axis has a negative length: {lengths}")
     return lengths
+
+
+def _is_random_groups(number: int, header: Header, axes: tuple[int, ...]) -> bool:
+    return number == 0 and header.values.get("GROUPS") is True and axes[:1] == (0,)
 
 
 def read_hdus(url: str, size: int | None) -> Ask[list[Hdu]]:
@@ -138,7 +142,7 @@ class _Walk:
         axes, bits = axes_of(header, "NAXIS"), abs(header.whole("BITPIX"))
         if bits not in (8, 16, 32, 64):
             raise FormatError(f"keyword BITPIX is {header.whole('BITPIX')}, expected 8, 16, 32, 64, -32 or -64")
-        is_groups = self.number == 0 and header.values.get("GROUPS") is True and axes[:1] == (0,)
+        is_groups = _is_random_groups(self.number, header, axes)
         repeats, extra = 1, 0
         if self.number or is_groups:
             repeats, extra = header.whole("GCOUNT", 1), header.whole("PCOUNT", 0)
