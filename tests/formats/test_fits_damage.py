@@ -9,7 +9,10 @@ for package in ("astropy", "imagecodecs"):
     pytest.importorskip(package, reason=f"{package} is not installed")
 sys.path.insert(0, str(Path(__file__).parents[1] / "fuzz"))
 
-from fits_mutations import asked_bytes, mutations, outcome, seeds  # noqa: E402
+from fits_mutations import mutations, outcome, seeds  # noqa: E402
+from parser_runs import asked_bytes  # noqa: E402
+
+from intake_virtualzarr.formats.fits import FORMAT  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -24,4 +27,4 @@ def test_damage_gives_values_or_one_of_our_errors(number, tmp_path):
 def test_a_parser_asks_for_little_more_than_there_is(tmp_path):
     for data in seeds():
         for changed in mutations(data, 15, 5):
-            assert asked_bytes(changed, tmp_path / "a.fits") < 20 * len(data) + 500_000
+            assert asked_bytes(FORMAT, changed, tmp_path / "a.fits") < 20 * len(data) + 500_000

@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from parser_runs import LARGEST_READ, scanned
 
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.fits import FORMAT
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
-from intake_virtualzarr.storage.source import Source
 
-__all__ = ["asked_bytes", "mutations", "outcome", "seeds"]
+__all__ = ["mutations", "outcome", "seeds"]
 
 NUMBERS = ("0", "1", "-1", "2", "255", "65535", "2147483647", "4294967295", "9223372036854775807", "1E400", "1.5", "T", "'A'", "")
-LARGEST_READ = 4 * 1024 * 1024
-"""Chunks of more bytes are not decoded here."""
 
 
 def seeds() -> list[bytes]:
@@ -80,31 +77,10 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def scanned(data: bytes, path: Path) -> tuple[ScannedFile, int]:
-    """The scan of bytes, and how many the parser asked for."""
-    parse = FORMAT.parse(Source(path.as_uri(), size=len(data)))
-    asked = 0
-    try:
-        wanted = next(parse)
-        while True:
-            asked += sum(length for _, length in wanted)
-            wanted = parse.send([data[max(start, 0) : max(start, 0) + length] for start, length in wanted])
-    except StopIteration as stop:
-        return stop.value, asked
-
-
-def asked_bytes(data: bytes, path: Path) -> int:
-    """Bytes that the parser asks for, 0 if it refuses the file."""
-    try:
-        return scanned(data, path)[1]
-    except VirtualZarrError:
-        return 0
-
-
 def outcome(data: bytes, path: Path, *, read: bool) -> str:
     """What becomes of a file: ``"read"``, ``"scanned"`` or the name of the error. Any other error is raised."""
     try:
-        found, _ = scanned(data, path)
+        found, _ = scanned(FORMAT, data, path)
         tree = tree_of_scan(found).groups["/"].variables
         if not read or not tree:
             return "scanned"

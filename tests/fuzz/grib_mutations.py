@@ -6,20 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from parser_runs import EXTREMES, LARGEST_READ, scanned
 
 from intake_virtualzarr.codecs.grib_library import eccodes
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.grib import FORMAT
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
-from intake_virtualzarr.storage.source import Source
 from tests.support.grib_files import field, some_values
 
-__all__ = ["asked_bytes", "mutations", "outcome", "seeds"]
+__all__ = ["mutations", "outcome", "seeds"]
 
-EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
-LARGEST_READ = 4 * 1024 * 1024
-"""Fields of more bytes are not decoded here."""
 PACKINGS = ("simple", "complex", "complex_spatial_differencing", "ccsds", "jpeg", "ieee", "second_order")
 SAMPLES = ("reduced_gg_pl_32_grib1", "reduced_gg_pl_32_grib2", "polar_stereographic_sfc_grib2", "rotated_ll_sfc_grib1",
            "regular_ll_sfc_grib1", "regular_gg_pl_grib2")  # fmt: skip
@@ -75,31 +71,10 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def scanned(data: bytes, path: Path) -> tuple[ScannedFile, int]:
-    """The scan of bytes, and how many the parser asked for."""
-    parse = FORMAT.parse(Source(path.as_uri(), size=len(data)))
-    asked = 0
-    try:
-        wanted = next(parse)
-        while True:
-            asked += sum(length for _, length in wanted)
-            wanted = parse.send([data[max(start, 0) : max(start, 0) + length] for start, length in wanted])
-    except StopIteration as stop:
-        return stop.value, asked
-
-
-def asked_bytes(data: bytes, path: Path) -> int:
-    """Bytes that the parser asks for, 0 if it refuses the file."""
-    try:
-        return scanned(data, path)[1]
-    except VirtualZarrError:
-        return 0
-
-
 def outcome(data: bytes, path: Path) -> str:
     """What becomes of a file: ``"read"``, ``"scanned"`` or the name of the error. Any other error is raised."""
     try:
-        found, _ = scanned(data, path)
+        found, _ = scanned(FORMAT, data, path)
         path.write_bytes(data)
         said = "scanned"
         for group in tree_of_scan(found).groups.values():

@@ -8,18 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from parser_runs import EXTREMES, LARGEST_READ, scanned
 
 from intake_virtualzarr.errors import VirtualZarrError
-from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
 from intake_virtualzarr.formats.tiff import FORMAT
-from intake_virtualzarr.storage.source import Source
 
-__all__ = ["asked_bytes", "mutations", "outcome", "seeds"]
-
-EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
-LARGEST_READ = 4 * 1024 * 1024
-"""Chunks of more bytes are not decoded here."""
+__all__ = ["mutations", "outcome", "seeds"]
 
 
 def seeds() -> list[bytes]:
@@ -89,32 +84,10 @@ def mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield bytes(changed)
 
 
-def scanned(data: bytes, path: Path) -> tuple[ScannedFile, int]:
-    """The scan of bytes, and how many the parser asked for."""
-    parse = FORMAT.parse(Source(path.as_uri(), size=len(data)))
-    asked, answers = 0, None
-    try:
-        wanted = next(parse)
-        while True:
-            asked += sum(length for _, length in wanted)
-            answers = [data[max(start, 0) : max(start, 0) + length] for start, length in wanted]
-            wanted = parse.send(answers)
-    except StopIteration as stop:
-        return stop.value, asked
-
-
-def asked_bytes(data: bytes, path: Path) -> int:
-    """Bytes that the parser asks for, 0 if it refuses the file."""
-    try:
-        return scanned(data, path)[1]
-    except VirtualZarrError:
-        return 0
-
-
 def outcome(data: bytes, path: Path, *, read: bool) -> str:
     """What becomes of a file: ``"read"``, ``"scanned"`` or the name of the error. Any other error is raised."""
     try:
-        found, _ = scanned(data, path)
+        found, _ = scanned(FORMAT, data, path)
         if not read or "/band_data" not in found.arrays:
             return "scanned"
         path.write_bytes(data)
