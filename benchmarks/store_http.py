@@ -18,24 +18,18 @@ from synthetic import arrays
 import intake_virtualzarr as ivz
 import intake_virtualzarr.datasets.accessor  # the accessor
 from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
-from intake_virtualzarr.arrays.manifest import ChunkManifest
 from intake_virtualzarr.arrays.segments import StoredArray
 from intake_virtualzarr.codecs.spec import CodecSpec, bytes_codec
-from intake_virtualzarr.storage.source import Source, SourceTable
+from intake_virtualzarr.storage.source import Source
 
 
 def one_real_file(path: Path, url: str, chunks: int) -> VirtualZarrArray:
     """An array of one step whose first chunk is there."""
     data = zlib.compress(np.arange(10, dtype="<i2").tobytes())
     path.write_bytes(data)
-    dtype = np.dtype("i2")
-    codecs = bytes_codec(dtype), CodecSpec.of("numcodecs.zlib", level=4)
-    grid = ChunkGrid.regular((1, chunks * 10), (1, 10))
-    lengths = np.full((1, chunks), len(data))
-    manifest = ChunkManifest.from_columns((1, chunks), np.zeros((1, chunks), "u8"), lengths)
-    return VirtualZarrArray.from_stored(
-        StoredArray(dtype, np.int16(0), grid, codecs, manifest, SourceTable((Source(url, len(data)),)))
+    codecs = bytes_codec(np.dtype("i2")), CodecSpec.of("numcodecs.zlib", level=4)
+    return VirtualZarrArray.from_references(
+        (1, chunks * 10), (1, 10), "i2", [Source(url, len(data))], 0, len(data), codecs=codecs, fill_value=np.int16(0)
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import zarr
@@ -9,17 +10,20 @@ import zarr
 import intake_virtualzarr as ivz
 
 
-def in_json(values: np.ndarray) -> list[object]:
-    """Values in the form of expected.json."""
-    flat = values.ravel()
+def in_json(values: Any) -> list[Any]:
+    """Values as ``expected.json`` holds them."""
+    flat = np.asarray(values).ravel()
     if flat.dtype.kind in "OUT":
         return [str(value) for value in flat]
+    if flat.dtype.kind in "iu" and flat.dtype.itemsize == 8:
+        return [str(value) for value in flat.tolist()]
     if flat.dtype.kind == "f":
+        special = {True: "NaN", False: "Infinity"}
         return [
-            float(v) if np.isfinite(v) else {1: "Infinity", -1: "-Infinity"}.get(int(np.sign(v)) if v == v else 0, "NaN")
-            for v in flat
+            value if np.isfinite(value) else f"{'-' if value < 0 else ''}{special[bool(np.isnan(value))]}"
+            for value in flat.tolist()
         ]
-    return [str(v) if flat.dtype.itemsize == 8 and flat.dtype.kind in "iu" else int(v) for v in flat.tolist()]
+    return [int(value) for value in flat]
 
 
 def messages(error: BaseException | None) -> str:

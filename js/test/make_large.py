@@ -10,13 +10,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-import intake_virtualzarr.datasets.accessor  # noqa: F401  (the accessor)
-from intake_virtualzarr.arrays.array import VirtualZarrArray
-from intake_virtualzarr.arrays.chunk_grid import ChunkGrid
-from intake_virtualzarr.arrays.manifest import ChunkManifest
-from intake_virtualzarr.arrays.segments import StoredArray
-from intake_virtualzarr.codecs.spec import bytes_codec
-from intake_virtualzarr.storage.source import Source, SourceTable
+import intake_virtualzarr as ivz
+from intake_virtualzarr.storage.source import Source
 
 GRID = (100, 100, 100)
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,11 +30,10 @@ def main(root):
     data = root / "data"
     data.mkdir(parents=True)
     sources = tuple(Source((data / f"{i:06d}.h5").as_uri(), size=size, last_modified=WHEN) for i, size in enumerate(sizes))
-    dtype = np.dtype("<f4")
-    manifest = ChunkManifest.from_columns(GRID, offsets, lengths, number)
-    grid = ChunkGrid.regular((1000, 1000, 1000), (10, 10, 10))
-    stored = StoredArray(dtype, np.float32(0), grid, (bytes_codec(dtype),), manifest, SourceTable(sources))
-    big = xr.Dataset({"big": (("t", "y", "x"), VirtualZarrArray.from_stored(stored))})
+    array = ivz.VirtualZarrArray.from_references(
+        (1000, 1000, 1000), (10, 10, 10), "<f4", sources, offsets, lengths, number, fill_value=np.float32(0)
+    )
+    big = xr.Dataset({"big": (("t", "y", "x"), array)})
     big.vzarr.to_zarr(root / "store")
     with open(data / f"{number[THERE]:06d}.h5", "wb") as file:
         file.truncate(sizes[number[THERE]])

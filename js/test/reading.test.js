@@ -4,7 +4,8 @@ import * as zarr from "zarrita";
 import { FormatError, openVirtual, SourceError, UnsupportedError } from "../src/index.js";
 import { contents, describe as describeArray, locate } from "../src/inspect.js";
 import { serve } from "./server.js";
-import { asJson, serveVectors } from "./vectors.js";
+import { asJson } from "./as_json.js";
+import { serveVectors } from "./vectors.js";
 
 let vectors;
 before(async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as zarr from "zarrita";
+import { asJson, inOrder } from "./as_json.js";
 import { serve } from "./server.js";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
@@ -58,13 +59,6 @@ export function expectedError({ error, needs, dtype }, globals = globalThis) {
   return needs && !(needs in globals) ? dtype : error;
 }
 
-/** Values as expected.json holds them. */
-export function asJson(value) {
-  if (typeof value === "bigint") return String(value);
-  if (typeof value === "boolean") return Number(value);
-  return Number.isFinite(value) ? value : String(value);
-}
-
 export function openArray(store, path) {
   return zarr.open.v3(zarr.root(store).resolve(path), { kind: "array" });
 }
@@ -76,15 +70,4 @@ export async function values(array, selection = null) {
   const result = await zarr.get(array, selection);
   if (array.shape.length === 0) return { shape: [], values: [asJson(result)] };
   return { shape: result.shape, values: inOrder(result) };
-}
-
-/** C order, whatever the strides. */
-function inOrder({ data, shape, stride }) {
-  const list = [];
-  const walk = (axis, at) => {
-    if (axis === shape.length) list.push(asJson(data.get ? data.get(at) : data[at]));
-    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, at + i * stride[axis]);
-  };
-  walk(0, 0);
-  return list;
 }

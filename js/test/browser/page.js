@@ -9,18 +9,7 @@ const PROGRAM = `
 import * as zarr from "zarrita";
 import { openVirtual } from "../../src/index.js";
 import "../../src/codecs/light/index.js";
-
-const asJson = (value) => (typeof value === "bigint" ? String(value) : typeof value === "boolean" ? Number(value) : Number.isFinite(value) ? value : String(value));
-
-function inOrder({ data, shape, stride }) {
-  const list = [];
-  const walk = (axis, at) => {
-    if (axis === shape.length) list.push(asJson(data.get ? data.get(at) : data[at]));
-    else for (let i = 0; i < shape[axis]; i++) walk(axis + 1, at + i * stride[axis]);
-  };
-  walk(0, 0);
-  return list;
-}
+import { asJson, inOrder } from "../as_json.js";
 
 const messages = (error) => (error ? error.message + " " + messages(error.cause) : "");
 
