@@ -29,6 +29,7 @@ from intake_virtualzarr.datasets.virtual_dataset import source_label
 from intake_virtualzarr.errors import IngestError, JoinError, VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.series import described
 from intake_virtualzarr.stac.find_sources import selected_sources
 from intake_virtualzarr.stac.items import ItemsLike
 from intake_virtualzarr.stac.signing import Modifier, signing_access
@@ -138,7 +139,8 @@ def _quick_way(scanned: _Scanned, joining: JoinOptions, dim: str) -> tuple[OpenO
     path = f"/{(opening.group or '').strip('/')}/{dim}".replace("//", "/")
     if len(set(scanned.groups)) > 1 or joining.concat_dim not in (None, dim) or dim in opening.drop_variables:
         return None
-    if not all(isinstance(scan, ScannedFile) and path in scan.arrays and scan.arrays[path].dims == (dim,) for scan in scans):
+    times = [described(scan).get(path) if isinstance(scan, ScannedFile) else None for scan in scans]
+    if any(one is None or one.dims != (dim,) for one in times):
         return None
     items = {number if one.item_id is None else (one.collection, one.item_id) for number, one in enumerate(scanned.sources)}
     if len(items) < len(scans):

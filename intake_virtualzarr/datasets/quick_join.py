@@ -30,7 +30,7 @@ from intake_virtualzarr.datasets.virtual_dataset import undecoded_variables
 from intake_virtualzarr.errors import VirtualZarrError
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
-from intake_virtualzarr.formats.series import SeriesArrays
+from intake_virtualzarr.formats.series import SeriesArrays, described
 from intake_virtualzarr.formats.series_columns import SeriesColumns
 from intake_virtualzarr.storage.readers import ReaderPool
 
@@ -127,18 +127,17 @@ def _members(scans: Sequence[ScannedFile], opening: OpenOptions) -> list[Members
         node = scan.groups.get(group)
         if node is None or scan.left_out or node.unlimited != head.unlimited or not _same(node.attrs, head.attrs, ("coordinates",)):
             return None
-        schema = scan.arrays.schema if isinstance(scan.arrays, SeriesArrays) else None
-        seen = None if schema is None else known.get(id(schema))
+        told = described(scan)
+        seen = known.get(id(told))
         if seen is not None:
             files.append(seen)
             continue
-        arrays = _members_of(scan.arrays if schema is None else schema.arrays, group, opening.drop_variables)
+        arrays = _members_of(told, group, opening.drop_variables)
         first = arrays if first is None else first
         if not _alike(arrays, first):
             return None
         files.append(arrays)
-        if schema is not None:
-            known[id(schema)] = arrays
+        known[id(told)] = arrays
     return files
 
 

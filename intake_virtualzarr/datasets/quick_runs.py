@@ -18,6 +18,7 @@ from intake_virtualzarr.datasets.open_options import OpenOptions
 from intake_virtualzarr.datasets.quick_join import are_alike, is_plain, quick_join
 from intake_virtualzarr.formats.base import ScannedFile
 from intake_virtualzarr.formats.scanned_tree import tree_of_scan
+from intake_virtualzarr.formats.series import described
 from intake_virtualzarr.storage.readers import ReaderPool
 
 __all__ = ["quick_runs"]
@@ -74,7 +75,7 @@ def _rising(scans: Sequence[ScannedFile], opening: OpenOptions, dim: str) -> boo
     parts: list[AnyArray] = []
     units = set()
     for scan in scans:
-        labels, array = scan.labels.get(path), scan.arrays.get(path)
+        labels, array = scan.labels.get(path), described(scan).get(path)
         if labels is None or array is None or labels.ndim != 1 or labels.dtype.kind not in "iuf" or array.segments[0].packing:
             return False
         units.add(time_units(array.attrs))

@@ -19,7 +19,7 @@ from intake_virtualzarr.codecs.spec import bytes_codec
 from intake_virtualzarr.formats.base import ScannedArray, ScannedFile
 from intake_virtualzarr.storage.source import Source
 
-__all__ = ["PlainChunk", "Schema", "SeriesArrays", "exact_key"]
+__all__ = ["PlainChunk", "Schema", "SeriesArrays", "described", "exact_key"]
 
 type Offsets = npt.NDArray[np.uint64]
 type Lengths = npt.NDArray[np.uint32]
@@ -180,6 +180,12 @@ class SeriesArrays(Mapping[str, ScannedArray]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SeriesArrays, (self.schema, self.source, self.offset, self.length)
+
+
+def described(scanned: ScannedFile) -> Mapping[str, ScannedArray]:
+    """The arrays of a file, or of another of its schema: for whoever asks for anything but where chunks lie, of many files."""
+    arrays = scanned.arrays
+    return arrays.schema.arrays if isinstance(arrays, SeriesArrays) else arrays
 
 
 class PlainChunk:

@@ -19,6 +19,7 @@ import intake_virtualzarr as ivz
 from intake_virtualzarr.catalog import cube
 from intake_virtualzarr.datasets import open_mfdataset
 from intake_virtualzarr.datasets.quick_join import quick_join
+from intake_virtualzarr.formats.series import SeriesArrays
 
 NESTED = {"combine": "nested", "concat_dim": "time", "data_vars": "minimal", "coords": "minimal", "compat": "override"}
 
@@ -200,6 +201,20 @@ def test_a_cube_of_alike_files_is_made_quickly(tmp_path, monkeypatch, taken, how
     with monkeypatch.context() as patch:
         patch.setattr(cube, "quick_join", lambda *args: None)
         assert_same(found, ivz.virtualize(paths, progress=False, **how))
+
+
+@pytest.mark.parametrize("how", [ivz.virtualize, ivz.open_virtual_mfdataset])
+def test_arrays_of_files_of_one_schema_are_not_made_one_by_one(tmp_path, monkeypatch, how):
+    paths = []
+    for day in range(30):
+        one = xr.Dataset({"sst": (("time", "x"), np.full((1, 4), float(day)))}, {"time": [day], "x": np.arange(4)})
+        paths.append(str(tmp_path / f"{day:02}.nc"))
+        one.to_netcdf(paths[-1], engine="h5netcdf")
+    made = set()
+    make = SeriesArrays._all
+    monkeypatch.setattr(SeriesArrays, "_all", lambda self: (made.add(self.source.url), make(self))[1])
+    assert how(paths, progress=False).sizes["time"] == 30
+    assert len(made) <= 5  # the first, and the pattern of a join
 
 
 def test_a_cube_of_files_out_of_order_is_refused_as_ever(tmp_path, taken):
