@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from intake_virtualzarr.errors import FormatError, SourceError, VirtualZarrError
 from intake_virtualzarr.formats.base import ArchiveFile, Format, ScannedFile
+from intake_virtualzarr.formats.no_collection import no_collection
 from intake_virtualzarr.storage.file_object import SourceFile
 from intake_virtualzarr.storage.local_reader import LocalReader
 from intake_virtualzarr.storage.reader import AsyncReader, Buffer, ByteRange, SourceReader
@@ -101,7 +102,8 @@ class FsspecFile:
         return self._blocks.answers(wanted, self._reader.url)
 
     async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        return _fallback(plugin, self._source, SourceFile(self._reader, self._source), reason)
+        with no_collection():
+            return _fallback(plugin, self._source, SourceFile(self._reader, self._source), reason)
 
 
 class RemoteFile:
@@ -123,7 +125,9 @@ class RemoteFile:
         return self._blocks.answers(wanted, self._reader.url)
 
     async def fallback(self, plugin: Format, reason: VirtualZarrError) -> ScannedFile:
-        return await asyncio.to_thread(_fallback, plugin, self._source, SourceFile(self._reader, self._source), reason)
+        # entered here, in the thread that fetches the bytes: it is at no collection then
+        with no_collection():
+            return await asyncio.to_thread(_fallback, plugin, self._source, SourceFile(self._reader, self._source), reason)
 
 
 class Blocks:
