@@ -47,14 +47,10 @@ def first_request(url: str, name: str | None) -> int:
     if name:
         return int(getattr(format_named(name), "first_request", HEAD))
     path = url.partition("?")[0].partition("#")[0].lower()
-    return next((size for endings, size in _first_requests() if path.endswith(endings)), HEAD)
-
-
-@cache
-def _first_requests() -> tuple[tuple[tuple[str, ...], int], ...]:
-    """Ends of names, and the size of the first request of files that are named so [bytes]."""
-    found = formats().values()
-    return tuple((tuple(getattr(one, "endings", ())), int(getattr(one, "first_request", HEAD))) for one in found)
+    for plugin in formats().values():
+        if path.endswith(tuple(getattr(plugin, "endings", ()))):
+            return int(getattr(plugin, "first_request", HEAD))
+    return HEAD
 
 
 def format_named(name: str) -> Format:
